@@ -1,0 +1,1 @@
+"""peeklock: a queue-based pub/sub job broker."""

@@ -1,0 +1,100 @@
+"""What can be refused, and who broke what. No wire codes here: see frontends/.
+
+`BrokerError` is a refusal: the peer asked for something that may not be, and can act on
+the answer. `ProtocolViolation` is a peer that broke its specification; the engine of that
+protocol turns it into the close frame that the specification names.
+"""
+
+from peeklock.types import LockToken, Millis
+
+
+class BrokerError(Exception):
+    """An operation the broker refuses. The caller may act on it and go on."""
+
+    retryable = False  # would the same call, later, have a chance?
+
+
+class NotFound(BrokerError):
+    """No entity has this address."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"no entity {address!r} here")
+        self.address = address
+
+
+class AlreadyExists(BrokerError):
+    """An entity with this address is there already."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(f"entity {address!r} exists already")
+        self.address = address
+
+
+class NotAllowed(BrokerError):
+    """The entity does not do this, whoever asks."""
+
+
+class Unauthorized(BrokerError):
+    """This principal may not do this here."""
+
+
+class InvalidRequest(BrokerError):
+    """The request itself is wrong: a missing or ill-typed argument, a setting out of range."""
+
+
+class LockLost(BrokerError):
+    """The delivery was settled, or its lock ran out, before this call."""
+
+    def __init__(self, token: LockToken) -> None:
+        super().__init__(
+            f"the lock {token.hex()} was lost: it ran out, or the message was settled already"
+        )
+        self.token = token
+
+
+class QuotaExceeded(BrokerError):
+    """The entity is full. Later, after receivers have caught up, it may not be."""
+
+    retryable = True
+
+
+class DiskFull(QuotaExceeded):
+    """The journal's disk is below its free-space watermark; settling still works."""
+
+
+class MessageTooLarge(BrokerError):
+    """The message is larger than the entity takes."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"a message of {size} bytes; the entity takes up to {limit}")
+        self.size = size
+        self.limit = limit
+
+
+class Timeout(BrokerError):
+    """What was asked for did not happen in the time given."""
+
+    retryable = True
+
+    def __init__(self, what: str, after: Millis) -> None:
+        super().__init__(f"{what} did not happen within {after} ms")
+
+
+class EntityDisabled(BrokerError):
+    """The entity's status forbids it for now."""
+
+    retryable = True
+
+
+class ProtocolViolation(Exception):
+    """The peer broke its specification.
+
+    `section` says where the rule is written, `condition` is the error condition that the
+    protocol has for it (AMQP 1.0 §2.8.15–18 symbols such as `amqp:decode-error`).
+    """
+
+    def __init__(self, section: str, what: str, condition: str = "amqp:decode-error") -> None:
+        super().__init__(f"{what} [{section}]")
+        self.section = section
+        self.what = what
+        self.condition = condition

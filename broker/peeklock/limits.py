@@ -1,0 +1,94 @@
+"""Every bound of the broker: name, unit, default, and why it is what it is.
+
+A bound that a queue, a listener or a user may set has its default here and its range in
+the settings class that holds it. Who enforces a bound is said beside it.
+"""
+
+from typing import Final
+
+from peeklock.types import Millis
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+GIB: Final = 1024 * MIB
+
+# ---- AMQP 1.0 decoder (protocols/amqp10/primitives.py, frames.py)
+
+# Deeper nesting than any client writes; a recursion of this depth is far from the stack's end.
+AMQP_NESTING_MAX: Final = 32
+# Elements of one list, map or array, before anything is built: 65,536 table entries of a
+# hostile peer cost 4 MiB at worst, and no real properties or filter map comes near.
+AMQP_ELEMENTS_MAX: Final = 65_536
+# One frame, as we announce it (§2.7.1). Large enough that a 1 KiB message is one frame and
+# that 5 MB is 80; small enough that a thousand half-read frames are 64 MiB.
+AMQP_FRAME_BYTES_MAX: Final = 64 * KIB
+AMQP_FRAME_BYTES_MIN: Final = 512  # §2.3.1 MIN-MAX-FRAME-SIZE
+# A delivery tag is at most 32 octets (§2.8.7).
+AMQP_DELIVERY_TAG_BYTES_MAX: Final = 32
+
+# ---- AMQP 1.0 connections (protocols/amqp10/connection.py)
+
+# Sessions of one connection. JavaScript's Service Bus client opens one per link.
+AMQP_CHANNEL_MAX: Final = 255
+# Links of one session; 0-based, so 1,024 links.
+AMQP_HANDLE_MAX: Final = 1023
+# Frames a session may have under way to us before we widen its window again.
+AMQP_WINDOW_FRAMES: Final = 8192
+# How long a peer may be silent. Service Bus' Python client pings from a thread that runs
+# every 30 s at half of this, so less than 60 s cuts idle senders.
+AMQP_IDLE_TIMEOUT: Final = Millis(120_000)
+# A peer that has connected must have opened its connection within this.
+AMQP_OPEN_TIMEOUT: Final = Millis(30_000)
+# Bytes of deliveries whose last transfer has not come yet, over one connection.
+AMQP_PARTIAL_BYTES_MAX: Final = 256 * MIB
+# Credit we grant a sender, topped up at half: what one read of a fast producer brings.
+AMQP_SENDER_CREDIT: Final = 1000
+# Bytes waiting for a peer that does not read, before its receivers are no longer served.
+AMQP_BACKLOG_BYTES_MAX: Final = 1 * MIB
+
+# ---- connections (server/listener.py)
+
+# Open connections of one broker: 1,000 workers with room; a file descriptor each.
+CONNECTIONS_MAX: Final = 10_000
+
+# ---- entities (entities/settings.py)
+
+# A receiver that vanished without its connection closing holds its messages this long at
+# most. Long enough for a slow handler, short enough that nobody pages an operator.
+LOCK_DURATION_DEFAULT: Final = Millis(60_000)
+LOCK_DURATION_MIN: Final = Millis(100)  # shorter locks run out on the way
+LOCK_DURATION_MAX: Final = Millis(24 * 3_600_000)  # a day; renewal goes on without a cap
+# Failed attempts before a message goes to the dead-letter queue.
+MAX_DELIVERY_COUNT_DEFAULT: Final = 10
+MAX_DELIVERY_COUNT_MAX: Final = 2_000_000_000
+# All messages of a queue, in bytes of what their senders sent.
+QUEUE_BYTES_DEFAULT: Final = 16 * GIB
+# One message. Service Bus' premium tier takes as much.
+MESSAGE_BYTES_DEFAULT: Final = 100 * MIB
+MESSAGE_BYTES_MAX: Final = 256 * MIB
+# The longest delay or time to live: ten thousand years, so that sums stay far from 2**63.
+DURATION_MAX: Final = Millis(10_000 * 366 * 86_400_000)
+# Priorities 0–9 (AMQP 1.0 §3.2.1 has 0–255; JMS and most brokers have ten).
+PRIORITY_MAX: Final = 9
+PRIORITY_DEFAULT: Final = 4  # §3.2.1
+# An entity's address, in characters; Service Bus allows 260.
+ENTITY_PATH_CHARACTERS_MAX: Final = 260
+ENTITIES_MAX: Final = 100_000
+# A dead-letter reason and its description, in characters each, as Service Bus cuts them.
+DEAD_LETTER_TEXT_CHARACTERS_MAX: Final = 4096
+
+# ---- engine (engine/)
+
+# Messages handed out in one go before other receivers and other work get their turn.
+DISPATCH_RUN_MAX: Final = 1000
+# Messages that one peek or management request may ask for.
+PEEK_COUNT_MAX: Final = 1000
+
+# ---- store (store/)
+
+# Message bodies that stay in memory; beyond it they are read back from the journal.
+RESIDENT_BYTES_DEFAULT: Final = 128 * MIB
+# One segment file of the journal: small enough to free soon, large enough to be rare.
+SEGMENT_BYTES_DEFAULT: Final = 64 * MIB
+# Free bytes of the journal's disk below which sends are refused, so that settling goes on.
+DISK_FREE_BYTES_MIN: Final = 256 * MIB

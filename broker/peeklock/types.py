@@ -1,0 +1,14 @@
+"""The broker's words, with their units in their types."""
+
+from typing import Final, NewType
+
+UnixMs = NewType("UnixMs", int)  # an instant; the AMQP `timestamp` (AMQP 1.0 §1.6.17)
+Millis = NewType("Millis", int)  # a duration
+SequenceNumber = NewType("SequenceNumber", int)  # per entity; from 1; never reused
+LockToken = NewType("LockToken", bytes)  # 16 bytes; doubles as the AMQP delivery-tag
+Lsn = NewType("Lsn", int)  # journal position in bytes; "durable to Lsn n" includes all before n
+QueueId = NewType("QueueId", int)  # a queue's number in the journal; never reused
+EntityPath = NewType("EntityPath", str)  # "orders", "orders/$DeadLetterQueue"; as first written
+
+NEVER: Final = UnixMs(0)  # an instant that does not come: no expiry, no schedule
+NOWHERE: Final = Lsn(-1)  # the position of something the journal does not hold
