@@ -1,0 +1,1 @@
+"""Pure state machines: a verb decides and returns facts, `apply` obeys them."""

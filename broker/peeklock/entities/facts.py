@@ -1,0 +1,273 @@
+"""Everything that can happen to an entity: the closed union of facts.
+
+The journal holds these and nothing else, and `apply` takes these and nothing else. A fact
+may stand for a run of messages where that saves objects. `queue_id` comes first in each, so
+that recovery knows whom to tell.
+
+Facts are plain final classes and not dataclasses because several are made per message
+(docs/adr/0013). To add or change one, see the top of store/fact_codec.py.
+"""
+
+from enum import IntEnum
+from typing import Final, TypeAlias, final
+
+from peeklock.entities.settings import QueueSettings
+from peeklock.message import Message
+from peeklock.types import (
+    NEVER,
+    NOWHERE,
+    EntityPath,
+    Lsn,
+    QueueId,
+    SequenceNumber,
+    UnixMs,
+)
+
+
+class Cause(IntEnum):
+    """Why a message left its queue. The numbers are in the journal: never reuse one."""
+
+    COMPLETED = 1
+    RECEIVED = 2  # handed out at most once (receive-and-delete)
+    EXPIRED = 3  # outlived its time and was not wanted in the dead-letter queue
+    DEAD_LETTERED = 4  # moved: the same append holds its `Enqueued` elsewhere
+    PURGED = 5
+    DROPPED = 6  # gave way to a newer one in a full queue
+
+
+@final
+class Origin:
+    """Where a dead letter came from, and why."""
+
+    __slots__ = ("description", "enqueued_at", "number", "reason", "source")
+    __match_args__ = ("source", "number", "enqueued_at", "reason", "description")
+
+    def __init__(
+        self,
+        source: EntityPath,
+        number: SequenceNumber,
+        enqueued_at: UnixMs,
+        reason: str,
+        description: str,
+    ) -> None:
+        self.source: Final = source
+        self.number: Final = number  # its sequence number there
+        self.enqueued_at: Final = enqueued_at  # when it was first enqueued there
+        self.reason: Final = reason
+        self.description: Final = description
+
+
+@final
+class QueueCreated:
+    """A queue exists. Its dead-letter sub-queue is the next `QueueCreated`, naming it."""
+
+    __slots__ = ("created_at", "dead_letters_of", "path", "queue_id", "settings")
+    __match_args__ = ("queue_id", "path", "settings", "dead_letters_of", "created_at")
+
+    def __init__(
+        self,
+        queue_id: QueueId,
+        path: EntityPath,
+        settings: QueueSettings,
+        dead_letters_of: QueueId,
+        created_at: UnixMs,
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.path: Final = path
+        self.settings: Final = settings
+        self.dead_letters_of: Final = dead_letters_of  # 0: an ordinary queue
+        self.created_at: Final = created_at
+
+
+@final
+class QueueUpdated:
+    """A queue has other settings from now on."""
+
+    __slots__ = ("queue_id", "settings")
+    __match_args__ = ("queue_id", "settings")
+
+    def __init__(self, queue_id: QueueId, settings: QueueSettings) -> None:
+        self.queue_id: Final = queue_id
+        self.settings: Final = settings
+
+
+@final
+class QueueDeleted:
+    """A queue is gone, with all its messages."""
+
+    __slots__ = ("queue_id",)
+    __match_args__ = ("queue_id",)
+
+    def __init__(self, queue_id: QueueId) -> None:
+        self.queue_id: Final = queue_id
+
+
+@final
+class Enqueued:
+    """A message is in the queue.
+
+    Live, `message` is there and `body_at` is NOWHERE until the journal has given it a place;
+    a moved message (dead-lettered) brings the place it has. Read back, `message` is None and
+    its bytes are at `body_at` when somebody wants them.
+    """
+
+    __slots__ = (
+        "body_at",
+        "delivery_count",
+        "enqueued_at",
+        "expires_at",
+        "message",
+        "not_before",
+        "number",
+        "origin",
+        "priority",
+        "queue_id",
+        "size",
+    )
+    __match_args__ = ("queue_id", "number", "message", "enqueued_at")
+
+    def __init__(
+        self,
+        queue_id: QueueId,
+        number: SequenceNumber,
+        message: Message | None,
+        enqueued_at: UnixMs,
+        size: int,
+        priority: int,
+        expires_at: UnixMs = NEVER,
+        not_before: UnixMs = NEVER,
+        delivery_count: int = 0,
+        origin: Origin | None = None,
+        body_at: Lsn = NOWHERE,
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.number: Final = number
+        self.message: Final = message
+        self.enqueued_at: Final = enqueued_at
+        self.size: Final = size  # bytes, as `Message.size` says
+        self.priority: Final = priority  # the queue's order; 0 where it has none
+        self.expires_at: Final = expires_at  # NEVER when it does not
+        self.not_before: Final = not_before  # scheduled until then; NEVER: at once
+        self.delivery_count: Final = delivery_count  # failed attempts so far
+        self.origin: Final = origin
+        self.body_at = body_at  # set once, by the journal's append
+
+
+@final
+class Locked:
+    """A run of messages is held, each under the token `nonce + number`, until an instant.
+
+    The token's second half is the number as 8 bytes, most significant first.
+    """
+
+    __slots__ = ("nonce", "numbers", "queue_id", "until")
+    __match_args__ = ("queue_id", "numbers", "nonce", "until")
+
+    def __init__(
+        self, queue_id: QueueId, numbers: list[SequenceNumber], nonce: bytes, until: UnixMs
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.numbers: Final = numbers
+        self.nonce: Final = nonce  # 8 bytes
+        self.until: Final = until
+
+
+@final
+class Renewed:
+    """The locks of these messages run longer."""
+
+    __slots__ = ("numbers", "queue_id", "until")
+    __match_args__ = ("queue_id", "numbers", "until")
+
+    def __init__(self, queue_id: QueueId, numbers: list[SequenceNumber], until: UnixMs) -> None:
+        self.queue_id: Final = queue_id
+        self.numbers: Final = numbers
+        self.until: Final = until
+
+
+@final
+class Unlocked:
+    """Locks are gone and the messages are back, at once or from `not_before` on."""
+
+    __slots__ = ("failed", "not_before", "numbers", "queue_id")
+    __match_args__ = ("queue_id", "numbers", "failed", "not_before")
+
+    def __init__(
+        self,
+        queue_id: QueueId,
+        numbers: list[SequenceNumber],
+        failed: bool,
+        not_before: UnixMs = NEVER,
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.numbers: Final = numbers
+        self.failed: Final = failed  # counts as an attempt
+        self.not_before: Final = not_before
+
+
+@final
+class Deferred:
+    """Held messages were set aside, to be fetched by number. Counts as an attempt."""
+
+    __slots__ = ("numbers", "queue_id")
+    __match_args__ = ("queue_id", "numbers")
+
+    def __init__(self, queue_id: QueueId, numbers: list[SequenceNumber]) -> None:
+        self.queue_id: Final = queue_id
+        self.numbers: Final = numbers
+
+
+@final
+class Removed:
+    """Messages left the queue; `cause` says why, the texts only for dead letters."""
+
+    __slots__ = ("cause", "description", "numbers", "queue_id", "reason")
+    __match_args__ = ("queue_id", "numbers", "cause", "reason", "description")
+
+    def __init__(
+        self,
+        queue_id: QueueId,
+        numbers: list[SequenceNumber],
+        cause: Cause,
+        reason: str = "",
+        description: str = "",
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.numbers: Final = numbers
+        self.cause: Final = cause
+        self.reason: Final = reason
+        self.description: Final = description
+
+
+@final
+class Relocated:
+    """The journal copied a message's bytes forward, so that an old segment can go."""
+
+    __slots__ = ("body_at", "message", "number", "queue_id")
+    __match_args__ = ("queue_id", "number", "message")
+
+    def __init__(
+        self,
+        queue_id: QueueId,
+        number: SequenceNumber,
+        message: Message | None,
+        body_at: Lsn = NOWHERE,
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.number: Final = number
+        self.message: Final = message  # None when read back
+        self.body_at = body_at  # set once, by the journal's append
+
+
+Fact: TypeAlias = (
+    QueueCreated
+    | QueueUpdated
+    | QueueDeleted
+    | Enqueued
+    | Locked
+    | Renewed
+    | Unlocked
+    | Deferred
+    | Removed
+    | Relocated
+)
