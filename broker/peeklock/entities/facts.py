@@ -259,6 +259,35 @@ class Relocated:
         self.body_at = body_at  # set once, by the journal's append
 
 
+@final
+class Numbered:
+    """A queue's next sequence number: what a snapshot says beside its messages."""
+
+    __slots__ = ("next_number", "queue_id")
+    __match_args__ = ("queue_id", "next_number")
+
+    def __init__(self, queue_id: QueueId, next_number: SequenceNumber) -> None:
+        self.queue_id: Final = queue_id
+        self.next_number: Final = next_number
+
+
+@final
+class Captured:
+    """In a snapshot: this queue's messages up to number `through` are as of position `at`.
+
+    A snapshot is taken in slices while the broker works on, so each slice says when it was
+    taken; recovery then leaves out what the journal's tail says of these messages before.
+    """
+
+    __slots__ = ("at", "queue_id", "through")
+    __match_args__ = ("queue_id", "through", "at")
+
+    def __init__(self, queue_id: QueueId, through: SequenceNumber, at: Lsn) -> None:
+        self.queue_id: Final = queue_id
+        self.through: Final = through
+        self.at: Final = at
+
+
 Fact: TypeAlias = (
     QueueCreated
     | QueueUpdated
@@ -270,4 +299,6 @@ Fact: TypeAlias = (
     | Deferred
     | Removed
     | Relocated
+    | Numbered
+    | Captured
 )

@@ -1,0 +1,44 @@
+"""What a receiver decides about a delivery it holds."""
+
+from enum import IntEnum
+from typing import Final, final
+
+from peeklock.types import NEVER, UnixMs
+
+
+class Verdict(IntEnum):
+    """The five dispositions."""
+
+    COMPLETE = 1  # done: it goes
+    ABANDON = 2  # failed: again, at once or later; counts as an attempt
+    RELEASE = 3  # given back untried; counts nothing
+    DEFER = 4  # set aside, to be fetched by number
+    DEAD_LETTER = 5  # cannot be done: to the dead-letter queue, with a reason
+
+
+@final
+class Disposition:
+    """A verdict and what belongs to it."""
+
+    __slots__ = ("description", "not_before", "reason", "verdict")
+    __match_args__ = ("verdict", "not_before", "reason", "description")
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        not_before: UnixMs = NEVER,
+        reason: str = "",
+        description: str = "",
+    ) -> None:
+        self.verdict: Final = verdict
+        self.not_before: Final = (
+            not_before  # abandon: not again before; NEVER: the queue's policy
+        )
+        self.reason: Final = reason  # dead-letter
+        self.description: Final = description  # dead-letter
+
+
+COMPLETE: Final = Disposition(Verdict.COMPLETE)
+ABANDON: Final = Disposition(Verdict.ABANDON)
+RELEASE: Final = Disposition(Verdict.RELEASE)
+DEFER: Final = Disposition(Verdict.DEFER)

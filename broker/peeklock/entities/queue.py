@@ -1,0 +1,583 @@
+"""A queue: who may have which message, and for how long.
+
+A verb (`send`, `receive`, `settle`, `renew`, `expire`, `purge`) *decides*: it looks, changes
+nothing, and returns facts. `apply` *obeys*: it takes a fact and cannot refuse it. Live, the
+engine journals the facts and applies them; after a crash, recovery only applies them. There
+is no other way to change a queue, but for `wake`, which moves messages whose time has come
+to where they are handed out: time does that, nobody decides it.
+"""
+
+from heapq import heappop
+from typing import Final, assert_never, final
+
+from peeklock.entities.dispositions import Disposition, Verdict
+from peeklock.entities.facts import (
+    Captured,
+    Cause,
+    Deferred,
+    Enqueued,
+    Fact,
+    Locked,
+    Numbered,
+    Origin,
+    QueueCreated,
+    QueueDeleted,
+    QueueUpdated,
+    Relocated,
+    Removed,
+    Renewed,
+    Unlocked,
+)
+from peeklock.entities.queue_index import (
+    DEFERRED,
+    LOCKED,
+    READY,
+    STATES,
+    WAITING,
+    Deadlines,
+    Entry,
+    Lane,
+    LockEnds,
+    LockRun,
+)
+from peeklock.entities.residency import Residency
+from peeklock.entities.settings import Overflow, QueueSettings
+from peeklock.errors import LockLost, MessageTooLarge, NotFound, QuotaExceeded
+from peeklock.limits import DISPATCH_RUN_MAX, PRIORITY_MAX
+from peeklock.message import NO_TTL, Message
+from peeklock.types import (
+    NEVER,
+    NOWHERE,
+    EntityPath,
+    LockToken,
+    QueueId,
+    SequenceNumber,
+    UnixMs,
+)
+
+NONCE_BYTES: Final = 8
+TOKEN_BYTES: Final = 16
+TOO_MANY_FAILURES: Final = "MaxDeliveryCountExceeded"  # Service Bus' word
+EXPIRED: Final = "TTLExpiredException"  # Service Bus' word
+
+
+def token_of(entry: Entry) -> LockToken:
+    """The lock token of a locked entry: the nonce, then the number, most significant first."""
+    assert entry.lock is not None
+    return LockToken(entry.lock.nonce + entry.number.to_bytes(8, "big"))
+
+
+@final
+class Queue:
+    """One queue, or one dead-letter sub-queue (`dead_letters_of` is its queue's id)."""
+
+    def __init__(self, created: QueueCreated, residency: Residency) -> None:
+        self.queue_id: Final[QueueId] = created.queue_id
+        self.path: Final[EntityPath] = created.path
+        self.settings: QueueSettings = created.settings
+        self.dead_letters_of: Final[QueueId] = created.dead_letters_of
+        self.created_at: Final[UnixMs] = created.created_at
+        self.entries: Final[dict[SequenceNumber, Entry]] = {}
+        self.next_number = SequenceNumber(1)
+        self.size_bytes = 0
+        self.counts: Final[list[int]] = [0] * STATES
+        self._residency: Final = residency
+        lane_count = PRIORITY_MAX + 1 if created.settings.priorities else 1
+        self._lanes: Final[list[Lane]] = [Lane() for _ in range(lane_count)]
+        self._waiting: Final = Deadlines()
+        self._expiring: Final = Deadlines()
+        self._lock_ends: Final = LockEnds()
+
+    # ---- verbs
+
+    def send(self, message: Message, now: UnixMs, not_before: UnixMs = NEVER) -> list[Fact]:
+        """Take a message; from `not_before` on it may be handed out.
+
+        Raises `MessageTooLarge` and `QuotaExceeded`. A queue that drops its oldest instead
+        of refusing returns their `Removed` before the `Enqueued`.
+        """
+        size = message.size
+        settings = self.settings
+        if size > settings.max_message_bytes:
+            raise MessageTooLarge(size, settings.max_message_bytes)
+        facts: list[Fact] = []
+        over_bytes = self.size_bytes + size - settings.max_bytes
+        if over_bytes > 0 or 0 < settings.max_messages <= len(self.entries):
+            facts.append(self._make_room(over_bytes))
+        due = not_before if not_before > now else NEVER
+        facts.append(
+            Enqueued(
+                self.queue_id,
+                self.next_number,
+                message,
+                now,
+                size,
+                self._priority_of(message),
+                self._expiry_of(message, due if due != NEVER else now),
+                due,
+            )
+        )
+        return facts
+
+    def adopt(
+        self,
+        entry: Entry,
+        source: EntityPath,
+        reason: str,
+        description: str,
+        now: UnixMs,
+        place: int,
+    ) -> Enqueued:
+        """Take a message over from another queue, as the `place`-th of one move (from 0)."""
+        origin = Origin(source, entry.number, entry.enqueued_at, reason, description)
+        return Enqueued(
+            self.queue_id,
+            SequenceNumber(self.next_number + place),
+            entry.message,
+            now,
+            entry.size,
+            entry.priority if self.settings.priorities else 0,
+            delivery_count=entry.delivery_count,
+            origin=origin,
+            body_at=entry.body_at,
+        )
+
+    def receive(self, count: int, nonce: bytes, now: UnixMs) -> list[Fact]:
+        """Lock up to `count` messages under `nonce`; no facts when none is ready."""
+        numbers = [entry.number for entry in self.first_ready(count)]
+        if not numbers:
+            return []
+        until = UnixMs(now + self.settings.lock_duration_ms)
+        return [Locked(self.queue_id, numbers, nonce, until)]
+
+    def receive_deferred(
+        self, numbers: list[SequenceNumber], nonce: bytes, now: UnixMs
+    ) -> list[Fact]:
+        """Lock deferred messages by number; `NotFound` when one of them is not deferred."""
+        for number in numbers:
+            entry = self.entries.get(number)
+            if entry is None or entry.state != DEFERRED:
+                raise NotFound(f"{self.path} deferred message {number}")
+        until = UnixMs(now + self.settings.lock_duration_ms)
+        return [Locked(self.queue_id, numbers, nonce, until)]
+
+    def held_by(self, token: LockToken, now: UnixMs) -> SequenceNumber:
+        """The number of the message that `token` holds; raises `LockLost`."""
+        if len(token) == TOKEN_BYTES:
+            number = SequenceNumber(int.from_bytes(token[NONCE_BYTES:], "big"))
+            entry = self.entries.get(number)
+            if entry is not None:
+                lock = entry.lock
+                if lock is not None and lock.until > now and token.startswith(lock.nonce):
+                    return number
+        raise LockLost(token)
+
+    def settle(
+        self, numbers: list[SequenceNumber], disposition: Disposition, now: UnixMs
+    ) -> list[Fact]:
+        """End the locks of `numbers`, which the caller found by `held_by`."""
+        verdict = disposition.verdict
+        if verdict is Verdict.COMPLETE:
+            return [Removed(self.queue_id, numbers, Cause.COMPLETED)]
+        if verdict is Verdict.RELEASE:
+            return [Unlocked(self.queue_id, numbers, failed=False)]
+        if verdict is Verdict.ABANDON:
+            return self._failed(numbers, disposition.not_before, now)
+        if verdict is Verdict.DEFER:
+            return [Deferred(self.queue_id, numbers)]
+        if verdict is Verdict.DEAD_LETTER:
+            return [self._dead_letter(numbers, disposition.reason, disposition.description)]
+        assert_never(verdict)
+
+    def renew(self, token: LockToken, now: UnixMs) -> list[Fact]:
+        """Hold it for another lock duration from now; raises `LockLost`."""
+        number = self.held_by(token, now)
+        until = UnixMs(now + self.settings.lock_duration_ms)
+        return [Renewed(self.queue_id, [number], until)]
+
+    def expire(self, now: UnixMs) -> list[Fact]:
+        """What time has undone: locks that ran out, messages that outlived their time.
+
+        At most `DISPATCH_RUN_MAX` messages a call; `next_deadline` says that more is due.
+        """
+        facts = self._run_out_locks(now)
+        late = [
+            number
+            for number in self._expiring.due(now, DISPATCH_RUN_MAX)
+            if self._expires_now(number, now)
+        ]
+        if late:
+            facts.append(self._expired(late))
+        return facts
+
+    def recall_locks(self) -> list[Fact]:
+        """After a crash nobody holds anything: every lock ends, its attempt counted."""
+        held = [entry.number for entry in self.entries.values() if entry.state == LOCKED]
+        return self._failed(held, NEVER, NEVER) if held else []
+
+    def purge(self, states: tuple[int, ...], count: int) -> list[Fact]:
+        """Remove up to `count` messages in these states; never one that is held."""
+        assert LOCKED not in states
+        numbers: list[SequenceNumber] = []
+        for entry in self.entries.values():
+            if len(numbers) >= count:
+                break
+            if entry.state in states:
+                numbers.append(entry.number)
+        return [Removed(self.queue_id, numbers, Cause.PURGED)] if numbers else []
+
+    def cancel_scheduled(self, numbers: list[SequenceNumber]) -> list[Fact]:
+        """Remove scheduled messages before their time; `NotFound` when one is not waiting."""
+        for number in numbers:
+            entry = self.entries.get(number)
+            if entry is None or entry.state != WAITING:
+                raise NotFound(f"{self.path} scheduled message {number}")
+        return [Removed(self.queue_id, numbers, Cause.PURGED)]
+
+    # ---- looks
+
+    def first_ready(self, count: int) -> list[Entry]:
+        """The next `count` messages to hand out, in their order."""
+        if self.counts[READY] == 0 or count <= 0:
+            return []
+        if len(self._lanes) == 1:
+            return self._lanes[0].first(count, self.entries)
+        found: list[Entry] = []
+        for lane in reversed(self._lanes):
+            if len(found) >= count:
+                break
+            found.extend(lane.first(count - len(found), self.entries))
+        return found
+
+    def browse(self, start: SequenceNumber, count: int) -> list[Entry]:
+        """Up to `count` messages in any state, by number from `start` on."""
+        found: list[Entry] = []
+        if self.next_number - start <= 4 * len(self.entries):
+            for number in range(max(start, 1), self.next_number):
+                entry = self.entries.get(SequenceNumber(number))
+                if entry is not None:
+                    found.append(entry)
+                    if len(found) >= count:
+                        break
+            return found
+        for entry in self.entries.values():  # numbers are sparse: few messages are left
+            if entry.number >= start:
+                found.append(entry)
+                if len(found) >= count:
+                    break
+        return found
+
+    def next_deadline(self) -> UnixMs:
+        """When `wake` or `expire` next has work; NEVER when they have none."""
+        soonest = NEVER
+        if self._lock_ends.heap:
+            soonest = self._lock_ends.heap[0][0]
+        if self._waiting.heap and (soonest == NEVER or self._waiting.heap[0][0] < soonest):
+            soonest = self._waiting.heap[0][0]
+        if self._expiring.heap and (soonest == NEVER or self._expiring.heap[0][0] < soonest):
+            soonest = self._expiring.heap[0][0]
+        return soonest
+
+    # ---- obedience
+
+    def wake(self, now: UnixMs) -> bool:
+        """Make messages ready whose time has come; says whether there were any."""
+        heap = self._waiting.heap
+        back: dict[int, list[SequenceNumber]] = {}
+        while heap and heap[0][0] <= now:
+            at, number = heappop(heap)
+            entry = self.entries.get(number)
+            if entry is not None and entry.state == WAITING and entry.not_before == at:
+                self._set_state(entry, READY)
+                back.setdefault(self._lane_of(entry), []).append(number)
+        for lane, numbers in back.items():
+            self._lanes[lane].give_back(numbers)
+        return bool(back)
+
+    def apply(self, fact: Fact) -> None:
+        """Make it so. The order of the tests is the order of frequency."""
+        if isinstance(fact, Enqueued):
+            self._enqueue(fact)
+        elif isinstance(fact, Locked):
+            self._lock(fact.numbers, fact.nonce, fact.until)
+        elif isinstance(fact, Removed):
+            self._remove(fact.numbers)
+        elif isinstance(fact, Unlocked):
+            self._unlock(fact.numbers, fact.failed, fact.not_before)
+        elif isinstance(fact, Renewed):
+            self._renew(fact.numbers, fact.until)
+        elif isinstance(fact, Deferred):
+            self._defer(fact.numbers)
+        elif isinstance(fact, Relocated):
+            self._relocate(fact)
+        elif isinstance(fact, QueueUpdated):
+            self.settings = fact.settings
+        elif isinstance(fact, Numbered):
+            self.next_number = fact.next_number
+        elif isinstance(fact, (QueueCreated, QueueDeleted, Captured)):
+            raise AssertionError("not a queue's fact")
+        else:
+            assert_never(fact)
+
+    def forget_all(self) -> None:
+        """The queue was deleted: its messages no longer take memory or room."""
+        self._remove(list(self.entries))
+
+    # ---- helpers of the verbs
+
+    def _priority_of(self, message: Message) -> int:
+        return min(message.priority, PRIORITY_MAX) if self.settings.priorities else 0
+
+    def _expiry_of(self, message: Message, start: UnixMs) -> UnixMs:
+        """The shorter of what the sender and the queue allow, from when it may be had."""
+        ttl = self.settings.default_ttl_ms
+        if message.ttl_ms != NO_TTL and (ttl == 0 or message.ttl_ms < ttl):
+            ttl = max(message.ttl_ms, 1)
+        return UnixMs(start + ttl) if ttl else NEVER
+
+    def _make_room(self, over_bytes: int) -> Removed:
+        """The oldest free messages, until `over_bytes` and one place are gained."""
+        full = f"queue {self.path!r} is full: {len(self.entries)} messages, {self.size_bytes} bytes"
+        if self.settings.overflow is Overflow.REJECT:
+            raise QuotaExceeded(full)
+        numbers: list[SequenceNumber] = []
+        gained = 0
+        for entry in self.entries.values():
+            if entry.state != LOCKED:
+                numbers.append(entry.number)
+                gained += entry.size
+                if gained >= over_bytes:
+                    return Removed(self.queue_id, numbers, Cause.DROPPED)
+        raise QuotaExceeded(full + ", and receivers hold too many of them to make room")
+
+    def _failed(
+        self, numbers: list[SequenceNumber], not_before: UnixMs, now: UnixMs
+    ) -> list[Fact]:
+        """An attempt failed: again later, or to the dead letters when it was the last."""
+        again: dict[UnixMs, list[SequenceNumber]] = {}
+        given_up: list[SequenceNumber] = []
+        for number in numbers:
+            failures = self.entries[number].delivery_count + 1
+            if failures >= self.settings.max_delivery_count and self.dead_letters_of == 0:
+                given_up.append(number)
+            else:
+                at = (
+                    not_before if not_before != NEVER else self._retry_at(number, failures, now)
+                )
+                again.setdefault(at, []).append(number)
+        facts: list[Fact] = [
+            Unlocked(self.queue_id, same, failed=True, not_before=at)
+            for at, same in again.items()
+        ]
+        if given_up:
+            limit = self.settings.max_delivery_count
+            facts.append(
+                self._dead_letter(given_up, TOO_MANY_FAILURES, f"{limit} deliveries failed")
+            )
+        return facts
+
+    def _retry_at(self, number: SequenceNumber, failures: int, now: UnixMs) -> UnixMs:
+        """The queue's back-off. The lock's nonce is random, so it is the jitter's chance too."""
+        lock = self.entries[number].lock
+        if now == NEVER or lock is None:
+            return NEVER
+        chance = (
+            int.from_bytes(lock.nonce[:4], "big") ^ (number * 2654435761 & 0xFFFFFFFF)
+        ) / 2**32
+        delay = self.settings.retry.delay(failures, chance)
+        return UnixMs(now + delay) if delay else NEVER
+
+    def _dead_letter(
+        self, numbers: list[SequenceNumber], reason: str, description: str
+    ) -> Fact:
+        """Out, to the dead letters. What is there already stays, as one more failure."""
+        if self.dead_letters_of != 0:
+            return Unlocked(self.queue_id, numbers, failed=True)
+        return Removed(self.queue_id, numbers, Cause.DEAD_LETTERED, reason, description)
+
+    def _expires_now(self, number: SequenceNumber, now: UnixMs) -> bool:
+        entry = self.entries.get(number)
+        return entry is not None and entry.state != LOCKED and entry.expires_at <= now
+
+    def _expired(self, numbers: list[SequenceNumber]) -> Fact:
+        if self.settings.dead_letter_on_expiry and self.dead_letters_of == 0:
+            return self._dead_letter(numbers, EXPIRED, "the message outlived its time")
+        return Removed(self.queue_id, numbers, Cause.EXPIRED)
+
+    def _run_out_locks(self, now: UnixMs) -> list[Fact]:
+        numbers: list[SequenceNumber] = []
+        for run in self._lock_ends.due(now):
+            for number in run.numbers:
+                entry = self.entries.get(number)
+                if entry is not None and entry.lock is run:
+                    numbers.append(number)
+            if len(numbers) >= DISPATCH_RUN_MAX:
+                break
+        return self._failed(numbers, NEVER, now) if numbers else []
+
+    # ---- helpers of obedience
+
+    def _lane_of(self, entry: Entry) -> int:
+        return entry.priority if len(self._lanes) > 1 else 0
+
+    def _set_state(self, entry: Entry, state: int) -> None:
+        counts = self.counts
+        counts[entry.state] -= 1
+        counts[state] += 1
+        entry.state = state
+
+    def _enqueue(self, fact: Enqueued) -> None:
+        number = fact.number
+        size = fact.size
+        waits = fact.not_before != NEVER
+        residency = self._residency
+        message = fact.message
+        if message is not None:
+            if fact.body_at == NOWHERE or residency.used_bytes + size <= residency.budget_bytes:
+                residency.used_bytes += size
+            else:
+                message = None
+        if fact.body_at != NOWHERE:
+            residency.keeper.add(fact.body_at, size)
+        state = WAITING if waits else READY
+        entry = Entry(
+            number,
+            message,
+            fact.body_at,
+            size,
+            fact.priority,
+            fact.enqueued_at,
+            fact.expires_at,
+            fact.not_before,
+            fact.delivery_count,
+            fact.origin,
+            state,
+        )
+        self.entries[number] = entry
+        self.next_number = SequenceNumber(number + 1)
+        self.size_bytes += size
+        self.counts[state] += 1
+        if waits:
+            self._waiting.add(fact.not_before, number)
+        else:
+            self._lanes[self._lane_of(entry)].fresh.append(number)
+        self._watch_expiry(entry)
+
+    def _watch_expiry(self, entry: Entry) -> None:
+        if entry.expires_at != NEVER and not entry.expiry_watched:
+            entry.expiry_watched = True
+            self._expiring.add(entry.expires_at, entry.number)
+
+    def _lock(self, numbers: list[SequenceNumber], nonce: bytes, until: UnixMs) -> None:
+        run = LockRun(nonce, numbers, until)
+        entries = self.entries
+        counts = self.counts
+        for number in numbers:
+            entry = entries[number]
+            counts[entry.state] -= 1
+            entry.state = LOCKED
+            entry.lock = run
+        counts[LOCKED] += len(numbers)
+        self._lock_ends.add(run)
+        for lane in self._lanes:
+            lane.trim(entries)
+
+    def _remove(self, numbers: list[SequenceNumber]) -> None:
+        residency = self._residency
+        keeper = residency.keeper
+        entries = self.entries
+        counts = self.counts
+        were_ready = False
+        for number in numbers:
+            entry = entries.pop(number)
+            self.size_bytes -= entry.size
+            counts[entry.state] -= 1
+            were_ready = were_ready or entry.state == READY
+            lock = entry.lock
+            if lock is not None:
+                lock.live_count -= 1
+            if entry.message is not None:
+                residency.used_bytes -= entry.size
+            if entry.body_at != NOWHERE:
+                keeper.drop(entry.body_at, entry.size)
+        self._trim_deadlines()
+        if were_ready:
+            for lane in self._lanes:
+                lane.trim(entries)
+
+    def _unlock(self, numbers: list[SequenceNumber], failed: bool, not_before: UnixMs) -> None:
+        back: dict[int, list[SequenceNumber]] = {}
+        for number in numbers:
+            entry = self.entries[number]
+            self._drop_lock(entry)
+            if failed:
+                entry.delivery_count += 1
+            if not_before != NEVER:
+                entry.not_before = not_before
+                self._set_state(entry, WAITING)
+                self._waiting.add(not_before, number)
+            else:
+                self._set_state(entry, READY)
+                back.setdefault(self._lane_of(entry), []).append(number)
+        for lane, same in back.items():
+            self._lanes[lane].give_back(same)
+        self._trim_deadlines()
+
+    def _drop_lock(self, entry: Entry) -> None:
+        lock = entry.lock
+        if lock is not None:
+            lock.live_count -= 1
+            entry.lock = None
+            self._watch_expiry(entry)  # its time may have passed while it was held
+
+    def _renew(self, numbers: list[SequenceNumber], until: UnixMs) -> None:
+        for number in numbers:
+            entry = self.entries[number]
+            lock = entry.lock
+            assert lock is not None
+            lock.live_count -= 1
+            entry.lock = LockRun(lock.nonce, [number], until)
+            self._lock_ends.add(entry.lock)
+        self._trim_deadlines()
+
+    def _defer(self, numbers: list[SequenceNumber]) -> None:
+        for number in numbers:
+            entry = self.entries[number]
+            if entry.lock is not None:  # a snapshot restores deferred messages without one
+                self._drop_lock(entry)
+                entry.delivery_count += 1
+            self._set_state(entry, DEFERRED)
+        self._trim_deadlines()
+        for lane in self._lanes:
+            lane.trim(self.entries)
+
+    def _relocate(self, fact: Relocated) -> None:
+        entry = self.entries.get(fact.number)
+        if entry is None:
+            return
+        keeper = self._residency.keeper
+        keeper.drop(entry.body_at, entry.size)
+        entry.body_at = fact.body_at
+        keeper.add(entry.body_at, entry.size)
+
+    def _trim_deadlines(self) -> None:
+        """Drop what is stale from the tops of the heaps, so that deadlines are true."""
+        self._lock_ends.trim()
+        waiting = self._waiting.heap
+        while waiting:
+            entry = self.entries.get(waiting[0][1])
+            if (
+                entry is not None
+                and entry.state == WAITING
+                and entry.not_before == waiting[0][0]
+            ):
+                break
+            heappop(waiting)
+        expiring = self._expiring.heap
+        while expiring:
+            entry = self.entries.get(expiring[0][1])
+            if entry is not None:
+                if entry.state != LOCKED:
+                    break
+                entry.expiry_watched = False  # watched again when its lock ends
+            heappop(expiring)

@@ -1,0 +1,223 @@
+"""The data structures under a queue. No policy: what is ready, due, held, and in which order.
+
+The order in which messages are handed out is a function of their state alone (priority,
+then sequence number), so a queue that recovery rebuilt hands out as the live one would.
+"""
+
+from collections import deque
+from heapq import heappop, heappush
+from typing import Final, final
+
+from peeklock.entities.facts import Origin
+from peeklock.message import Message
+from peeklock.types import Lsn, SequenceNumber, UnixMs
+
+READY: Final = 0  # may be handed out
+LOCKED: Final = 1  # held by a receiver, for a time
+WAITING: Final = 2  # scheduled by its sender, or failed and backing off
+DEFERRED: Final = 3  # set aside, to be fetched by number
+STATES: Final = 4
+
+
+@final
+class LockRun:
+    """Messages that one hand-out locked under one nonce, until one instant."""
+
+    __slots__ = ("live_count", "nonce", "numbers", "until")
+
+    def __init__(self, nonce: bytes, numbers: list[SequenceNumber], until: UnixMs) -> None:
+        self.nonce: Final = nonce
+        self.numbers: Final = numbers
+        self.until: Final = until
+        self.live_count = len(numbers)  # how many of them still are under this lock
+
+
+@final
+class Entry:
+    """One message in one queue, and where it stands."""
+
+    __slots__ = (
+        "body_at",
+        "delivery_count",
+        "enqueued_at",
+        "expires_at",
+        "expiry_watched",
+        "lock",
+        "message",
+        "not_before",
+        "number",
+        "origin",
+        "priority",
+        "size",
+        "state",
+    )
+
+    def __init__(
+        self,
+        number: SequenceNumber,
+        message: Message | None,
+        body_at: Lsn,
+        size: int,
+        priority: int,
+        enqueued_at: UnixMs,
+        expires_at: UnixMs,
+        not_before: UnixMs,
+        delivery_count: int,
+        origin: Origin | None,
+        state: int,
+    ) -> None:
+        self.number: Final = number
+        self.message = message  # None: read it from the journal at `body_at`
+        self.body_at = body_at
+        self.size: Final = size
+        self.priority: Final = priority
+        self.enqueued_at: Final = enqueued_at
+        self.expires_at: Final = expires_at
+        self.not_before = not_before
+        self.delivery_count = delivery_count
+        self.origin: Final = origin
+        self.state = state
+        self.lock: LockRun | None = None
+        self.expiry_watched = False  # the queue's expiry heap holds it
+
+
+@final
+class Lane:
+    """The ready messages of one priority, oldest first.
+
+    Fresh ones arrive in order of number, so a deque keeps them; those that come back
+    (released, retried, due) are older than most and wait in a list, sorted, newest first.
+    Numbers whose entry is gone or no longer ready are skipped, and dropped from the front.
+    """
+
+    __slots__ = ("fresh", "returned")
+
+    def __init__(self) -> None:
+        self.fresh: Final[deque[SequenceNumber]] = deque()
+        self.returned: list[SequenceNumber] = []
+
+    def give_back(self, numbers: list[SequenceNumber]) -> None:
+        self.returned.extend(numbers)
+        self.returned.sort(reverse=True)  # two sorted runs: timsort merges them in one pass
+
+    def first(self, count: int, entries: dict[SequenceNumber, Entry]) -> list[Entry]:
+        """The oldest `count` ready entries; looks only."""
+        found: list[Entry] = []
+        if not self.returned:
+            self._scan_fresh(count, entries, found)
+            return found
+        back = len(self.returned) - 1
+        for number in self.fresh:
+            while back >= 0 and self.returned[back] <= number and len(found) < count:
+                add_if_ready(self.returned[back], entries, found)
+                back -= 1
+            if len(found) >= count:
+                return found
+            add_if_ready(number, entries, found)
+        while back >= 0 and len(found) < count:
+            add_if_ready(self.returned[back], entries, found)
+            back -= 1
+        return found
+
+    def _scan_fresh(
+        self, count: int, entries: dict[SequenceNumber, Entry], found: list[Entry]
+    ) -> None:
+        wanted = count
+        for number in self.fresh:
+            if wanted <= 0:
+                return
+            entry = entries.get(number)
+            if entry is not None and entry.state == READY:
+                found.append(entry)
+                wanted -= 1
+
+    def trim(self, entries: dict[SequenceNumber, Entry]) -> None:
+        """Forget numbers at the front that are no longer ready."""
+        fresh = self.fresh
+        while fresh:
+            entry = entries.get(fresh[0])
+            if entry is not None and entry.state == READY:
+                break
+            fresh.popleft()
+        returned = self.returned
+        while returned:
+            entry = entries.get(returned[-1])
+            if entry is not None and entry.state == READY:
+                break
+            returned.pop()
+
+
+def add_if_ready(
+    number: SequenceNumber, entries: dict[SequenceNumber, Entry], found: list[Entry]
+) -> None:
+    """Append the entry unless it is stale, or the one just appended (it may stand in both)."""
+    entry = entries.get(number)
+    if entry is None or entry.state != READY:
+        return
+    if found and found[-1] is entry:
+        return
+    found.append(entry)
+
+
+@final
+class Deadlines:
+    """Numbers by the instant at which something is to be done with them.
+
+    Stale items are left in and dropped when they reach the top: which are, the queue knows.
+    """
+
+    __slots__ = ("heap",)
+
+    def __init__(self) -> None:
+        self.heap: Final[list[tuple[UnixMs, SequenceNumber]]] = []
+
+    def add(self, at: UnixMs, number: SequenceNumber) -> None:
+        heappush(self.heap, (at, number))
+
+    def due(self, now: UnixMs, limit: int) -> list[SequenceNumber]:
+        """Numbers due at `now`, at most `limit`, in no order; looks only.
+
+        Walks the heap from its root: a child is never due before its parent.
+        """
+        found: list[SequenceNumber] = []
+        places = [0]
+        while places and len(found) < limit:
+            place = places.pop()
+            if place < len(self.heap) and self.heap[place][0] <= now:
+                found.append(self.heap[place][1])
+                places.append(2 * place + 1)
+                places.append(2 * place + 2)
+        return found
+
+
+@final
+class LockEnds:
+    """Lock runs by the instant at which they run out."""
+
+    __slots__ = ("_added", "heap")
+
+    def __init__(self) -> None:
+        self.heap: Final[list[tuple[UnixMs, int, LockRun]]] = []
+        self._added = 0  # ties are broken by age, since runs do not compare
+
+    def add(self, run: LockRun) -> None:
+        self._added += 1
+        heappush(self.heap, (run.until, self._added, run))
+
+    def due(self, now: UnixMs) -> list[LockRun]:
+        """Runs that are over at `now`, in no order; looks only."""
+        found: list[LockRun] = []
+        places = [0]
+        while places:
+            place = places.pop()
+            if place < len(self.heap) and self.heap[place][0] <= now:
+                found.append(self.heap[place][2])
+                places.append(2 * place + 1)
+                places.append(2 * place + 2)
+        return found
+
+    def trim(self) -> None:
+        """Drop runs from the top that hold nothing any more."""
+        heap = self.heap
+        while heap and heap[0][2].live_count == 0:
+            heappop(heap)
