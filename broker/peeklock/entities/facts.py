@@ -33,6 +33,7 @@ class Cause(IntEnum):
     DEAD_LETTERED = 4  # moved: the same append holds its `Enqueued` elsewhere
     PURGED = 5
     DROPPED = 6  # gave way to a newer one in a full queue
+    MOVED = 7  # to another queue by an operator: the same append holds its `Enqueued` there
 
 
 @final

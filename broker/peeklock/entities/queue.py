@@ -90,8 +90,10 @@ class Queue:
 
     # ---- verbs
 
-    def send(self, message: Message, now: UnixMs, not_before: UnixMs = NEVER) -> list[Fact]:
-        """Take a message; from `not_before` on it may be handed out.
+    def send(
+        self, message: Message, now: UnixMs, not_before: UnixMs = NEVER, place: int = 0
+    ) -> list[Fact]:
+        """Take a message, the `place`-th of one batch (from 0); not to be had before an instant.
 
         Raises `MessageTooLarge` and `QuotaExceeded`. A queue that drops its oldest instead
         of refusing returns their `Removed` before the `Enqueued`.
@@ -108,7 +110,7 @@ class Queue:
         facts.append(
             Enqueued(
                 self.queue_id,
-                self.next_number,
+                SequenceNumber(self.next_number + place),
                 message,
                 now,
                 size,
@@ -128,27 +130,34 @@ class Queue:
         now: UnixMs,
         place: int,
     ) -> Enqueued:
-        """Take a message over from another queue, as the `place`-th of one move (from 0)."""
+        """Take a dead letter over, as the `place`-th of one move (from 0)."""
         origin = Origin(source, entry.number, entry.enqueued_at, reason, description)
+        return self._arrival(entry, now, place, entry.delivery_count, origin)
+
+    def take_back(self, entry: Entry, now: UnixMs, place: int) -> Enqueued:
+        """A dead letter comes home, as the `place`-th of one move, as if never tried."""
+        return self._arrival(entry, now, place, 0, None)
+
+    def _arrival(
+        self, entry: Entry, now: UnixMs, place: int, delivery_count: int, origin: Origin | None
+    ) -> Enqueued:
         return Enqueued(
             self.queue_id,
             SequenceNumber(self.next_number + place),
             entry.message,
             now,
             entry.size,
-            entry.priority if self.settings.priorities else 0,
-            delivery_count=entry.delivery_count,
+            entry.priority,
+            delivery_count=delivery_count,
             origin=origin,
             body_at=entry.body_at,
         )
 
-    def receive(self, count: int, nonce: bytes, now: UnixMs) -> list[Fact]:
-        """Lock up to `count` messages under `nonce`; no facts when none is ready."""
-        numbers = [entry.number for entry in self.first_ready(count)]
-        if not numbers:
-            return []
+    def receive(self, entries: list[Entry], nonce: bytes, now: UnixMs) -> Locked:
+        """Lock these, which the caller found by `first_ready`, under `nonce`."""
+        numbers = [entry.number for entry in entries]
         until = UnixMs(now + self.settings.lock_duration_ms)
-        return [Locked(self.queue_id, numbers, nonce, until)]
+        return Locked(self.queue_id, numbers, nonce, until)
 
     def receive_deferred(
         self, numbers: list[SequenceNumber], nonce: bytes, now: UnixMs
@@ -418,7 +427,7 @@ class Queue:
     # ---- helpers of obedience
 
     def _lane_of(self, entry: Entry) -> int:
-        return entry.priority if len(self._lanes) > 1 else 0
+        return entry.priority if len(self._lanes) > 1 else 0  # kept, for the way home
 
     def _set_state(self, entry: Entry, state: int) -> None:
         counts = self.counts

@@ -68,6 +68,7 @@ class QueueSettings:
     overflow: Overflow = Overflow.REJECT
     retry: RetryPolicy = RetryPolicy()
     dispatch: bool = True  # False: paused; messages come in and are not handed out
+    temporary: bool = False  # goes with the link that made it (a dynamic node), or at a restart
 
     def __post_init__(self) -> None:
         within("lock_duration_ms", self.lock_duration_ms, LOCK_DURATION_MIN, LOCK_DURATION_MAX)

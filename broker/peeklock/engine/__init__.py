@@ -1,0 +1,1 @@
+"""Verbs → facts → journal → effects: where the broker's five sentences meet."""

@@ -1,0 +1,138 @@
+"""Receivers of an entity: who is next, with how much, and why one is not served."""
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final, final
+
+from peeklock.entities.facts import Locked
+from peeklock.entities.queue import Queue
+from peeklock.entities.queue_index import READY, Entry
+from peeklock.types import NEVER, Lsn, SequenceNumber, UnixMs
+
+if TYPE_CHECKING:
+    from peeklock.engine.effects import Peer
+
+
+class ReceiveMode(Enum):
+    """What being handed a message means."""
+
+    PEEK_LOCK = "peek-lock"  # held under a lock until it is settled
+    RECEIVE_AND_DELETE = "receive-and-delete"  # gone when it is sent: at most once
+    BROWSE = "browse"  # looked at, in any state, without touching it
+
+
+class Waiting(Enum):
+    """Why a receiver is not being served."""
+
+    CAUGHT_UP = "caught up"
+    NO_CREDIT = "no credit"
+    SLOW_PEER = "slow peer"
+    PAUSED = "paused"
+
+
+@final
+class Receiver:
+    """One receiver of one queue. Its owner sets `credit` and `blocked`; the engine serves."""
+
+    def __init__(self, peer: "Peer", link: object, queue: Queue, mode: ReceiveMode) -> None:
+        self.peer: Final = peer
+        self.link: Final = link
+        self.queue: Final = queue
+        self.mode: Final = mode
+        self.credit = 0  # deliveries it still wants
+        self.draining = False  # wants what is there and no more (AMQP 1.0 §2.6.7)
+        self.blocked = False  # its connection has more under way than it reads
+        self.closed = False
+        self.cursor = SequenceNumber(1)  # browse: the next number to show
+        self._handed: list[Locked] = []
+        self._prune_at = 64
+
+    def remember(self, run: Locked) -> None:
+        """Keep what it was handed, so that it can be given back when it drops."""
+        self._handed.append(run)
+        if len(self._handed) >= self._prune_at:
+            self._handed = [run for run in self._handed if self._still_held(run)]
+            self._prune_at = max(64, 2 * len(self._handed))
+
+    def held_numbers(self) -> list[SequenceNumber]:
+        """The messages that it holds at this moment."""
+        return [number for run in self._handed for number in self._still_held(run)]
+
+    def _still_held(self, run: Locked) -> list[SequenceNumber]:
+        held: list[SequenceNumber] = []
+        for number in run.numbers:
+            entry = self.queue.entries.get(number)
+            if entry is not None:
+                lock = entry.lock
+                if lock is not None and lock.nonce == run.nonce:
+                    held.append(number)
+        return held
+
+    def why_waiting(self) -> Waiting:
+        """The reason, for operators; meaningful when it is not being served."""
+        if not self.queue.settings.dispatch:
+            return Waiting.PAUSED
+        if self.credit <= 0:
+            return Waiting.NO_CREDIT
+        return Waiting.SLOW_PEER if self.blocked else Waiting.CAUGHT_UP
+
+
+@final
+class Line:
+    """The receivers of one queue, standing in line.
+
+    Each turn shares what is ready evenly among those that want some, starting with the one
+    after whoever was served last, so that a small credit never waits behind a large one.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue: Final = queue
+        self.receivers: Final[list[Receiver]] = []
+        self.is_dirty = False  # the engine looks at it in this turn
+        self.deadline = NEVER  # the tick that is due for it; NEVER: none
+        self.enqueued_lsn = Lsn(0)  # all messages of the queue are durable from here on
+        self._next = 0
+
+    def add(self, receiver: Receiver) -> None:
+        self.receivers.append(receiver)
+
+    def remove(self, receiver: Receiver) -> None:
+        self.receivers.remove(receiver)
+
+    def wanting(self) -> list[Receiver]:
+        """Who can be served now, in the order of turns."""
+        count = len(self.receivers)
+        self._next = (self._next + 1) % count if count else 0
+        turned = self.receivers[self._next :] + self.receivers[: self._next]
+        return [receiver for receiver in turned if receiver.credit > 0 and not receiver.blocked]
+
+    def has_more_for(self, receiver: Receiver) -> bool:
+        """Is there something that it wants and could have in another round?"""
+        queue = self.queue
+        if receiver.credit <= 0 or not queue.settings.dispatch:
+            return False
+        if receiver.mode is ReceiveMode.BROWSE:
+            return receiver.cursor < queue.next_number
+        return queue.counts[READY] > 0
+
+    def share(self, among: int) -> int:
+        """How many messages each of so many receivers gets in this round; at least one."""
+        return max(1, -(-self.queue.counts[READY] // among))
+
+
+def within_bytes(entries: list[Entry], bytes_max: int) -> list[Entry]:
+    """The first of `entries` whose sizes add up to no more, and at least one of them."""
+    total = 0
+    for place, entry in enumerate(entries):
+        total += entry.size
+        if total > bytes_max and place > 0:
+            return entries[:place]
+    return entries
+
+
+def soonest(one: UnixMs, other: UnixMs) -> UnixMs:
+    """The earlier instant, where NEVER comes last."""
+    if one == NEVER:
+        return other
+    if other == NEVER:
+        return one
+    return one if one < other else other

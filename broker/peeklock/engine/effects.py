@@ -1,0 +1,129 @@
+"""Everything a peer is told: the closed union of effects.
+
+An effect is made together with the facts behind it and waits in the outbox until they are
+durable. `link` is the front-end's own object: it comes back as it was given.
+"""
+
+from typing import Final, Protocol, TypeAlias, final
+
+from peeklock.engine.dispatch import Receiver
+from peeklock.entities.queue_index import Entry
+from peeklock.errors import BrokerError
+from peeklock.types import UnixMs
+
+
+class Peer(Protocol):
+    """One connection's front-end."""
+
+    def on_effect(self, effect: "Effect") -> None:
+        """Put it into the protocol's words. Never raises; a closed link is ignored."""
+        ...
+
+
+@final
+class Accepted:
+    """The broker has taken responsibility for a message that was sent."""
+
+    __slots__ = ("delivery_id", "link", "peer")
+
+    def __init__(self, peer: Peer, link: object, delivery_id: int) -> None:
+        self.peer: Final = peer
+        self.link: Final = link
+        self.delivery_id: Final = delivery_id
+
+
+@final
+class Refused:
+    """A message that was sent is not taken."""
+
+    __slots__ = ("delivery_id", "error", "link", "peer")
+
+    def __init__(self, peer: Peer, link: object, delivery_id: int, error: BrokerError) -> None:
+        self.peer: Final = peer
+        self.link: Final = link
+        self.delivery_id: Final = delivery_id
+        self.error: Final = error
+
+
+@final
+class Deliver:
+    """Messages go to a receiver: under locks, or, with no nonce, for good."""
+
+    __slots__ = ("entries", "locked_until", "nonce", "peer", "receiver")
+
+    def __init__(
+        self, receiver: Receiver, entries: list[Entry], nonce: bytes, locked_until: UnixMs
+    ) -> None:
+        self.peer: Final[Peer] = receiver.peer
+        self.receiver: Final = receiver
+        self.entries: Final = entries
+        self.nonce: Final = nonce  # b"": the receiver is told that they are settled
+        self.locked_until: Final = locked_until
+
+
+@final
+class Settled:
+    """A run of deliveries got the disposition that the receiver asked for."""
+
+    __slots__ = ("count", "first_delivery_id", "link", "outcome", "peer")
+
+    def __init__(
+        self, peer: Peer, link: object, first_delivery_id: int, count: int, outcome: object
+    ) -> None:
+        self.peer: Final = peer
+        self.link: Final = link
+        self.first_delivery_id: Final = first_delivery_id
+        self.count: Final = count
+        self.outcome: Final = outcome  # the front-end's own: echoed
+
+
+@final
+class SettleRefused:
+    """A delivery did not get the disposition that the receiver asked for."""
+
+    __slots__ = ("delivery_id", "error", "link", "peer")
+
+    def __init__(self, peer: Peer, link: object, delivery_id: int, error: BrokerError) -> None:
+        self.peer: Final = peer
+        self.link: Final = link
+        self.delivery_id: Final = delivery_id
+        self.error: Final = error
+
+
+@final
+class Drained:
+    """A receiver that asked for all or nothing has got all there is."""
+
+    __slots__ = ("peer", "receiver")
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.peer: Final[Peer] = receiver.peer
+        self.receiver: Final = receiver
+
+
+@final
+class Replied:
+    """A request to a management node has its answer."""
+
+    __slots__ = ("peer", "reply")
+
+    def __init__(self, peer: Peer, reply: object) -> None:
+        self.peer: Final = peer
+        self.reply: Final = reply  # the front-end's own
+
+
+@final
+class ReceiverEnded:
+    """The entity under a receiver is gone."""
+
+    __slots__ = ("error", "peer", "receiver")
+
+    def __init__(self, receiver: Receiver, error: BrokerError) -> None:
+        self.peer: Final[Peer] = receiver.peer
+        self.receiver: Final = receiver
+        self.error: Final = error
+
+
+Effect: TypeAlias = (
+    Accepted | Refused | Deliver | Settled | SettleRefused | Drained | Replied | ReceiverEnded
+)

@@ -1,0 +1,437 @@
+"""The engine: one method a verb. Every change of the broker's state goes through `_commit`.
+
+The owner calls verbs as requests come in, `turn` once after each batch of them, `tick` when
+`next_deadline` says, and hands `take_effects` out after each of these and after each sync.
+Nothing here blocks, sleeps or knows a protocol.
+"""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Final, final
+
+from peeklock.clock import IdSource
+from peeklock.engine.dispatch import Line, ReceiveMode, Receiver, within_bytes
+from peeklock.engine.effects import (
+    Accepted,
+    Deliver,
+    Drained,
+    Effect,
+    Peer,
+    ReceiverEnded,
+    Refused,
+    Replied,
+    Settled,
+    SettleRefused,
+)
+from peeklock.engine.outbox import Outbox
+from peeklock.engine.relay import with_moves
+from peeklock.entities.dispositions import RELEASE, Disposition
+from peeklock.entities.facts import Cause, Enqueued, Fact, Removed
+from peeklock.entities.namespace import Namespace
+from peeklock.entities.queue import Queue
+from peeklock.entities.queue_index import Entry
+from peeklock.errors import BrokerError, DiskFull, EntityDisabled, LockLost, NotFound
+from peeklock.limits import AMQP_BACKLOG_BYTES_MAX, DISPATCH_RUN_MAX
+from peeklock.message import Message
+from peeklock.store.journal import Journal
+from peeklock.types import NEVER, LockToken, Lsn, QueueId, SequenceNumber, UnixMs
+
+
+@final
+class Engine:
+    """All entities of one broker, the journal behind them, and who is served."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        namespace: Namespace,
+        ids: IdSource,
+        on_append: Callable[[], None],
+    ) -> None:
+        self.journal: Final = journal
+        self.namespace: Final = namespace
+        self.ids: Final = ids
+        self.outbox: Final = Outbox()
+        self.draining = False  # shutting down: no new work is taken
+        self._on_append: Final = on_append  # somebody should sync soon
+        self._lines: Final[dict[QueueId, Line]] = {}
+        self._dirty: list[Line] = []
+        self._deadlines: Final[list[tuple[UnixMs, QueueId]]] = []
+
+    # ---- what senders ask
+
+    def send(
+        self,
+        peer: Peer,
+        link: object,
+        delivery_id: int,
+        queue: Queue,
+        message: Message,
+        not_before: UnixMs,
+        now: UnixMs,
+        *,
+        settled: bool,
+    ) -> None:
+        """Take a message. The answer, if the sender waits for one, is an effect."""
+        try:
+            self._check_sending()
+            facts = queue.send(message, now, not_before)
+        except BrokerError as error:
+            if not settled:
+                refused = Refused(peer, link, delivery_id, error)
+                self.outbox.hold(self.journal.end, refused)
+            return
+        lsn = self._commit(queue, facts)
+        if not settled:
+            self.outbox.hold(lsn, Accepted(peer, link, delivery_id))
+
+    def enqueue(
+        self, queue: Queue, messages: list[tuple[Message, UnixMs]], now: UnixMs
+    ) -> list[SequenceNumber]:
+        """Take several messages, all or none; raises `BrokerError`."""
+        self._check_sending()
+        facts: list[Fact] = []
+        numbers: list[SequenceNumber] = []
+        for place, (message, not_before) in enumerate(messages):
+            for fact in queue.send(message, now, not_before, place):
+                facts.append(fact)
+                if isinstance(fact, Enqueued):
+                    numbers.append(fact.number)
+        self._commit(queue, facts)
+        return numbers
+
+    def _check_sending(self) -> None:
+        if self.draining:
+            raise EntityDisabled(
+                "the broker is shutting down; send it again elsewhere or later"
+            )
+        if not self.journal.has_room:
+            raise DiskFull(
+                "the broker's disk is nearly full; receiving and settling still work"
+            )
+
+    # ---- what receivers ask
+
+    def attach(self, peer: Peer, link: object, queue: Queue, mode: ReceiveMode) -> Receiver:
+        """A receiver, without credit yet."""
+        receiver = Receiver(peer, link, queue, mode)
+        self._line(queue).add(receiver)
+        return receiver
+
+    def set_credit(self, receiver: Receiver, credit: int, *, draining: bool) -> None:
+        """How many more deliveries it wants; it is served in this turn."""
+        receiver.credit = credit
+        receiver.draining = draining
+        self._mark(self._line(receiver.queue))
+
+    def set_blocked(self, receiver: Receiver, blocked: bool) -> None:
+        """Its connection has too much under way, or has caught up again."""
+        if receiver.blocked != blocked:
+            receiver.blocked = blocked
+            if not blocked:
+                self._mark(self._line(receiver.queue))
+
+    def detach(self, receiver: Receiver, now: UnixMs) -> None:
+        """It is gone: what it holds is free at once, and no attempt is counted."""
+        if receiver.closed:
+            return
+        receiver.closed = True
+        queue = receiver.queue
+        line = self._lines.get(queue.queue_id)
+        if line is None:
+            return  # the queue was deleted before
+        line.remove(receiver)
+        held = receiver.held_numbers()
+        if held:
+            self._commit(queue, queue.settle(held, RELEASE, now))
+
+    def settle(
+        self,
+        receiver: Receiver,
+        first_delivery_id: int,
+        tokens: list[LockToken],
+        disposition: Disposition,
+        outcome: object,
+        now: UnixMs,
+        *,
+        settled: bool,
+    ) -> None:
+        """Settle a run of deliveries; `settled` says that the receiver awaits no answer."""
+        queue = receiver.queue
+        numbers: list[SequenceNumber] = []
+        lost: list[tuple[int, LockLost]] = []
+        for place, token in enumerate(tokens):
+            try:
+                numbers.append(queue.held_by(token, now))
+            except LockLost as error:
+                lost.append((place, error))
+        lsn = self.journal.end
+        if numbers:
+            facts = with_moves(
+                self.namespace, queue, queue.settle(numbers, disposition, now), now
+            )
+            lsn = self._commit(queue, facts)
+        if settled:
+            return
+        self._answer_settle(receiver, first_delivery_id, len(tokens), lost, outcome, lsn)
+
+    def _answer_settle(
+        self,
+        receiver: Receiver,
+        first: int,
+        count: int,
+        lost: list[tuple[int, LockLost]],
+        outcome: object,
+        lsn: Lsn,
+    ) -> None:
+        """One effect a stretch between lost ones, one for each lost one."""
+        peer = receiver.peer
+        link = receiver.link
+        done = 0
+        for place, error in lost:
+            if place > done:
+                self.outbox.hold(lsn, Settled(peer, link, first + done, place - done, outcome))
+            self.outbox.hold(lsn, SettleRefused(peer, link, first + place, error))
+            done = place + 1
+        if count > done:
+            self.outbox.hold(lsn, Settled(peer, link, first + done, count - done, outcome))
+
+    def settle_tokens(
+        self, queue: Queue, tokens: list[LockToken], disposition: Disposition, now: UnixMs
+    ) -> None:
+        """Settle from outside a link (a management node): all, or `LockLost` and none."""
+        numbers = [queue.held_by(token, now) for token in tokens]
+        facts = queue.settle(numbers, disposition, now)
+        self._commit(queue, with_moves(self.namespace, queue, facts, now))
+
+    def renew(self, queue: Queue, tokens: list[LockToken], now: UnixMs) -> list[UnixMs]:
+        """Longer locks; returns until when. All, or `LockLost` and none."""
+        facts: list[Fact] = []
+        for token in tokens:
+            facts.extend(queue.renew(token, now))
+        self._commit(queue, facts)
+        return [UnixMs(now + queue.settings.lock_duration_ms)] * len(tokens)
+
+    def receive_deferred(
+        self, queue: Queue, numbers: list[SequenceNumber], now: UnixMs, *, delete: bool
+    ) -> list[Entry]:
+        """Deferred messages by number, locked or, with `delete`, taken for good."""
+        entries = [queue.entries[number] for number in numbers if number in queue.entries]
+        facts = queue.receive_deferred(numbers, self.ids.nonce(), now)
+        if delete:
+            facts = [Removed(queue.queue_id, numbers, Cause.RECEIVED)]
+        self._commit(queue, facts)
+        return entries
+
+    # ---- what operators ask
+
+    def commit(self, queue: Queue, facts: list[Fact], now: UnixMs) -> Lsn:
+        """Facts that a verb of `queue` decided, with the moves that follow from them."""
+        return self._commit(queue, with_moves(self.namespace, queue, facts, now))
+
+    def commit_registry(self, facts: list[Fact]) -> Lsn:
+        """Facts about which queues there are."""
+        lsn = self.journal.append(facts)
+        for fact in facts:
+            self.namespace.apply(fact)
+        self._on_append()
+        self._end_orphans()
+        return lsn
+
+    def refresh(self, queue: Queue) -> None:
+        """Its settings changed: look at its receivers in this turn."""
+        self._mark(self._line(queue))
+
+    def reply(self, peer: Peer, reply: object) -> None:
+        """Answer a management request when all before it is durable."""
+        self.outbox.hold(self.journal.end, Replied(peer, reply))
+
+    def receivers_of(self, queue: Queue) -> list[Receiver]:
+        line = self._lines.get(queue.queue_id)
+        return list(line.receivers) if line is not None else []
+
+    def message_of(self, entry: Entry) -> Message:
+        """The message itself: from memory, or read back from the journal."""
+        message = entry.message
+        return message if message is not None else self.journal.fetch(entry.body_at)
+
+    # ---- turns and time
+
+    def turn(self, now: UnixMs) -> bool:
+        """Serve receivers of queues that changed; says whether there is more to do."""
+        dirty = self._dirty
+        if not dirty:
+            return False
+        self._dirty = []
+        for line in dirty:
+            line.is_dirty = False
+            self._serve(line, now)
+            self._note_deadline(line)
+        return bool(self._dirty)
+
+    def tick(self, now: UnixMs) -> None:
+        """Let time do its work where a deadline has passed."""
+        while self._deadlines and self._deadlines[0][0] <= now:
+            at, queue_id = heappop(self._deadlines)
+            line = self._lines.get(queue_id)
+            if line is None or line.deadline != at:
+                continue
+            line.deadline = NEVER
+            queue = line.queue
+            woken = queue.wake(now)
+            facts = queue.expire(now)
+            if facts:
+                self._commit(queue, with_moves(self.namespace, queue, facts, now))
+            elif woken:
+                self._mark(line)
+            self._note_deadline(line)
+        self.turn(now)
+
+    def next_deadline(self) -> UnixMs:
+        """When `tick` next has work; NEVER when it has none."""
+        return self._deadlines[0][0] if self._deadlines else NEVER
+
+    def take_effects(self) -> list[Effect]:
+        """What may be told now."""
+        return self.outbox.release(self.journal.durable)
+
+    def start(self, now: UnixMs) -> None:
+        """After recovery: nobody holds anything, and nobody uses a temporary queue."""
+        temporary = [queue for queue in self.namespace.queues() if queue.settings.temporary]
+        for queue in temporary:
+            self.commit_registry(self.namespace.delete(queue.path))
+        for queue in list(self.namespace.by_id.values()):
+            recalled = queue.recall_locks()
+            if recalled:
+                self._commit(queue, with_moves(self.namespace, queue, recalled, now))
+            self._mark(self._line(queue))
+        self.turn(now)
+
+    # ---- the one way to change anything
+
+    def _commit(self, queue: Queue, facts: list[Fact]) -> Lsn:
+        """Record and obey; receivers of the queue are looked at in this turn."""
+        line = self._line(queue)
+        self._mark(line)
+        return self._record(line, facts)
+
+    def _record(self, line: Line, facts: list[Fact]) -> Lsn:
+        """Journal, then apply, with nothing in between. Promises come after, in the outbox."""
+        lsn = self.journal.append(facts)
+        queue = line.queue
+        for fact in facts:
+            if fact.queue_id == queue.queue_id:
+                queue.apply(fact)
+                if isinstance(fact, Enqueued):
+                    line.enqueued_lsn = lsn
+            else:
+                self._apply_elsewhere(fact, lsn)
+        self._on_append()
+        return lsn
+
+    def _apply_elsewhere(self, fact: Fact, lsn: Lsn) -> None:
+        """One move touches two queues; this is the other one."""
+        self.namespace.apply(fact)
+        line = self._line(self.namespace.by_id[fact.queue_id])
+        line.enqueued_lsn = lsn
+        self._mark(line)
+
+    # ---- serving
+
+    def _line(self, queue: Queue) -> Line:
+        line = self._lines.get(queue.queue_id)
+        if line is None:
+            line = Line(queue)
+            self._lines[queue.queue_id] = line
+        return line
+
+    def _mark(self, line: Line) -> None:
+        if not line.is_dirty:
+            line.is_dirty = True
+            self._dirty.append(line)
+
+    def _note_deadline(self, line: Line) -> None:
+        at = line.queue.next_deadline()
+        if at != NEVER and (line.deadline == NEVER or at < line.deadline):
+            line.deadline = at
+            heappush(self._deadlines, (at, line.queue.queue_id))
+
+    def _serve(self, line: Line, now: UnixMs) -> None:
+        """Hand out one round of what is ready; the rest in the next turn: others have waited."""
+        if not line.receivers:
+            return
+        if line.queue.settings.dispatch:
+            wanting = line.wanting()
+            if wanting:
+                share = min(line.share(len(wanting)), DISPATCH_RUN_MAX)
+                for receiver in wanting:
+                    self._serve_receiver(line, receiver, share, now)
+        for receiver in line.receivers:
+            if receiver.blocked or receiver.credit <= 0 and not receiver.draining:
+                continue
+            if line.has_more_for(receiver):
+                self._mark(line)
+            elif receiver.draining:
+                receiver.draining = False
+                receiver.credit = 0
+                self.outbox.hold_behind_all(Drained(receiver))
+
+    def _serve_receiver(self, line: Line, receiver: Receiver, share: int, now: UnixMs) -> None:
+        queue = line.queue
+        if receiver.mode is ReceiveMode.BROWSE:
+            self._show(line, receiver)
+            return
+        ready = queue.first_ready(min(share, receiver.credit))
+        if not ready:
+            return
+        entries = within_bytes(ready, AMQP_BACKLOG_BYTES_MAX)
+        receiver.credit -= len(entries)
+        if receiver.mode is ReceiveMode.RECEIVE_AND_DELETE:
+            numbers = [entry.number for entry in entries]
+            removed: list[Fact] = [Removed(queue.queue_id, numbers, Cause.RECEIVED)]
+            lsn = self._record(line, removed)
+            self.outbox.hold(lsn, Deliver(receiver, entries, b"", NEVER))
+            return
+        nonce = self.ids.nonce()
+        locked = queue.receive(entries, nonce, now)
+        receiver.remember(locked)
+        self._record(line, [locked])
+        self._deliver(line, Deliver(receiver, entries, nonce, locked.until))
+
+    def _deliver(self, line: Line, effect: Deliver) -> None:
+        """Behind the messages' own durability, not behind that of their locks."""
+        durable = self.journal.durable
+        if line.enqueued_lsn <= durable:
+            self.outbox.release_now(effect)
+            return
+        for entry in effect.entries:
+            if entry.body_at >= durable or entry.origin is not None:
+                self.outbox.hold(line.enqueued_lsn, effect)
+                return
+        self.outbox.release_now(effect)
+
+    def _show(self, line: Line, receiver: Receiver) -> None:
+        wanted = min(receiver.credit, DISPATCH_RUN_MAX)
+        entries = within_bytes(
+            line.queue.browse(receiver.cursor, wanted), AMQP_BACKLOG_BYTES_MAX
+        )
+        if not entries:
+            receiver.cursor = line.queue.next_number  # nothing left behind it
+            return
+        receiver.credit -= len(entries)
+        receiver.cursor = SequenceNumber(entries[-1].number + 1)
+        self._deliver(line, Deliver(receiver, entries, b"", NEVER))
+
+    def _end_orphans(self) -> None:
+        """Receivers of queues that are gone hear of it."""
+        gone = [
+            line
+            for line in self._lines.values()
+            if line.queue.queue_id not in self.namespace.by_id
+        ]
+        for line in gone:
+            del self._lines[line.queue.queue_id]
+            for receiver in line.receivers:
+                receiver.closed = True
+                error = NotFound(line.queue.path)
+                self.outbox.hold(self.journal.end, ReceiverEnded(receiver, error))

@@ -1,0 +1,1 @@
+"""One front-end a protocol: wire events ⇄ engine verbs and effects."""

@@ -1,0 +1,178 @@
+"""AMQP sections ⇄ Message. Nearly the identity: the bare message passes byte for byte.
+
+The broker writes the header anew (§3.2.1: it alone knows the attempts), adds its own to the
+message annotations (§3.2.3), and tells a dead letter's reason in application properties, as
+Service Bus does.
+"""
+
+from struct import Struct
+from typing import Final
+
+from peeklock.entities.queue_index import DEFERRED, WAITING, Entry
+from peeklock.errors import InvalidRequest
+from peeklock.message import NO_TTL, Message
+from peeklock.protocols.amqp10.primitives import encode_value, read_value, skip_value
+from peeklock.protocols.amqp10.sections import MessageSections, split_message
+from peeklock.protocols.amqp10.values import Int, Symbol, Timestamp
+from peeklock.types import NEVER, UnixMs
+
+SEQUENCE_NUMBER: Final = Symbol("x-opt-sequence-number")
+ENQUEUED_TIME: Final = Symbol("x-opt-enqueued-time")
+LOCKED_UNTIL: Final = Symbol("x-opt-locked-until")
+MESSAGE_STATE: Final = Symbol("x-opt-message-state")
+DEAD_LETTER_SOURCE: Final = Symbol("x-opt-deadletter-source")
+SCHEDULED_TIME: Final = Symbol("x-opt-scheduled-enqueue-time")
+DELIVERY_TIME: Final = Symbol("x-opt-delivery-time")
+DELIVERY_DELAY: Final = Symbol("x-opt-delivery-delay")
+
+STATE_ACTIVE: Final = 0  # Service Bus' numbers for x-opt-message-state
+STATE_DEFERRED: Final = 1
+STATE_SCHEDULED: Final = 2
+
+PROPERTIES: Final = b"\x00\x53\x73"
+APPLICATION_PROPERTIES: Final = b"\x00\x53\x74"
+ANNOTATIONS: Final = b"\x00\x53\x72"
+
+TRUE: Final = b"\x41"
+FALSE: Final = b"\x42"
+NULL: Final = b"\x40"
+
+
+def encoded_symbol(text: str) -> bytes:
+    return b"\xa3" + bytes([len(text)]) + text.encode("ascii")
+
+
+# The items that every delivery carries, in one go: key, type code, value.
+ITEM_NUMBER: Final = encoded_symbol(SEQUENCE_NUMBER) + b"\x81"
+ITEM_ENQUEUED: Final = encoded_symbol(ENQUEUED_TIME) + b"\x83"
+ITEM_LOCKED: Final = encoded_symbol(LOCKED_UNTIL) + b"\x83"
+SHOWN: Final = Struct(f">{len(ITEM_NUMBER)}sq{len(ITEM_ENQUEUED)}sq")
+HELD: Final = Struct(f">{len(ITEM_NUMBER)}sq{len(ITEM_ENQUEUED)}sq{len(ITEM_LOCKED)}sq")
+MAP8_BYTES_MAX: Final = 255
+HEADER_TTL: Final = Struct(">BI")
+
+
+def read_message(payload: bytes) -> Message:
+    """A transfer's payload as the broker stores it; raises `ProtocolViolation`."""
+    sections: MessageSections = split_message(payload)
+    return Message(
+        sections.bare,
+        sections.message_annotations,
+        sections.durable,
+        sections.priority,
+        sections.ttl_ms,
+    )
+
+
+def scheduled_for(message: Message, now: UnixMs) -> UnixMs:
+    """When the sender wants it to be had first; NEVER: at once. Raises `InvalidRequest`."""
+    if not message.annotations or b"x-opt-" not in message.annotations:
+        return NEVER
+    annotations = annotations_of(message)
+    for key in (SCHEDULED_TIME, DELIVERY_TIME):
+        at = annotations.get(key)
+        if at is not None:
+            return UnixMs(whole_number(key, at))
+    delay = annotations.get(DELIVERY_DELAY)
+    return NEVER if delay is None else UnixMs(now + max(0, whole_number(DELIVERY_DELAY, delay)))
+
+
+def whole_number(key: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidRequest(f"{key} is a time or duration in milliseconds, not {value!r}")
+    return int(value)
+
+
+def annotations_of(message: Message) -> dict[object, object]:
+    """The sender's message annotations, decoded."""
+    if not message.annotations:
+        return {}
+    value, _end = read_value(message.annotations, 0)
+    return value if isinstance(value, dict) else {}
+
+
+def delivery_payload(entry: Entry, message: Message, locked_until: UnixMs) -> bytes:
+    """What a receiver is sent; `locked_until` is NEVER when it holds no lock."""
+    header = header_section(message, entry.delivery_count)
+    if entry.origin is None and not message.annotations:
+        items, count = own_items(entry, locked_until)
+        size = len(items) + 1
+        annotations = ANNOTATIONS + b"\xc1" + bytes([size, count]) + items
+        return header + annotations + message.bare
+    return header + annotations_section(entry, message, locked_until, False) + bare_of(entry, message)
+
+
+def peeked_payload(entry: Entry, message: Message) -> bytes:
+    """What a peek shows: as a delivery, with the message's state."""
+    return (
+        header_section(message, entry.delivery_count)
+        + annotations_section(entry, message, NEVER, True)
+        + bare_of(entry, message)
+    )
+
+
+def header_section(message: Message, delivery_count: int) -> bytes:
+    """§3.2.1, all five fields."""
+    ttl = NULL if message.ttl_ms == NO_TTL else HEADER_TTL.pack(0x70, message.ttl_ms)
+    if delivery_count == 0:
+        count = b"\x43"
+        first = TRUE
+    else:
+        count = b"\x52" + bytes([delivery_count]) if delivery_count < 256 else HEADER_TTL.pack(0x70, delivery_count)
+        first = FALSE
+    durable = TRUE if message.durable else FALSE
+    fields = durable + b"\x50" + bytes([message.priority]) + ttl + first + count
+    return b"\x00\x53\x70\xc0" + bytes([len(fields) + 1, 5]) + fields
+
+
+def own_items(entry: Entry, locked_until: UnixMs) -> tuple[bytes, int]:
+    """The broker's annotations, encoded, and how many keys and values they are."""
+    if locked_until == NEVER:
+        shown = SHOWN.pack(ITEM_NUMBER, entry.number, ITEM_ENQUEUED, entry.enqueued_at)
+        return shown, 4
+    held = HELD.pack(
+        ITEM_NUMBER, entry.number, ITEM_ENQUEUED, entry.enqueued_at, ITEM_LOCKED, locked_until
+    )
+    return held, 6
+
+
+def annotations_section(
+    entry: Entry, message: Message, locked_until: UnixMs, with_state: bool
+) -> bytes:
+    """§3.2.3: the sender's and ours; where both name the same thing, ours is true."""
+    annotations = annotations_of(message)
+    annotations[SEQUENCE_NUMBER] = int(entry.number)
+    annotations[ENQUEUED_TIME] = Timestamp(entry.enqueued_at)
+    annotations.pop(LOCKED_UNTIL, None)
+    if locked_until != NEVER:
+        annotations[LOCKED_UNTIL] = Timestamp(locked_until)
+    if entry.origin is not None:
+        annotations[DEAD_LETTER_SOURCE] = entry.origin.source
+    if with_state:
+        annotations[MESSAGE_STATE] = Int(state_on_the_wire(entry))
+    return ANNOTATIONS + encode_value(annotations)
+
+
+def state_on_the_wire(entry: Entry) -> int:
+    if entry.state == DEFERRED:
+        return STATE_DEFERRED
+    return STATE_SCHEDULED if entry.state == WAITING and entry.delivery_count == 0 else STATE_ACTIVE
+
+
+def bare_of(entry: Entry, message: Message) -> bytes:
+    """The bare message; a dead letter's tells its reason in application properties."""
+    origin = entry.origin
+    bare = message.bare
+    if origin is None or not (origin.reason or origin.description):
+        return bare
+    at = skip_value(bare, 0) if bare.startswith(PROPERTIES) else 0
+    end = at
+    properties: dict[object, object] = {}
+    if bare.startswith(APPLICATION_PROPERTIES, at):
+        end = skip_value(bare, at)
+        found, _end = read_value(bare, at + len(APPLICATION_PROPERTIES))
+        if isinstance(found, dict):
+            properties = found
+    properties["DeadLetterReason"] = origin.reason
+    properties["DeadLetterErrorDescription"] = origin.description
+    return bare[:at] + APPLICATION_PROPERTIES + encode_value(properties) + bare[end:]

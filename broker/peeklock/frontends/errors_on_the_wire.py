@@ -1,0 +1,48 @@
+"""BrokerError × protocol → condition and status: one table, total."""
+
+from typing import Final
+
+from peeklock.errors import (
+    AlreadyExists,
+    BrokerError,
+    DiskFull,
+    EntityDisabled,
+    InvalidRequest,
+    LockLost,
+    MessageTooLarge,
+    NotAllowed,
+    NotFound,
+    QuotaExceeded,
+    Timeout,
+    Unauthorized,
+)
+from peeklock.protocols.amqp10.outcomes import AmqpError
+
+# The AMQP condition (1.0 §2.8.15–18, and Service Bus' own where the specification has none)
+# and the status code of a management reply, which is HTTP's.
+ON_THE_WIRE: Final[dict[type[BrokerError], tuple[str, int]]] = {
+    NotFound: ("amqp:not-found", 404),
+    AlreadyExists: ("com.microsoft:entity-already-exists", 409),
+    NotAllowed: ("amqp:not-allowed", 405),
+    Unauthorized: ("amqp:unauthorized-access", 401),
+    InvalidRequest: ("amqp:invalid-field", 400),
+    LockLost: ("com.microsoft:message-lock-lost", 410),
+    QuotaExceeded: ("amqp:resource-limit-exceeded", 403),
+    DiskFull: ("amqp:resource-limit-exceeded", 507),
+    MessageTooLarge: ("amqp:link:message-size-exceeded", 413),
+    Timeout: ("com.microsoft:timeout", 408),
+    EntityDisabled: ("com.microsoft:entity-disabled", 403),
+}
+
+
+def condition_of(error: BrokerError) -> str:
+    return ON_THE_WIRE[type(error)][0]
+
+
+def status_of(error: BrokerError) -> int:
+    return ON_THE_WIRE[type(error)][1]
+
+
+def amqp_error(error: BrokerError) -> AmqpError:
+    """The error as AMQP has it: condition and description (1.0 §2.8.14)."""
+    return AmqpError(condition_of(error), str(error))

@@ -1,0 +1,1 @@
+"""Wire protocols, sans-IO and symmetrical: the client uses the same code as the broker."""
