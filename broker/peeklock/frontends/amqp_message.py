@@ -99,7 +99,11 @@ def delivery_payload(entry: Entry, message: Message, locked_until: UnixMs) -> by
         size = len(items) + 1
         annotations = ANNOTATIONS + b"\xc1" + bytes([size, count]) + items
         return header + annotations + message.bare
-    return header + annotations_section(entry, message, locked_until, False) + bare_of(entry, message)
+    return (
+        header
+        + annotations_section(entry, message, locked_until, False)
+        + bare_of(entry, message)
+    )
 
 
 def peeked_payload(entry: Entry, message: Message) -> bytes:
@@ -118,7 +122,11 @@ def header_section(message: Message, delivery_count: int) -> bytes:
         count = b"\x43"
         first = TRUE
     else:
-        count = b"\x52" + bytes([delivery_count]) if delivery_count < 256 else HEADER_TTL.pack(0x70, delivery_count)
+        count = (
+            b"\x52" + bytes([delivery_count])
+            if delivery_count < 256
+            else HEADER_TTL.pack(0x70, delivery_count)
+        )
         first = FALSE
     durable = TRUE if message.durable else FALSE
     fields = durable + b"\x50" + bytes([message.priority]) + ttl + first + count
@@ -156,7 +164,11 @@ def annotations_section(
 def state_on_the_wire(entry: Entry) -> int:
     if entry.state == DEFERRED:
         return STATE_DEFERRED
-    return STATE_SCHEDULED if entry.state == WAITING and entry.delivery_count == 0 else STATE_ACTIVE
+    return (
+        STATE_SCHEDULED
+        if entry.state == WAITING and entry.delivery_count == 0
+        else STATE_ACTIVE
+    )
 
 
 def bare_of(entry: Entry, message: Message) -> bytes:

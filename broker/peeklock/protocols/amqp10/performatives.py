@@ -314,7 +314,11 @@ def performative_fields(value: AmqpValue) -> tuple[int, list[AmqpValue]]:
         return found
     descriptor = getattr(value, "descriptor", None)
     values = getattr(value, "value", None)
-    if isinstance(descriptor, str) and descriptor in SYMBOLIC_CODES and isinstance(values, list):
+    if (
+        isinstance(descriptor, str)
+        and descriptor in SYMBOLIC_CODES
+        and isinstance(values, list)
+    ):
         return SYMBOLIC_CODES[descriptor], values
     raise ProtocolViolation("AMQP 1.0 §2.7", "a frame body that is no performative")
 
@@ -484,7 +488,9 @@ def flag_at(data: bytes, at: int) -> tuple[bool, int]:
         return False, at + 1
     if code == 0x56 and data[at + 1] <= 1:
         return data[at + 1] == 1, at + 2
-    raise ProtocolViolation("AMQP 1.0 §1.4", f"format code 0x{code:02x} where a boolean belongs")
+    raise ProtocolViolation(
+        "AMQP 1.0 §1.4", f"format code 0x{code:02x} where a boolean belongs"
+    )
 
 
 def tag_at(data: bytes, at: int) -> tuple[bytes | None, int]:
@@ -499,7 +505,9 @@ def tag_at(data: bytes, at: int) -> tuple[bytes | None, int]:
     elif code == 0x40:
         return None, at + 1
     else:
-        raise ProtocolViolation("AMQP 1.0 §1.4", f"format code 0x{code:02x} where a tag belongs")
+        raise ProtocolViolation(
+            "AMQP 1.0 §1.4", f"format code 0x{code:02x} where a tag belongs"
+        )
     if size > AMQP_DELIVERY_TAG_BYTES_MAX:
         raise ProtocolViolation("AMQP 1.0 §2.8.7", f"a delivery tag of {size} bytes")
     return data[start : start + size], start + size

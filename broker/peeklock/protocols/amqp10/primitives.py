@@ -202,7 +202,9 @@ def read_variable(data: bytes, at: int, code: int) -> tuple[AmqpValue, int]:
         if kind == 3:
             return Symbol(raw.decode("ascii")), end
     except UnicodeDecodeError as error:
-        raise ProtocolViolation("AMQP 1.0 §1.6.20", f"text that is not {error.encoding}") from None
+        raise ProtocolViolation(
+            "AMQP 1.0 §1.6.20", f"text that is not {error.encoding}"
+        ) from None
     raise unknown(code)
 
 
@@ -261,7 +263,9 @@ def as_map(values: list[AmqpValue]) -> dict[AmqpValue, AmqpValue]:
     try:
         result = dict(zip(values[::2], values[1::2], strict=True))
     except TypeError:
-        raise ProtocolViolation("AMQP 1.0 §1.6.23", "a map's key is a list, map or array") from None
+        raise ProtocolViolation(
+            "AMQP 1.0 §1.6.23", "a map's key is a list, map or array"
+        ) from None
     return result
 
 

@@ -11,7 +11,12 @@ from peeklock.protocols.amqp10.composites import (
     symbol_array,
     symbol_or_none,
 )
-from peeklock.protocols.amqp10.outcomes import NULL_BYTES, DeliveryState, encode_state, read_state
+from peeklock.protocols.amqp10.outcomes import (
+    NULL_BYTES,
+    DeliveryState,
+    encode_state,
+    read_state,
+)
 from peeklock.protocols.amqp10.primitives import encode_value
 from peeklock.protocols.amqp10.values import AmqpValue, UInt
 

@@ -117,7 +117,7 @@ class AmqpArray(list[object]):
             return same and list.__eq__(self, other)
         return list.__eq__(self, other)
 
-    __hash__ = None  # type: ignore[assignment]  # a list: it can change
+    __hash__ = None  # a list: it can change
 
 
 ARRAY_SYMBOL = 0xA3

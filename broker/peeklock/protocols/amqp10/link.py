@@ -1,0 +1,390 @@
+"""Links (§2.6): one way for messages, from a source to a target.
+
+A `ReceiverLink` is one on which we receive, a `SenderLink` one on which we send. Both ends
+use the same classes. A link's own mistakes and its peer's end the link alone.
+"""
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from peeklock.errors import ProtocolViolation
+from peeklock.protocols.amqp10.conditions import (
+    INVALID_FIELD,
+    MESSAGE_SIZE_EXCEEDED,
+    RESOURCE_LIMIT_EXCEEDED,
+    TRANSFER_LIMIT_EXCEEDED,
+)
+from peeklock.protocols.amqp10.credit import remaining_credit
+from peeklock.protocols.amqp10.events import (
+    CreditReceived,
+    LinkDetached,
+    MessageReceived,
+    SenderFlowed,
+)
+from peeklock.protocols.amqp10.frames import FRAME_HEADER, HEADER_BYTES
+from peeklock.protocols.amqp10.outcomes import AmqpError, DeliveryState
+from peeklock.protocols.amqp10.performatives import (
+    NOT_GIVEN,
+    Attach,
+    Detach,
+    Flow,
+    Transfer,
+    encode_transfer,
+)
+from peeklock.protocols.amqp10.serial import serial_add, serial_distance
+from peeklock.protocols.amqp10.terminus import AmqpMap, AnyTarget, Source
+
+if TYPE_CHECKING:
+    from peeklock.protocols.amqp10.session import Session
+
+# What stands before a transfer's payload, at most: frame header, fields, a 32-byte tag.
+TRANSFER_OVERHEAD_BYTES: Final = 80
+
+
+class LinkState(Enum):
+    """How far a link has come, seen from here."""
+
+    ATTACH_RECEIVED = "the peer has attached, we have not answered"
+    ATTACH_SENT = "we have attached, the peer has not answered"
+    ATTACHED = "attached"
+    REFUSED = "the peer has refused, its detach is to come"
+    DETACH_SENT = "we have detached, the peer has not answered"
+    DETACHED = "detached"
+
+
+class Link:
+    """What both directions share."""
+
+    def __init__(self, session: "Session", name: str, handle: int, *, is_sender: bool) -> None:
+        self.session: Final = session
+        self.name: Final = name
+        self.handle: Final = handle  # ours
+        self.is_sender: Final = is_sender  # we send
+        self.state = LinkState.ATTACH_SENT
+        self.remote_handle = NOT_GIVEN
+        self.remote_attach: Attach | None = None
+        self.source: Source | None = None
+        self.target: AnyTarget | None = None
+        self.snd_settle_mode = 2
+        self.rcv_settle_mode = 0
+        self.max_message_size = 0  # of what goes over this link; 0: no bound
+        self.delivery_count = 0  # §2.6.7, a serial number
+        self.credit = 0  # deliveries
+        self.available: int | None = None
+        self.context: object = None  # the owner's
+
+    @property
+    def is_attached(self) -> bool:
+        return self.state is LinkState.ATTACHED
+
+    # ---- what the owner asks
+
+    def accept(
+        self,
+        *,
+        source: Source | None,
+        target: AnyTarget | None,
+        properties: AmqpMap | None = None,
+        max_message_size: int | None = None,
+        offered_capabilities: list[str] | None = None,
+    ) -> None:
+        """Answer the peer's attach: name and settle modes echoed."""
+        if self.state is not LinkState.ATTACH_RECEIVED:
+            return  # it has gone meanwhile
+        self.source = source
+        self.target = target
+        if max_message_size is not None:
+            self.max_message_size = max_message_size
+        self.state = LinkState.ATTACHED
+        self.session.write(
+            self._attach(source, target, properties or {}, offered_capabilities or [])
+        )
+
+    def refuse(self, error: AmqpError) -> None:
+        """§2.6.3: attach without the terminus that is not to be had, then detach."""
+        if self.state is not LinkState.ATTACH_RECEIVED:
+            return
+        self.session.write(self._attach(None, None, {}, []))
+        self.state = LinkState.ATTACHED
+        self.detach(error)
+
+    def detach(self, error: AmqpError | None = None, *, closed: bool = True) -> None:
+        """End the link. What the peer still sends on it is ignored until it answers."""
+        if self.state in (LinkState.DETACH_SENT, LinkState.DETACHED):
+            return
+        if self.state is LinkState.ATTACH_RECEIVED:
+            self.session.write(self._attach(None, None, {}, []))
+        self.state = LinkState.DETACH_SENT
+        self.session.write(Detach(self.handle, closed, error))
+        self.session.drop_link_deliveries(self)
+
+    # ---- what the session tells
+
+    def fail(self, condition: str, what: str) -> None:
+        """The peer broke a rule of this link: it ends, and nothing else does."""
+        error = AmqpError(condition, what)
+        if self.state in (LinkState.DETACH_SENT, LinkState.DETACHED):
+            return
+        self.detach(error)
+        self.session.exchange.tell(LinkDetached(self, closed=True, error=error))
+
+    def on_peer_attached(self, attach: Attach) -> None:
+        """Take over what the peer says of itself."""
+        self.remote_attach = attach
+        self.remote_handle = attach.handle
+
+    def ask_attach(
+        self,
+        source: Source,
+        target: AnyTarget,
+        properties: AmqpMap | None,
+        unsettled: AmqpMap | None,
+    ) -> None:
+        """We attach first; the peer's answer comes as an event."""
+        self.source = source
+        self.target = target
+        self.session.write(self._attach(source, target, properties, [], unsettled))
+
+    def _attach(
+        self,
+        source: Source | None,
+        target: AnyTarget | None,
+        properties: AmqpMap | None,
+        offered_capabilities: list[str],
+        unsettled: AmqpMap | None = None,
+    ) -> Attach:
+        return Attach(
+            name=self.name,
+            handle=self.handle,
+            role=not self.is_sender,
+            snd_settle_mode=self.snd_settle_mode,
+            rcv_settle_mode=self.rcv_settle_mode,
+            source=source,
+            target=target,
+            unsettled=unsettled,
+            initial_delivery_count=self.delivery_count if self.is_sender else None,
+            max_message_size=self.max_message_size,
+            offered_capabilities=offered_capabilities,
+            properties=properties,
+        )
+
+    def write_flow(self, *, drain: bool, echo: bool) -> None:
+        """Tell the peer where this link stands (§2.6.7)."""
+        self.session.write(
+            self.session.flow(
+                self.handle, self.delivery_count, self.credit, self.available, drain, echo
+            )
+        )
+
+
+class ReceiverLink(Link):
+    """A link on which we receive. `credit` is what the peer may still send."""
+
+    def __init__(self, session: "Session", name: str, handle: int) -> None:
+        super().__init__(session, name, handle, is_sender=False)
+        self._parts: list[bytes] = []  # of the delivery that is coming in
+        self._parts_bytes = 0
+        self._first: Transfer | None = None
+        self._settled = False
+
+    # ---- what the owner asks
+
+    def grant(self, credit: int) -> None:
+        """From now on the peer may send `credit` deliveries."""
+        self.credit = credit
+        if self.is_attached:
+            self.write_flow(drain=False, echo=False)
+
+    def drain(self) -> None:
+        """Ask for what is there, now, and for the rest of the credit back (§2.6.7)."""
+        if self.is_attached:
+            self.write_flow(drain=True, echo=False)
+
+    def settle(self, delivery_id: int, state: DeliveryState, *, settled: bool = True) -> None:
+        """Tell the sender this delivery's state; runs of ids leave as one disposition."""
+        self.settle_range(delivery_id, delivery_id, state, settled=settled)
+
+    def settle_range(
+        self, first: int, last: int, state: DeliveryState, *, settled: bool = True
+    ) -> None:
+        if not settled:
+            self.session.await_settlement(self, first, last)
+        self.session.dispose(True, first, last, settled, state)
+
+    # ---- what the session tells
+
+    def on_transfer(self, transfer: Transfer, payload: bytes) -> None:
+        """§2.6.12–2.6.14: put a delivery together, of one transfer or many."""
+        first = self._first
+        if first is None:
+            if not self._begins_delivery(transfer):
+                return
+            first = transfer
+            if not transfer.more and not transfer.aborted:  # nearly always
+                if self._fits(len(payload)):
+                    self._tell(transfer, transfer.settled, payload)
+                return
+            self._first = transfer
+            self._settled = False
+        elif transfer.delivery_id not in (NOT_GIVEN, first.delivery_id):
+            self.fail(INVALID_FIELD, "a new delivery before the last one was whole (§2.7.5)")
+            return
+        self._add(transfer, payload)
+
+    def _begins_delivery(self, transfer: Transfer) -> bool:
+        if transfer.delivery_id == NOT_GIVEN or transfer.delivery_tag is None:
+            self.fail(INVALID_FIELD, "a delivery begins with its id and its tag (§2.7.5)")
+            return False
+        if self.credit <= 0 and self.session.exchange.settings.enforce_limits:
+            self.fail(TRANSFER_LIMIT_EXCEEDED, "a delivery beyond the credit (§2.6.7)")
+            return False
+        self.delivery_count = serial_add(self.delivery_count, 1)
+        if self.credit > 0:
+            self.credit -= 1
+        return True
+
+    def _add(self, transfer: Transfer, payload: bytes) -> None:
+        first = self._first
+        assert first is not None
+        if transfer.aborted:  # §2.7.5: as if it had never begun; settled, too
+            self.forget_partial()
+            return
+        self._settled = self._settled or transfer.settled
+        exchange = self.session.exchange
+        if not self._fits(self._parts_bytes + len(payload)):
+            return
+        if exchange.partial_bytes + len(payload) > exchange.settings.partial_bytes_max:
+            self.fail(RESOURCE_LIMIT_EXCEEDED, "too many unfinished deliveries")
+            return
+        exchange.partial_bytes += len(payload)
+        self._parts_bytes += len(payload)
+        self._parts.append(payload)
+        if not transfer.more:
+            whole = b"".join(self._parts)
+            settled = self._settled
+            self.forget_partial()
+            self._tell(first, settled, whole)
+
+    def _fits(self, size: int) -> bool:
+        if 0 < self.max_message_size < size:
+            self.fail(
+                MESSAGE_SIZE_EXCEEDED,
+                f"a message of more than the {self.max_message_size} bytes that this link takes",
+            )
+            return False
+        return True
+
+    def _tell(self, first: Transfer, settled: bool, payload: bytes) -> None:
+        tag = first.delivery_tag
+        assert tag is not None
+        self.session.exchange.events.append(
+            MessageReceived(
+                self,
+                first.delivery_id,
+                tag,
+                settled,
+                payload,
+                max(0, first.message_format),
+                first.state,
+            )
+        )
+
+    def forget_partial(self) -> None:
+        """The delivery that was coming in is not to be."""
+        self.session.exchange.partial_bytes -= self._parts_bytes
+        self._parts = []
+        self._parts_bytes = 0
+        self._first = None
+
+    def on_flow(self, flow: Flow) -> None:
+        """The sender says where it stands; a drained one has moved its count (§2.6.7)."""
+        if flow.delivery_count is not None:
+            advanced = serial_distance(self.delivery_count, flow.delivery_count)
+            if advanced > 0:
+                self.delivery_count = flow.delivery_count
+                self.credit = max(0, self.credit - advanced)
+        self.available = flow.available
+        self.session.exchange.tell(SenderFlowed(self, self.credit, flow.available))
+
+
+class SenderLink(Link):
+    """A link on which we send. `credit` is how many deliveries the peer still wants."""
+
+    def __init__(self, session: "Session", name: str, handle: int) -> None:
+        super().__init__(session, name, handle, is_sender=True)
+        self.draining = False
+
+    # ---- what the owner asks
+
+    def send(
+        self, tag: bytes, payload: bytes, *, settled: bool = False, message_format: int = 0
+    ) -> int:
+        """Send a message; returns its delivery-id. Credit is the caller's to respect."""
+        session = self.session
+        delivery_id = session.next_delivery(self, tag, settled)
+        self.delivery_count = serial_add(self.delivery_count, 1)
+        if self.credit > 0:
+            self.credit -= 1
+        room = session.exchange.peer_frame_bytes_max - TRANSFER_OVERHEAD_BYTES
+        if len(payload) <= room:
+            body = encode_transfer(
+                self.handle, delivery_id, tag, message_format, settled, False
+            )
+            self._write_transfer(body, payload)
+            return delivery_id
+        for start in range(0, len(payload), room):
+            more = start + room < len(payload)
+            body = encode_transfer(self.handle, delivery_id, tag, message_format, settled, more)
+            self._write_transfer(body, payload[start : start + room])
+        return delivery_id
+
+    def _write_transfer(self, body: bytes, payload: bytes) -> None:
+        size = HEADER_BYTES + len(body) + len(payload)
+        frame = FRAME_HEADER.pack(size, 2, 0, self.session.channel) + body
+        self.session.write_transfer(frame, payload)
+
+    def settle(self, delivery_id: int, state: DeliveryState | None) -> None:
+        """Settle a delivery that the peer has given a state, with a state of our own."""
+        self.settle_range(delivery_id, delivery_id, state)
+
+    def settle_range(self, first: int, last: int, state: DeliveryState | None) -> None:
+        self.session.forget_outgoing(first, last)
+        self.session.dispose(False, first, last, True, state)
+
+    def drained(self) -> None:
+        """Give the rest of the credit back: we have no more (§2.6.7)."""
+        self.delivery_count = serial_add(self.delivery_count, self.credit)
+        self.credit = 0
+        self.draining = False
+        if self.is_attached:
+            self.write_flow(drain=True, echo=False)
+
+    def set_available(self, count: int) -> None:
+        """How many messages could be had, for the next flow."""
+        self.available = count
+
+    # ---- what the session tells
+
+    def on_flow(self, flow: Flow) -> None:
+        if flow.link_credit is None:
+            return
+        counted = flow.delivery_count
+        attach = self.remote_attach
+        if counted is None:  # §2.7.4: it has not seen our attach yet
+            counted = (attach.initial_delivery_count or 0) if attach is not None else 0
+        self.credit = remaining_credit(
+            link_credit=flow.link_credit,
+            count_at_receiver=counted,
+            count_at_sender=self.delivery_count,
+        )
+        self.draining = flow.drain
+        self.session.exchange.tell(CreditReceived(self, self.credit, flow.drain))
+
+
+def check_role(link: Link, transfer: Transfer) -> ReceiverLink:
+    """Transfers come on links on which we receive."""
+    if not isinstance(link, ReceiverLink):
+        raise ProtocolViolation(
+            "AMQP 1.0 §2.7.5", f"a transfer on handle {transfer.handle}, whose receiver you are"
+        )
+    return link
