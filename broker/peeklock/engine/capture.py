@@ -1,0 +1,114 @@
+"""The state as facts, slice by slice, for a snapshot taken while the broker works on."""
+
+from typing import Final, final
+
+from peeklock.entities.facts import (
+    Captured,
+    Deferred,
+    Enqueued,
+    Fact,
+    Locked,
+    Numbered,
+    QueueCreated,
+    Relocated,
+)
+from peeklock.entities.namespace import Namespace
+from peeklock.entities.queue import Queue
+from peeklock.entities.queue_index import DEFERRED, LOCKED, WAITING, Entry
+from peeklock.store.journal import Journal
+from peeklock.types import NEVER, Lsn, SequenceNumber
+
+SLICE_COUNT: Final = 1000  # messages a slice: a millisecond or two of other people's time
+
+
+@final
+class Capture:
+    """One pass over all queues. Call `next_slice` until it returns nothing."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._queues: Final = list(namespace.by_id.values())
+        self._namespace: Final = namespace
+        self._began = False
+        self._queue_index = 0
+        self._numbers: list[SequenceNumber] = []
+        self._at = 0
+
+    def next_slice(self, now_at: Lsn) -> list[Fact]:
+        """The next facts, as of journal position `now_at`, which is the journal's end."""
+        if not self._began:
+            self._began = True
+            return [definition(queue) for queue in self._queues]
+        while self._queue_index < len(self._queues):
+            queue = self._queues[self._queue_index]
+            if queue.queue_id not in self._namespace.by_id:  # deleted meanwhile
+                self._next_queue()
+                continue
+            if self._at == 0:
+                self._numbers = list(queue.entries)
+            return self._slice(queue, now_at)
+        return []
+
+    def _next_queue(self) -> None:
+        self._queue_index += 1
+        self._numbers = []
+        self._at = 0
+
+    def _slice(self, queue: Queue, now_at: Lsn) -> list[Fact]:
+        stop = self._at + SLICE_COUNT
+        facts: list[Fact] = []
+        for number in self._numbers[self._at : stop]:
+            entry = queue.entries.get(number)
+            if entry is not None:
+                facts.extend(entry_facts(queue, entry))
+        if stop < len(self._numbers):
+            through = self._numbers[stop - 1]
+            self._at = stop
+        else:
+            # What came after the list was made is in the journal's tail.
+            through = self._numbers[-1] if self._numbers else SequenceNumber(0)
+            facts.append(Numbered(queue.queue_id, queue.next_number_after(through)))
+            self._next_queue()
+        facts.append(Captured(queue.queue_id, through, now_at))
+        return facts
+
+
+def definition(queue: Queue) -> Fact:
+    return QueueCreated(
+        queue.queue_id, queue.path, queue.settings, queue.dead_letters_of, queue.created_at
+    )
+
+
+def entry_facts(queue: Queue, entry: Entry) -> list[Fact]:
+    """What makes this entry again."""
+    facts: list[Fact] = [
+        Enqueued(
+            queue.queue_id,
+            entry.number,
+            None,
+            entry.enqueued_at,
+            entry.size,
+            entry.priority,
+            entry.expires_at,
+            entry.not_before if entry.state == WAITING else NEVER,
+            entry.delivery_count,
+            entry.origin,
+            entry.body_at,
+        )
+    ]
+    lock = entry.lock
+    if entry.state == LOCKED and lock is not None:
+        facts.append(Locked(queue.queue_id, [entry.number], lock.nonce, lock.until))
+    elif entry.state == DEFERRED:
+        facts.append(Deferred(queue.queue_id, [entry.number]))
+    return facts
+
+
+def relocations(namespace: Namespace, journal: Journal, start: Lsn, end: Lsn) -> list[Fact]:
+    """Copies of all messages whose bytes lie between two positions."""
+    facts: list[Fact] = []
+    for queue in namespace.by_id.values():
+        for entry in queue.entries.values():
+            if start <= entry.body_at < end:
+                message = entry.message or journal.fetch(entry.body_at)
+                facts.append(Relocated(queue.queue_id, entry.number, message))
+    return facts

@@ -1,0 +1,69 @@
+"""The data directory: who may use it, and in which format it is.
+
+::
+
+    FORMAT       one line: the format's number
+    LOCK         held by the running broker, with its process id
+    journal/     segments
+    snapshots/   snapshots
+"""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final, final
+
+FORMAT_VERSION: Final = "1"
+
+
+class DataDirBusy(Exception):
+    """Another broker uses this directory."""
+
+
+class DataDirUnusable(Exception):
+    """It cannot be used at all: its format is not known, or it cannot be made."""
+
+
+@final
+class DataDir:
+    """An opened data directory; its lock is held until `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path: Final = path
+        self.journal: Final = path / "journal"
+        self.snapshots: Final = path / "snapshots"
+        try:
+            self.journal.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.snapshots.mkdir(exist_ok=True, mode=0o700)
+            self._lock = os.open(path / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DataDirUnusable(f"{path}: {error.strerror}") from error
+        self._take_lock()
+        self._check_format()
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._lock)
+            raise DataDirBusy(
+                f"{self.path} is used by another broker (process {holder or 'unknown'})"
+            ) from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+    def _check_format(self) -> None:
+        file = self.path / "FORMAT"
+        if not file.exists():
+            file.write_text(FORMAT_VERSION + "\n")
+            return
+        found = file.read_text().strip()
+        if found != FORMAT_VERSION:
+            self.close()
+            raise DataDirUnusable(
+                f"{self.path} has format {found}; this version reads format {FORMAT_VERSION}"
+            )
+
+    def close(self) -> None:
+        os.close(self._lock)
