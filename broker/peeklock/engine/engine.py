@@ -29,7 +29,7 @@ from peeklock.entities.dispositions import RELEASE, Disposition
 from peeklock.entities.facts import Cause, Enqueued, Fact, Removed
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
-from peeklock.entities.queue_index import Entry
+from peeklock.entities.queue_index import LOCKED, Entry
 from peeklock.errors import BrokerError, DiskFull, EntityDisabled, LockLost, NotFound
 from peeklock.limits import AMQP_BACKLOG_BYTES_MAX, DISPATCH_RUN_MAX
 from peeklock.message import Message
@@ -250,6 +250,10 @@ class Engine:
         line = self._lines.get(queue.queue_id)
         return list(line.receivers) if line is not None else []
 
+    def is_held(self) -> bool:
+        """Does any receiver still hold a message?"""
+        return any(queue.counts[LOCKED] for queue in self.namespace.by_id.values())
+
     def message_of(self, entry: Entry) -> Message:
         """The message itself: from memory, or read back from the journal."""
         message = entry.message
@@ -358,7 +362,7 @@ class Engine:
 
     def _serve(self, line: Line, now: UnixMs) -> None:
         """Hand out one round of what is ready; the rest in the next turn: others have waited."""
-        if not line.receivers:
+        if not line.receivers or self.draining:
             return
         if line.queue.settings.dispatch:
             wanting = line.wanting()

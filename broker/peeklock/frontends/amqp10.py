@@ -1,0 +1,531 @@
+"""One AMQP connection in the house: wire events → engine verbs; effects → link calls."""
+
+from dataclasses import dataclass
+from typing import Final, final
+
+from peeklock.engine.dispatch import ReceiveMode, Receiver
+from peeklock.engine.effects import (
+    Accepted,
+    Deliver,
+    Drained,
+    Effect,
+    ReceiverEnded,
+    Refused,
+    Replied,
+    Settled,
+    SettleRefused,
+)
+from peeklock.engine.engine import Engine
+from peeklock.entities.dispositions import (
+    ABANDON,
+    COMPLETE,
+    DEFER,
+    RELEASE,
+    Disposition,
+    Verdict,
+)
+from peeklock.entities.queue import Queue
+from peeklock.errors import BrokerError, ProtocolViolation
+from peeklock.frontends.amqp_management import ManagementNode, Reply
+from peeklock.frontends.amqp_message import (
+    DELIVERY_TIME,
+    delivery_payload,
+    read_message,
+    scheduled_for,
+)
+from peeklock.frontends.amqp_nodes import Node, NodeKind, find_source, find_target
+from peeklock.frontends.errors_on_the_wire import amqp_error
+from peeklock.limits import (
+    AMQP_BACKLOG_BYTES_MAX,
+    AMQP_IDLE_TIMEOUT,
+    AMQP_SENDER_CREDIT,
+    DEAD_LETTER_TEXT_CHARACTERS_MAX,
+    MESSAGE_BYTES_MAX,
+)
+from peeklock.protocols.amqp10.conditions import INTERNAL_ERROR
+from peeklock.protocols.amqp10.connection import Connection
+from peeklock.protocols.amqp10.events import (
+    AttachReceived,
+    ConnectionClosed,
+    CreditReceived,
+    Event,
+    LinkDetached,
+    MessageReceived,
+    OutcomeReceived,
+    SaslInitReceived,
+)
+from peeklock.protocols.amqp10.exchange import ConnectionSettings
+from peeklock.protocols.amqp10.link import Link, ReceiverLink, SenderLink
+from peeklock.protocols.amqp10.outcomes import (
+    ACCEPTED,
+    RELEASED,
+    Accepted as AcceptedState,
+    AmqpError,
+    DeliveryState,
+    Modified,
+    Rejected,
+    Released,
+)
+from peeklock.protocols.amqp10.sasl import AUTH, OK
+from peeklock.protocols.amqp10.sasl_layer import SaslServer
+from peeklock.security.authenticators import Authenticator
+from peeklock.security.principal import ANONYMOUS, Principal
+from peeklock.types import NEVER, LockToken, UnixMs
+
+
+@dataclass(frozen=True)
+class AmqpHost:
+    """What all AMQP connections of a broker share."""
+
+    engine: Engine
+    management: ManagementNode
+    authenticator: Authenticator
+    container_id: str
+    creates_queues: bool  # --dev: an unknown queue is made when somebody attaches to it
+
+
+@dataclass(frozen=True)
+class Login:
+    """A SASL response that somebody should check, off the event loop."""
+
+    mechanism: str
+    response: bytes
+
+
+@final
+class Intake:
+    """A link on which a peer sends to a queue."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue: Final = queue
+        self.unanswered_count = 0  # accepted or refused since we last granted credit
+
+
+@final
+class ManagementIntake:
+    """A link on which a peer sends requests to a management node."""
+
+    def __init__(self, node: Node) -> None:
+        self.node: Final = node
+
+
+@final
+class ReplyOutlet:
+    """A link on which a peer takes the replies of a management node."""
+
+    def __init__(self, node: Node, address: str) -> None:
+        self.node: Final = node
+        self.address: Final = address  # of its target: what requests name as their reply-to
+        self.waiting: Final[list[bytes]] = []
+        self.tag = 0
+
+
+@final
+class AmqpFrontend:
+    """Owns the wire connection of one peer. See `Wire` and `Peer` for its two faces."""
+
+    def __init__(self, host: AmqpHost, now: UnixMs, peer_name: str) -> None:
+        self.peer_name: Final = peer_name
+        self.login: Login | None = None  # the server checks it and calls `on_login`
+        self._host: Final = host
+        self._engine: Final = host.engine
+        self._principal: Principal = ANONYMOUS
+        self._writable = True
+        self._receivers: Final[list[Receiver]] = []
+        self._outlets: Final[list[SenderLink]] = []
+        authenticator = host.authenticator
+        settings = ConnectionSettings(
+            container_id=host.container_id,
+            idle_time_out_ms=AMQP_IDLE_TIMEOUT,
+            max_message_size=MESSAGE_BYTES_MAX,
+            properties={"product": "peeklock"},
+        )
+        sasl = SaslServer(authenticator.mechanisms, authenticator.is_required)
+        self._connection: Final = Connection.server(settings, now, sasl)
+
+    # ---- the wire's face
+
+    @property
+    def closed(self) -> bool:
+        return self._connection.closed
+
+    def receive_data(self, data: bytes, now: UnixMs) -> None:
+        self._handle(self._connection.receive_data(data, now), now)
+
+    def receive_eof(self, now: UnixMs) -> None:
+        self._handle(self._connection.receive_eof(now), now)
+
+    def data_to_send(self) -> bytes:
+        return self._connection.data_to_send()
+
+    def tick(self, now: UnixMs) -> None:
+        self._handle(self._connection.tick(now), now)
+
+    def next_deadline(self) -> UnixMs:
+        return self._connection.next_deadline()
+
+    def set_writable(self, writable: bool) -> None:
+        """The socket takes more, or has enough for now."""
+        self._writable = writable
+        self._update_blocked()
+
+    def on_login(self, principal: Principal | None, now: UnixMs) -> None:
+        """The answer to `login`."""
+        self.login = None
+        if principal is not None:
+            self._principal = principal
+        self._connection.sasl_outcome(AUTH if principal is None else OK)
+        self._handle(self._connection.take_events(), now)
+
+    def close(self, condition: str, why: str) -> None:
+        """The broker ends the connection."""
+        self._connection.close(AmqpError(condition, why))
+
+    # ---- events
+
+    def _handle(self, events: list[Event], now: UnixMs) -> None:
+        for event in events:
+            if isinstance(event, MessageReceived):
+                self._on_message(event, now)
+            elif isinstance(event, OutcomeReceived):
+                self._on_outcome(event, now)
+            elif isinstance(event, CreditReceived):
+                self._on_credit(event)
+            else:
+                self._on_rare(event, now)
+        if events:
+            self._update_blocked()
+
+    def _on_rare(self, event: Event, now: UnixMs) -> None:
+        if isinstance(event, AttachReceived):
+            try:
+                self._on_attach(event.link, now)
+            except BrokerError as error:
+                event.link.refuse(amqp_error(error))
+        elif isinstance(event, LinkDetached):
+            self._on_detached(event.link, now)
+        elif isinstance(event, SaslInitReceived):
+            self.login = Login(event.mechanism, event.response or b"")
+        elif isinstance(event, ConnectionClosed):
+            for receiver in list(self._receivers):
+                self._engine.detach(receiver, now)
+            self._receivers.clear()
+
+    # ---- attaching
+
+    def _on_attach(self, link: Link, now: UnixMs) -> None:
+        if isinstance(link, ReceiverLink):
+            self._attach_intake(link, now)
+        elif isinstance(link, SenderLink):
+            self._attach_outlet(link, now)
+
+    def _attach_intake(self, link: ReceiverLink, now: UnixMs) -> None:
+        """A peer that wants to send."""
+        node = find_target(self._host, self._principal, link.target, now)
+        if node.kind is NodeKind.MANAGEMENT:
+            link.context = ManagementIntake(node)
+            size = None
+        else:
+            assert node.queue is not None
+            link.context = Intake(node.queue)
+            size = node.queue.settings.max_message_bytes
+        link.accept(source=link.source, target=node.target, max_message_size=size)
+        link.grant(AMQP_SENDER_CREDIT)
+
+    def _attach_outlet(self, link: SenderLink, now: UnixMs) -> None:
+        """A peer that wants to receive."""
+        node = find_source(self._host, self._principal, link.source, now)
+        if node.kind is NodeKind.MANAGEMENT:
+            address = getattr(link.target, "address", None)
+            link.context = ReplyOutlet(node, address if isinstance(address, str) else "")
+            self._outlets.append(link)
+        else:
+            assert node.queue is not None
+            mode = ReceiveMode.PEEK_LOCK
+            if node.is_browsing:
+                mode = ReceiveMode.BROWSE
+            elif link.snd_settle_mode == 1:  # §2.8.2 settled: the receiver wants no locks
+                mode = ReceiveMode.RECEIVE_AND_DELETE
+            receiver = self._engine.attach(self, link, node.queue, mode)
+            receiver.blocked = not self._writable
+            link.context = receiver
+            self._receivers.append(receiver)
+        link.accept(source=node.source, target=link.target)
+
+    def _on_detached(self, link: Link, now: UnixMs) -> None:
+        context = link.context
+        if isinstance(context, Receiver):
+            if context in self._receivers:
+                self._receivers.remove(context)
+            self._engine.detach(context, now)
+            if context.queue.settings.temporary:
+                self._delete_temporary(context.queue)
+        elif isinstance(context, ReplyOutlet) and isinstance(link, SenderLink):
+            if link in self._outlets:
+                self._outlets.remove(link)
+        elif isinstance(context, Intake) and context.queue.settings.temporary:
+            self._delete_temporary(context.queue)
+
+    def _delete_temporary(self, queue: Queue) -> None:
+        """§3.5.9: a dynamic node goes with the link that made it."""
+        namespace = self._engine.namespace
+        if namespace.has(queue.path) and not self._engine.receivers_of(queue):
+            self._engine.commit_registry(namespace.delete(queue.path))
+
+    # ---- messages in
+
+    def _on_message(self, event: MessageReceived, now: UnixMs) -> None:
+        link = event.link
+        context = link.context
+        if isinstance(context, Intake):
+            try:
+                message = read_message(event.payload)
+                not_before = scheduled_for(message, now)
+            except ProtocolViolation as violation:
+                error = AmqpError(violation.condition, str(violation))
+                self._refuse(link, context, event, error)
+                return
+            except BrokerError as refusal:
+                self._refuse(link, context, event, amqp_error(refusal))
+                return
+            self._engine.send(
+                self,
+                link,
+                event.delivery_id,
+                context.queue,
+                message,
+                not_before,
+                now,
+                settled=event.settled,
+            )
+            if event.settled:
+                self._top_up(link, context)
+        elif isinstance(context, ManagementIntake):
+            if not event.settled:
+                link.settle(event.delivery_id, ACCEPTED)
+            link.grant(AMQP_SENDER_CREDIT)
+            reply = self._host.management.answer(
+                self._principal, context.node, event.payload, now
+            )
+            if reply is not None:
+                self._engine.reply(self, reply)
+
+    def _refuse(
+        self, link: ReceiverLink, intake: Intake, event: MessageReceived, error: AmqpError
+    ) -> None:
+        """It is no message: that needs no journal to be so."""
+        if not event.settled:
+            link.settle(event.delivery_id, Rejected(error))
+        self._top_up(link, intake)
+
+    def _top_up(self, link: ReceiverLink, intake: Intake) -> None:
+        """Credit comes back with the answers, so what is not durable yet stays bounded."""
+        intake.unanswered_count += 1
+        if intake.unanswered_count * 2 >= AMQP_SENDER_CREDIT:
+            link.grant(link.credit + intake.unanswered_count)
+            intake.unanswered_count = 0
+
+    # ---- receivers
+
+    def _on_credit(self, event: CreditReceived) -> None:
+        link = event.link
+        context = link.context
+        if isinstance(context, Receiver):
+            self._engine.set_credit(context, event.credit, draining=event.drain)
+        elif isinstance(context, ReplyOutlet):
+            self._send_replies(link, context)
+            if event.drain:
+                link.drained()
+
+    def _on_outcome(self, event: OutcomeReceived, now: UnixMs) -> None:
+        link = event.link
+        context = link.context
+        if not isinstance(context, Receiver):
+            if not event.settled:
+                link.settle_range(
+                    event.first_delivery_id,
+                    event.first_delivery_id + len(event.tags) - 1,
+                    event.state,
+                )
+            return
+        state = event.state
+        if state is None:  # settled without an outcome: the source's default, else give back
+            source = link.source
+            state = (source.default_outcome if source is not None else None) or RELEASED
+        disposition = disposition_of(state)
+        if disposition is None:
+            return  # `received` and the like say nothing that we act on
+        self._engine.settle(
+            context,
+            event.first_delivery_id,
+            [LockToken(tag) for tag in event.tags],
+            disposition,
+            answer_to(state),
+            now,
+            settled=event.settled,
+        )
+
+    def _update_blocked(self) -> None:
+        """A peer that does not read is not handed more."""
+        if not self._receivers:
+            return
+        full = not self._writable or self._connection.backlog_bytes > AMQP_BACKLOG_BYTES_MAX
+        for receiver in self._receivers:
+            self._engine.set_blocked(receiver, full)
+
+    # ---- effects
+
+    def on_effect(self, effect: Effect) -> None:
+        """The engine's word, in AMQP's. A link that is gone meanwhile is passed over."""
+        if isinstance(effect, Accepted):
+            link = effect.link
+            assert isinstance(link, ReceiverLink)
+            if link.is_attached:
+                link.settle(effect.delivery_id, ACCEPTED)
+                context = link.context
+                if isinstance(context, Intake):
+                    self._top_up(link, context)
+        elif isinstance(effect, Deliver):
+            self._deliver(effect)
+        elif isinstance(effect, Settled):
+            outlet = effect.link
+            assert isinstance(outlet, SenderLink)
+            if outlet.is_attached:
+                first = effect.first_delivery_id
+                state = effect.outcome
+                assert isinstance(state, (AcceptedState, Released, Modified, Rejected))
+                outlet.settle_range(first, first + effect.count - 1, state)
+        else:
+            self._on_rare_effect(effect)
+
+    def _on_rare_effect(self, effect: Effect) -> None:
+        if isinstance(effect, Refused):
+            link = effect.link
+            assert isinstance(link, ReceiverLink)
+            if link.is_attached:
+                link.settle(effect.delivery_id, Rejected(amqp_error(effect.error)))
+                context = link.context
+                if isinstance(context, Intake):
+                    self._top_up(link, context)
+        elif isinstance(effect, SettleRefused):
+            outlet = effect.link
+            assert isinstance(outlet, SenderLink)
+            if outlet.is_attached:
+                outlet.settle(effect.delivery_id, Rejected(amqp_error(effect.error)))
+        elif isinstance(effect, Drained):
+            drained = effect.receiver.link
+            assert isinstance(drained, SenderLink)
+            if drained.is_attached:
+                drained.drained()
+        elif isinstance(effect, Replied):
+            assert isinstance(effect.reply, Reply)
+            self._reply(effect.reply)
+        elif isinstance(effect, ReceiverEnded):
+            ended = effect.receiver.link
+            assert isinstance(ended, SenderLink)
+            if effect.receiver in self._receivers:
+                self._receivers.remove(effect.receiver)
+            ended.detach(AmqpError("amqp:resource-deleted", str(effect.error)))
+
+    def _deliver(self, effect: Deliver) -> None:
+        receiver = effect.receiver
+        link = receiver.link
+        assert isinstance(link, SenderLink)
+        if receiver.closed or not link.is_attached:
+            return
+        nonce = effect.nonce
+        is_settled = not nonce
+        message_of = self._engine.message_of
+        for entry in effect.entries:
+            tag = (nonce or b"\0\0\0\0\0\0\0\0") + entry.number.to_bytes(8, "big")
+            try:
+                message = message_of(entry)
+            except (LookupError, OSError) as error:
+                link.detach(AmqpError(INTERNAL_ERROR, f"the journal lost a message: {error}"))
+                return
+            link.send(
+                tag,
+                delivery_payload(entry, message, effect.locked_until),
+                settled=is_settled,
+            )
+        if self._connection.backlog_bytes > AMQP_BACKLOG_BYTES_MAX:
+            self._update_blocked()
+
+    # ---- management
+
+    def _reply(self, reply: Reply) -> None:
+        """To the link that the request named, by its target's address or its own name."""
+        payload = reply.payload()
+        outlet = self._outlet_for(reply)
+        if outlet is None:
+            return  # nobody is there to hear it
+        context = outlet.context
+        assert isinstance(context, ReplyOutlet)
+        context.waiting.append(payload)
+        self._send_replies(outlet, context)
+
+    def _outlet_for(self, reply: Reply) -> SenderLink | None:
+        same_node: SenderLink | None = None
+        for outlet in reversed(self._outlets):
+            context = outlet.context
+            if not isinstance(context, ReplyOutlet):
+                continue
+            if reply.reply_to and context.address == reply.reply_to:
+                return outlet
+            if reply.reply_to and outlet.name == reply.reply_to:
+                return outlet
+            if same_node is None and context.node.is_same(reply.node):
+                same_node = outlet
+        return same_node
+
+    def _send_replies(self, outlet: SenderLink, context: ReplyOutlet) -> None:
+        while context.waiting and outlet.credit > 0:
+            context.tag += 1
+            outlet.send(context.tag.to_bytes(4, "big"), context.waiting.pop(0), settled=True)
+
+
+def disposition_of(state: DeliveryState) -> Disposition | None:
+    """What an outcome asks for (design: Settlement)."""
+    if isinstance(state, AcceptedState):
+        return COMPLETE
+    if isinstance(state, Released):
+        return RELEASE
+    if isinstance(state, Modified):
+        if state.undeliverable_here:
+            return DEFER
+        annotations = state.message_annotations or {}
+        again_at = annotations.get(DELIVERY_TIME)
+        if isinstance(again_at, int) and again_at > 0:
+            return Disposition(Verdict.ABANDON, not_before=UnixMs(int(again_at)))
+        # Not `delivery_failed`? The JavaScript SDK of Service Bus abandons without it, too.
+        return ABANDON
+    if isinstance(state, Rejected):
+        return dead_letter_of(state.error)
+    return None
+
+
+def dead_letter_of(error: AmqpError | None) -> Disposition:
+    """§3.4.3, with Service Bus' reason and description where the error's info has them."""
+    if error is None:
+        return Disposition(Verdict.DEAD_LETTER, NEVER, "", "")
+    info = error.info or {}
+    reason = info.get("DeadLetterReason")
+    description = info.get("DeadLetterErrorDescription")
+    return Disposition(
+        Verdict.DEAD_LETTER,
+        NEVER,
+        cut(reason if isinstance(reason, str) else error.condition),
+        cut(description if isinstance(description, str) else error.description or ""),
+    )
+
+
+def cut(text: str) -> str:
+    return str(text)[:DEAD_LETTER_TEXT_CHARACTERS_MAX]
+
+
+REJECTED: Final = Rejected(None)
+
+
+def answer_to(state: DeliveryState) -> DeliveryState:
+    """The same outcome; a rejection without its error, which would read as a refusal."""
+    return REJECTED if isinstance(state, Rejected) else state

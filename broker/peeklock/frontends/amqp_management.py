@@ -1,0 +1,404 @@
+"""Management nodes: requests and replies as messages.
+
+`$management` knows the namespace's operations (create, read, update, delete, query), and
+`<entity>/$management` those on one entity's messages: Service Bus' own, by their names and
+forms, and a few more under `peeklock:`. A request names its operation in the application
+properties and its arguments in a map as body; so does the reply its status.
+"""
+
+from collections.abc import Callable
+from typing import Final, final
+from uuid import UUID
+
+from peeklock.engine.engine import Engine
+from peeklock.entities.dispositions import (
+    ABANDON,
+    COMPLETE,
+    DEFER,
+    Disposition,
+    Verdict,
+)
+from peeklock.entities.queue import Queue, token_of
+from peeklock.entities.queue_index import Entry
+from peeklock.entities.settings import QueueSettings
+from peeklock.errors import BrokerError, InvalidRequest, NotAllowed, NotFound, ProtocolViolation
+from peeklock.frontends.amqp_message import (
+    delivery_payload,
+    peeked_payload,
+    read_message,
+    scheduled_for,
+)
+from peeklock.frontends.amqp_nodes import Node
+from peeklock.frontends.errors_on_the_wire import condition_of, status_of
+from peeklock.limits import PEEK_COUNT_MAX
+from peeklock.management.operations import (
+    create_queue,
+    dead_letter_reasons,
+    delete_queue,
+    list_queues,
+    peek,
+    purge,
+    redrive_dead_letters,
+    set_dispatch,
+    settings_from,
+    update_queue,
+)
+from peeklock.management.views import describe
+from peeklock.message import Message
+from peeklock.protocols.amqp10.sections import (
+    Properties,
+    ValueBody,
+    encode_bare,
+    read_application_properties,
+    read_body,
+    read_properties,
+    split_message,
+)
+from peeklock.protocols.amqp10.values import (
+    ARRAY_LONG,
+    ARRAY_TIMESTAMP,
+    AmqpArray,
+    AmqpValue,
+    Int,
+    Symbol,
+    Timestamp,
+)
+from peeklock.security.principal import Principal, Right
+from peeklock.types import LockToken, SequenceNumber, UnixMs
+
+Arguments = dict[str, AmqpValue]
+Result = dict[AmqpValue, AmqpValue]
+
+OK: Final = 200
+CREATED: Final = 201
+NO_CONTENT: Final = 204
+NOT_IMPLEMENTED: Final = 501
+
+
+@final
+class Reply:
+    """An answer on its way. Its messages are read when it leaves: they are durable then."""
+
+    def __init__(self, node: Node, properties: Properties | None) -> None:
+        self.node: Final = node
+        self.reply_to = (properties.reply_to if properties is not None else None) or ""
+        self.status = OK
+        self.description = "OK"
+        self.condition: str | None = None
+        self.result: Result = {}
+        self.messages: Callable[[], list[Result]] | None = None
+        self._request: Final = properties
+
+    def payload(self) -> bytes:
+        if self.messages is not None:
+            self.result["messages"] = self.messages()
+        status: dict[AmqpValue, AmqpValue] = {
+            "statusCode": Int(self.status),
+            "statusDescription": self.description,
+        }
+        if self.condition is not None:
+            status["errorCondition"] = Symbol(self.condition)
+        request = self._request
+        correlation = None if request is None else request.message_id or request.correlation_id
+        return encode_bare(
+            Properties(correlation_id=correlation), status, ValueBody(self.result)
+        )
+
+    def refuse(self, status: int, condition: str, description: str) -> "Reply":
+        self.status = status
+        self.condition = condition
+        self.description = description
+        self.result = {}
+        self.messages = None
+        return self
+
+
+@final
+class Request:
+    """One request, read."""
+
+    def __init__(
+        self,
+        node: Node,
+        principal: Principal,
+        operation: str,
+        name: str,
+        arguments: Arguments,
+        now: UnixMs,
+    ) -> None:
+        self.node: Final = node
+        self.principal: Final = principal
+        self.operation: Final = operation
+        self.name: Final = name
+        self.arguments: Final = arguments
+        self.now: Final = now
+
+    @property
+    def queue(self) -> Queue:
+        queue = self.node.queue
+        if queue is None:
+            raise NotAllowed(f"{self.operation} is an operation of <entity>/$management")
+        return queue
+
+    def whole(self, name: str, default: int | None = None) -> int:
+        value = self.arguments.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InvalidRequest(f"{self.operation}: {name} is a whole number, not {value!r}")
+        return int(value)
+
+    def text(self, name: str, default: str) -> str:
+        value = self.arguments.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            raise InvalidRequest(f"{self.operation}: {name} is a string, not {value!r}")
+        return str(value)
+
+    def values(self, name: str) -> list[AmqpValue]:
+        value = self.arguments.get(name)
+        if not isinstance(value, list):
+            raise InvalidRequest(f"{self.operation}: {name} is an array, not {value!r}")
+        return list(value)
+
+    def numbers(self, name: str) -> list[SequenceNumber]:
+        found: list[SequenceNumber] = []
+        for value in self.values(name):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise InvalidRequest(f"{self.operation}: {name} has {value!r} in it")
+            found.append(SequenceNumber(int(value)))
+        return found
+
+    def tokens(self) -> list[LockToken]:
+        """Lock tokens. As uuids they are in .NET's byte order on a delivery tag."""
+        found: list[LockToken] = []
+        for value in self.values("lock-tokens"):
+            if isinstance(value, UUID):
+                found.append(LockToken(value.bytes_le))
+            elif isinstance(value, bytes):
+                found.append(LockToken(value))
+            else:
+                raise InvalidRequest(f"{self.operation}: a lock token is a uuid or binary")
+        return found
+
+
+@final
+class ManagementNode:
+    """Answers requests."""
+
+    def __init__(self, engine: Engine, stats: Callable[[], dict[str, object]]) -> None:
+        self._engine: Final = engine
+        self._stats: Final = stats
+        self._operations: Final[dict[str, Callable[[Request, Reply], None]]] = {
+            "CREATE": self._create,
+            "READ": self._read,
+            "UPDATE": self._update,
+            "DELETE": self._delete,
+            "QUERY": self._query,
+            "peeklock:stats": self._tell_stats,
+            "com.microsoft:peek-message": self._peek,
+            "com.microsoft:renew-lock": self._renew,
+            "com.microsoft:receive-by-sequence-number": self._receive_deferred,
+            "com.microsoft:update-disposition": self._settle,
+            "com.microsoft:schedule-message": self._schedule,
+            "com.microsoft:cancel-scheduled-message": self._cancel,
+            "peeklock:purge": self._purge,
+            "peeklock:pause": self._pause,
+            "peeklock:resume": self._resume,
+            "peeklock:redrive": self._redrive,
+            "peeklock:dead-letter-reasons": self._reasons,
+        }
+
+    def answer(
+        self, principal: Principal, node: Node, payload: bytes, now: UnixMs
+    ) -> Reply | None:
+        """The reply to one request; None when it cannot even be read as one."""
+        try:
+            bare = split_message(payload).bare
+            reply = Reply(node, read_properties(bare))
+            request = self._read_request(principal, node, bare, now)
+        except ProtocolViolation:
+            return None
+        operation = self._operations.get(request.operation)
+        if operation is None:
+            what = f"no operation {request.operation!r} here"
+            return reply.refuse(NOT_IMPLEMENTED, "amqp:not-implemented", what)
+        try:
+            operation(request, reply)
+        except BrokerError as error:
+            condition = condition_of(error)
+            if isinstance(error, NotFound) and request.node.queue is not None:
+                condition = "com.microsoft:message-not-found"
+            return reply.refuse(status_of(error), condition, str(error))
+        return reply
+
+    def _read_request(
+        self, principal: Principal, node: Node, bare: bytes, now: UnixMs
+    ) -> Request:
+        properties = read_application_properties(bare)
+        body = read_body(bare)
+        value = body.value if isinstance(body, ValueBody) else None
+        arguments: Arguments = {}
+        if isinstance(value, dict):
+            arguments = {str(key): argument for key, argument in value.items()}
+        operation = properties.get("operation")
+        name = properties.get("name")
+        return Request(
+            node,
+            principal,
+            operation if isinstance(operation, str) else "",
+            name if isinstance(name, str) else "",
+            arguments,
+            now,
+        )
+
+    # ---- the namespace
+
+    def _create(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.MANAGE, request.name)
+        settings = settings_from(request.arguments, QueueSettings())
+        queue = create_queue(self._engine, request.name, settings, request.now)
+        reply.status = CREATED
+        reply.result = as_amqp(describe(self._engine, queue))
+
+    def _read(self, request: Request, reply: Reply) -> None:
+        queue = self._engine.namespace.find(request.name)
+        reply.result = as_amqp(describe(self._engine, queue))
+
+    def _update(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.MANAGE, request.name)
+        queue = update_queue(self._engine, request.name, request.arguments)
+        reply.result = as_amqp(describe(self._engine, queue))
+
+    def _delete(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.MANAGE, request.name)
+        delete_queue(self._engine, request.name)
+
+    def _query(self, request: Request, reply: Reply) -> None:
+        prefix = request.text("prefix", "")
+        top = min(request.whole("top", 100), PEEK_COUNT_MAX)
+        queues = list_queues(self._engine, prefix, request.whole("skip", 0), top)
+        reply.result = {"entities": [as_amqp(describe(self._engine, q)) for q in queues]}
+
+    def _tell_stats(self, request: Request, reply: Reply) -> None:
+        reply.result = as_amqp(self._stats())
+
+    # ---- one entity's messages
+
+    def _peek(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.LISTEN, request.queue.path)
+        start = SequenceNumber(request.whole("from-sequence-number", 1))
+        entries = peek(request.queue, start, request.whole("message-count", 1))
+        if not entries:
+            reply.refuse(NO_CONTENT, "com.microsoft:message-not-found", "no more messages")
+            return
+        reply.messages = lambda: [self._shown(entry) for entry in entries]
+
+    def _shown(self, entry: Entry) -> Result:
+        return {"message": peeked_payload(entry, self._engine.message_of(entry))}
+
+    def _renew(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.LISTEN, request.queue.path)
+        until = self._engine.renew(request.queue, request.tokens(), request.now)
+        reply.result = {
+            "expirations": AmqpArray(ARRAY_TIMESTAMP, [Timestamp(t) for t in until])
+        }
+
+    def _receive_deferred(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.LISTEN, request.queue.path)
+        queue = request.queue
+        delete = request.whole("receiver-settle-mode", 1) == 0
+        numbers = request.numbers("sequence-numbers")
+        entries = self._engine.receive_deferred(queue, numbers, request.now, delete=delete)
+        reply.messages = lambda: [self._handed(entry) for entry in entries]
+
+    def _handed(self, entry: Entry) -> Result:
+        message = self._engine.message_of(entry)
+        lock = entry.lock
+        if lock is None:
+            return {"message": peeked_payload(entry, message)}
+        return {
+            "message": delivery_payload(entry, message, lock.until),
+            "lock-token": UUID(bytes_le=token_of(entry)),
+        }
+
+    def _settle(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.LISTEN, request.queue.path)
+        disposition = self._disposition(request)
+        self._engine.settle_tokens(request.queue, request.tokens(), disposition, request.now)
+
+    def _disposition(self, request: Request) -> Disposition:
+        status = request.text("disposition-status", "")
+        if status == "completed":
+            return COMPLETE
+        if status == "abandoned":
+            return ABANDON
+        if status in ("defered", "deferred"):  # Service Bus' spelling, and the right one
+            return DEFER
+        if status == "suspended":
+            return Disposition(
+                Verdict.DEAD_LETTER,
+                reason=request.text("deadletter-reason", ""),
+                description=request.text("deadletter-description", ""),
+            )
+        raise InvalidRequest(
+            f"disposition-status {status!r}; there are completed, abandoned, defered, suspended"
+        )
+
+    def _schedule(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.SEND, request.queue.path)
+        batch: list[tuple[Message, UnixMs]] = []
+        for item in request.values("messages"):
+            raw = item.get("message") if isinstance(item, dict) else None
+            if not isinstance(raw, bytes):
+                raise InvalidRequest(
+                    "schedule-message: messages are maps with a binary message"
+                )
+            try:
+                message = read_message(raw)
+            except ProtocolViolation as violation:
+                raise InvalidRequest(str(violation)) from None
+            batch.append((message, scheduled_for(message, request.now)))
+        numbers = self._engine.enqueue(request.queue, batch, request.now)
+        reply.result = {"sequence-numbers": AmqpArray(ARRAY_LONG, [int(n) for n in numbers])}
+
+    def _cancel(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.SEND, request.queue.path)
+        facts = request.queue.cancel_scheduled(request.numbers("sequence-numbers"))
+        self._engine.commit(request.queue, facts, request.now)
+
+    # ---- operators
+
+    def _purge(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.MANAGE, request.queue.path)
+        state = request.text("state", "all")
+        count = request.whole("count", 1 << 31)
+        removed = purge(self._engine, request.queue, state, count, request.now)
+        reply.result = {"removed": removed}
+
+    def _pause(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.MANAGE, request.queue.path)
+        set_dispatch(self._engine, request.queue, dispatch=False)
+
+    def _resume(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.MANAGE, request.queue.path)
+        set_dispatch(self._engine, request.queue, dispatch=True)
+
+    def _redrive(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.MANAGE, request.queue.path)
+        given = request.arguments.get("sequence-numbers")
+        numbers = request.numbers("sequence-numbers") if given is not None else []
+        count = request.whole("count", 1 << 31)
+        moved = redrive_dead_letters(self._engine, request.queue, numbers, count, request.now)
+        reply.result = {"moved": moved}
+
+    def _reasons(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.LISTEN, request.queue.path)
+        counts = dead_letter_reasons(request.queue)
+        reply.result = {
+            "reasons": [{"reason": reason, "count": count} for reason, count in counts.items()]
+        }
+
+
+def as_amqp(view: dict[str, object]) -> Result:
+    """A view's names and values are AMQP's already; only the key type is wider."""
+    return {name: value for name, value in view.items()}

@@ -1,0 +1,116 @@
+"""An attach's address → what is there, and who may attach."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from peeklock.entities.address import Address, parse_address
+from peeklock.entities.queue import Queue
+from peeklock.entities.settings import QueueSettings
+from peeklock.errors import InvalidRequest, NotAllowed, NotFound
+from peeklock.management.operations import create_queue
+from peeklock.protocols.amqp10.outcomes import OUTCOME_SYMBOLS
+from peeklock.protocols.amqp10.terminus import AnyTarget, Coordinator, Source, Target
+from peeklock.protocols.amqp10.values import AmqpValue, Symbol
+from peeklock.security.principal import Principal, Right
+from peeklock.types import UnixMs
+
+if TYPE_CHECKING:
+    from peeklock.frontends.amqp10 import AmqpHost
+
+
+class NodeKind(Enum):
+    """What an address can lead to."""
+
+    QUEUE = "queue"
+    MANAGEMENT = "management"
+
+
+@dataclass(frozen=True)
+class Node:
+    """Where a link ends in the broker, and the termini that its attach is answered with."""
+
+    kind: NodeKind
+    queue: Queue | None = None  # management: the queue that it is of; None: the namespace's
+    source: Source | None = None
+    target: AnyTarget | None = None
+    is_browsing: bool = False
+
+    def is_same(self, other: "Node") -> bool:
+        return self.kind is other.kind and self.queue is other.queue
+
+
+def find_target(
+    host: "AmqpHost", principal: Principal, target: AnyTarget | None, now: UnixMs
+) -> Node:
+    """Where somebody wants to send to; raises `BrokerError`."""
+    if target is None:
+        raise InvalidRequest("an attach without a target; name a queue in its address")
+    if isinstance(target, Coordinator):
+        raise NotAllowed("transactions are not offered by this version")
+    if target.dynamic:
+        principal.require(Right.SEND, "temporary queues")
+        queue = create_temporary(host, now)
+        return Node(NodeKind.QUEUE, queue, target=replace(target, address=str(queue.path)))
+    found = find_node(host, principal, target.address, Right.SEND, now)
+    return replace(found, target=target)
+
+
+def find_source(
+    host: "AmqpHost", principal: Principal, source: Source | None, now: UnixMs
+) -> Node:
+    """Where somebody wants to receive from; raises `BrokerError`."""
+    if source is None:
+        raise InvalidRequest("an attach without a source; name a queue in its address")
+    if source.dynamic:
+        principal.require(Right.LISTEN, "temporary queues")
+        queue = create_temporary(host, now)
+        answer = answered(replace(source, address=str(queue.path)))
+        return Node(NodeKind.QUEUE, queue, source=answer)
+    found = find_node(host, principal, source.address, Right.LISTEN, now)
+    mode = source.distribution_mode
+    if mode not in (None, "move", "copy"):
+        raise InvalidRequest(f"distribution-mode {mode!r}; there are move and copy (§3.5.7)")
+    return replace(found, source=answered(source), is_browsing=mode == "copy")
+
+
+def answered(source: Source) -> Source:
+    """§2.6.3: what of the wanted source is really there. No filter is applied, so none is."""
+    outcomes = source.outcomes or list(OUTCOME_SYMBOLS)
+    return replace(source, filter=None, outcomes=outcomes)
+
+
+def find_node(
+    host: "AmqpHost", principal: Principal, address: AmqpValue, right: Right, now: UnixMs
+) -> Node:
+    if not isinstance(address, str) or isinstance(address, Symbol) or not address:
+        raise InvalidRequest("an address is a string that names a queue")
+    parsed = parse_address(address)
+    if parsed.is_cbs:
+        raise NotFound(address)
+    if parsed.is_management:
+        return management_node(host, principal, parsed)
+    principal.require(right, parsed.path)
+    return Node(NodeKind.QUEUE, find_queue(host, parsed, address, now))
+
+
+def management_node(host: "AmqpHost", principal: Principal, parsed: Address) -> Node:
+    if not parsed.path:
+        principal.require(Right.MANAGE, "$management")
+        return Node(NodeKind.MANAGEMENT)
+    return Node(NodeKind.MANAGEMENT, host.engine.namespace.find(parsed.path))
+
+
+def find_queue(host: "AmqpHost", parsed: Address, address: str, now: UnixMs) -> Queue:
+    namespace = host.engine.namespace
+    if not namespace.has(parsed.path):
+        if not host.creates_queues or "$" in parsed.path:
+            raise NotFound(address)
+        return create_queue(host.engine, parsed.path, QueueSettings(), now)
+    return namespace.find(parsed.path)
+
+
+def create_temporary(host: "AmqpHost", now: UnixMs) -> Queue:
+    """A dynamic node (§3.5.9)."""
+    name = f"temporary/{host.engine.ids.name()}"
+    return create_queue(host.engine, name, QueueSettings(temporary=True), now)

@@ -1,0 +1,1 @@
+"""Operations on entities, once, for all front-ends."""

@@ -1,0 +1,118 @@
+"""Create, change, look at and mend entities: once, for the management node, CLI and others."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from peeklock.engine.engine import Engine
+from peeklock.engine.relay import redrive
+from peeklock.entities.queue import Queue
+from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING, Entry
+from peeklock.entities.settings import QueueSettings
+from peeklock.errors import InvalidRequest
+from peeklock.limits import PEEK_COUNT_MAX
+from peeklock.store.fact_codec import settings_as_map, settings_from_map
+from peeklock.types import SequenceNumber, UnixMs
+
+# Messages that one request removes or moves at once; the caller asks again for more.
+CHANGE_COUNT_MAX = 10_000
+STATES = {
+    "active": (READY,),
+    "deferred": (DEFERRED,),
+    "scheduled": (WAITING,),
+    "all": (READY, DEFERRED, WAITING),
+}
+
+
+def settings_from(changes: Mapping[str, object], base: QueueSettings) -> QueueSettings:
+    """`base` with some settings changed; raises `InvalidRequest` naming what is wrong."""
+    values = settings_as_map(base)
+    for name, value in changes.items():
+        if name not in values or name == "temporary":
+            known = ", ".join(sorted(set(values) - {"temporary"}))
+            raise InvalidRequest(f"no setting {name!r}; there are {known}")
+        values[name] = str(value) if isinstance(value, str) else value
+        wanted = type(settings_as_map(QueueSettings())[name])
+        if isinstance(value, bool) != (wanted is bool):
+            raise InvalidRequest(f"{name} is a {wanted.__name__}, not {value!r}")
+    try:
+        return settings_from_map(values)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(str(error)) from None
+
+
+def create_queue(engine: Engine, name: str, settings: QueueSettings, now: UnixMs) -> Queue:
+    """A new queue; raises `AlreadyExists`, `InvalidRequest`."""
+    engine.commit_registry(engine.namespace.create(name, settings, now))
+    return engine.namespace.find(name)
+
+
+def update_queue(engine: Engine, name: str, changes: Mapping[str, object]) -> Queue:
+    queue = engine.namespace.find(name)
+    settings = settings_from(changes, queue.settings)
+    engine.commit_registry(engine.namespace.update(name, settings))
+    engine.refresh(queue)
+    return queue
+
+
+def delete_queue(engine: Engine, name: str) -> None:
+    engine.commit_registry(engine.namespace.delete(name))
+
+
+def set_dispatch(engine: Engine, queue: Queue, *, dispatch: bool) -> None:
+    """Pause or resume handing out; messages still come in."""
+    settings = replace(queue.settings, dispatch=dispatch)
+    engine.commit_registry(engine.namespace.update(queue.path, settings))
+    engine.refresh(queue)
+
+
+def purge(engine: Engine, queue: Queue, state: str, count: int, now: UnixMs) -> int:
+    """Remove messages in a state, at most `count`; returns how many. Held ones stay."""
+    states = STATES.get(state)
+    if states is None:
+        raise InvalidRequest(f"no state {state!r}; there are {', '.join(STATES)}")
+    before = len(queue.entries)
+    facts = queue.purge(states, min(count, CHANGE_COUNT_MAX))
+    if facts:
+        engine.commit(queue, facts, now)
+    return before - len(queue.entries)
+
+
+def redrive_dead_letters(
+    engine: Engine, queue: Queue, numbers: list[SequenceNumber], count: int, now: UnixMs
+) -> int:
+    """Send dead letters back to where they came from: these, or the first `count`."""
+    chosen = [
+        number
+        for number in (numbers or list(queue.entries))
+        if number in queue.entries and queue.entries[number].state != LOCKED
+    ][: min(count, CHANGE_COUNT_MAX)]
+    if chosen:
+        engine.commit(queue, redrive(engine.namespace, queue, chosen, now), now)
+    return len(chosen)
+
+
+def dead_letter_reasons(queue: Queue) -> dict[str, int]:
+    """How many dead letters there are for each reason."""
+    counts: dict[str, int] = {}
+    for entry in queue.entries.values():
+        reason = entry.origin.reason if entry.origin is not None else ""
+        counts[reason] = counts.get(reason, 0) + 1
+    return counts
+
+
+def peek(queue: Queue, start: SequenceNumber, count: int) -> list[Entry]:
+    """Messages in any state from a number on, untouched."""
+    return queue.browse(start, min(max(count, 0), PEEK_COUNT_MAX))
+
+
+def list_queues(engine: Engine, prefix: str, skip: int, top: int) -> list[Queue]:
+    """Queues by name."""
+    found = [
+        q for q in engine.namespace.queues() if q.path.casefold().startswith(prefix.casefold())
+    ]
+    found.sort(key=path_key)
+    return found[skip : skip + top]
+
+
+def path_key(queue: Queue) -> str:
+    return queue.path.casefold()

@@ -1,0 +1,37 @@
+"""What an operator sees of a queue."""
+
+from peeklock.engine.engine import Engine
+from peeklock.entities.queue import Queue
+from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING
+from peeklock.store.fact_codec import settings_as_map
+
+
+def describe(engine: Engine, queue: Queue) -> dict[str, object]:
+    """Settings and state of one queue; counts of messages, sizes in bytes, times in ms."""
+    receivers = engine.receivers_of(queue)
+    view: dict[str, object] = {"name": str(queue.path)}
+    view.update(settings_as_map(queue.settings))
+    view.update(
+        active=queue.counts[READY],
+        locked=queue.counts[LOCKED],
+        scheduled=queue.counts[WAITING],
+        deferred=queue.counts[DEFERRED],
+        messages=len(queue.entries),
+        bytes=queue.size_bytes,
+        next_sequence_number=int(queue.next_number),
+        created_at=int(queue.created_at),
+        oldest_enqueued_at=oldest(queue),
+        paused=not queue.settings.dispatch,
+        receivers=len(receivers),
+        receivers_waiting=[receiver.why_waiting().value for receiver in receivers],
+    )
+    if queue.dead_letters_of == 0:
+        view["dead_letters"] = len(engine.namespace.dead_letters_of(queue).entries)
+    return view
+
+
+def oldest(queue: Queue) -> int:
+    """When the oldest message was enqueued; 0 for an empty queue."""
+    for entry in queue.entries.values():
+        return int(entry.enqueued_at)
+    return 0

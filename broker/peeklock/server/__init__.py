@@ -1,0 +1,1 @@
+"""The only impure package: asyncio, sockets, files, signals. Nobody imports it."""

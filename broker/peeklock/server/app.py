@@ -1,0 +1,298 @@
+"""The composition root: builds everything, top to bottom."""
+
+import asyncio
+import json
+import os
+import ssl
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from peeklock.engine.engine import Engine
+from peeklock.engine.restore import Restorer
+from peeklock.entities.namespace import Namespace
+from peeklock.entities.residency import NobodyKeeps, Residency
+from peeklock.entities.settings import QueueSettings
+from peeklock.errors import BrokerError
+from peeklock.frontends.amqp10 import AmqpFrontend, AmqpHost
+from peeklock.frontends.amqp_management import ManagementNode
+from peeklock.management.operations import create_queue, settings_from
+from peeklock.management.views import describe
+from peeklock.security.authenticators import AnyoneIn, Authenticator, PasswordUsers, User
+from peeklock.security.passwords import hash_password
+from peeklock.security.principal import Right
+from peeklock.server.commit import commit_forever
+from peeklock.server.config import BadConfig, Config, split_address
+from peeklock.server.connection import SocketConnection, Wire
+from peeklock.server.credentials import Credentials, announce, load_or_make, state_file
+from peeklock.server.housekeeping import Housekeeping
+from peeklock.server.progress import RecoveryProgress
+from peeklock.server.switchboard import Switchboard
+from peeklock.server.system import SystemClock, SystemIds
+from peeklock.store.collect import LiveBytes
+from peeklock.store.data_dir import DataDir
+from peeklock.store.file_journal import FileJournal
+from peeklock.store.journal import Journal
+from peeklock.store.memory_journal import MemoryJournal
+from peeklock.store.recovery import Recovery, RecoveryReport
+from peeklock.types import Lsn
+
+log = structlog.get_logger()
+
+
+class App:
+    """One broker. `run` serves until it is told to stop."""
+
+    def __init__(self, config: Config) -> None:
+        self._config: Final = config
+        self._clock: Final = SystemClock()
+        self._started_at: Final = time.monotonic()
+        self._appended: Final = asyncio.Event()
+        self._data_dir = None if config.ephemeral else DataDir(data_path(config))
+        self._live: Final = LiveBytes()
+        keeper = self._live if self._data_dir is not None else NobodyKeeps()
+        self._namespace: Final = Namespace(Residency(config.resident_bytes, keeper))
+        self._file_journal: FileJournal | None = None
+        self._snapshot_at = Lsn(0)
+        self._io_thread: Final = ThreadPoolExecutor(1, "peeklock-journal")
+        journal = self._open_journal()
+        self.engine: Final = Engine(journal, self._namespace, SystemIds(), self._on_append)
+        self._credentials: Credentials | None = None
+        self._authenticator: Final = self._make_authenticator()
+        self._switchboard: Final = Switchboard(
+            self.engine,
+            self._clock,
+            self._authenticator,
+            journal.sync if isinstance(journal, MemoryJournal) else None,
+        )
+        self._host: Final = AmqpHost(
+            engine=self.engine,
+            management=ManagementNode(self.engine, self.stats),
+            authenticator=self._authenticator,
+            container_id=f"peeklock-{os.getpid()}",
+            creates_queues=config.dev,
+        )
+        self._listener: asyncio.Server | None = None
+        self._stopping: Final = asyncio.Event()
+
+    # ---- building
+
+    def _open_journal(self) -> Journal:
+        if self._data_dir is None:
+            return MemoryJournal()
+        restorer = Restorer(self._namespace)
+        progress = RecoveryProgress(sys.stderr)
+        recovery = Recovery(
+            self._data_dir.journal, self._data_dir.snapshots, restorer.apply, progress.show
+        )
+        began = time.monotonic()
+        report = recovery.run()
+        self._tell_recovery(report, restorer.left_out_count, time.monotonic() - began)
+        self._snapshot_at = report.snapshot_at
+        settings = self._config.journal
+        self._file_journal = FileJournal(
+            self._data_dir.journal,
+            report.end,
+            segment_bytes=settings.segment_bytes,
+            free_bytes_min=settings.free_bytes_min,
+        )
+        return self._file_journal
+
+    def _tell_recovery(self, report: RecoveryReport, left_out: int, seconds: float) -> None:
+        for damage in report.damages:
+            log.error("journal damage", damage=str(damage))
+        if report.torn_bytes:
+            log.warning("torn tail cut", bytes=report.torn_bytes)
+        if left_out:
+            log.warning("facts about unknown messages left out", count=left_out)
+        if report.fact_count:
+            messages = sum(len(queue.entries) for queue in self._namespace.by_id.values())
+            log.info(
+                "recovered",
+                messages=messages,
+                facts=report.fact_count,
+                mebibytes=round(report.byte_count / 2**20, 1),
+                seconds=round(seconds, 2),
+            )
+
+    def _make_authenticator(self) -> Authenticator:
+        config = self._config
+        if config.dev:
+            return AnyoneIn()
+        users = [
+            User(
+                user.name, user.password_hash, frozenset(Right(right) for right in user.rights)
+            )
+            for user in config.users
+        ]
+        if not users:
+            self._credentials = load_or_make(self._data_dir.path if self._data_dir else None)
+            hashed = hash_password(self._credentials.password)
+            users = [User(self._credentials.user, hashed, frozenset(Right))]
+        return PasswordUsers(users)
+
+    def _create_configured_queues(self) -> None:
+        for queue in self._config.queues:
+            if not self._namespace.has(queue.name):
+                changes = dict(queue.model_extra or {})
+                try:
+                    settings = settings_from(changes, QueueSettings())
+                    create_queue(self.engine, queue.name, settings, self._clock.now())
+                except BrokerError as error:
+                    raise BadConfig(f"configuration: queue {queue.name!r}: {error}") from None
+
+    # ---- running
+
+    async def run(self) -> None:
+        """Serve until `stop`. Raises what made the broker unable to go on."""
+        self._create_configured_queues()
+        self.engine.start(self._clock.now())
+        await self._listen()
+        commits = asyncio.ensure_future(self._commit_forever())
+        chores = asyncio.ensure_future(self._housekeep_forever())
+        self._switchboard.turn()
+        print(self._ready_line(), flush=True)
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({commits, chores, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (commits, chores):
+            if task.done():
+                task.result()  # raises: the journal failed
+        await self._shut_down(commits, chores)
+
+    def stop(self) -> None:
+        """Ask for an orderly end."""
+        self._stopping.set()
+
+    def _on_append(self) -> None:
+        self._appended.set()
+
+    async def _commit_forever(self) -> None:
+        await commit_forever(
+            self.engine.journal, self._appended, self._switchboard.turn, self._io_thread
+        )
+
+    async def _housekeep_forever(self) -> None:
+        if self._file_journal is None or self._data_dir is None:
+            await asyncio.Event().wait()
+            return
+        await Housekeeping(
+            self.engine,
+            self._file_journal,
+            self._live,
+            self._data_dir.snapshots,
+            self._snapshot_at,
+            self._config.journal.snapshot_bytes,
+            self._switchboard.turn,
+        ).run_forever()
+
+    async def _listen(self) -> None:
+        host, port = split_address(self._config.amqp)
+        loop = asyncio.get_running_loop()
+        try:
+            self._listener = await loop.create_server(
+                self._make_connection, host, port, ssl=self._tls(), backlog=1024
+            )
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise BadConfig(f"cannot listen on {host}:{port}: {reason}") from None
+        if self._credentials is not None:
+            scheme = "amqps" if self._config.tls_cert else "amqp"
+            announce(self._credentials, f"{scheme}://{self._address()}")
+
+    def _tls(self) -> ssl.SSLContext | None:
+        config = self._config
+        if config.tls_cert is None or config.tls_key is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            context.load_cert_chain(config.tls_cert, config.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise BadConfig(f"--tls-cert, --tls-key: {error}") from None
+        return context
+
+    def _address(self) -> str:
+        assert self._listener is not None
+        host, port = self._listener.sockets[0].getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def _ready_line(self) -> str:
+        kept = " ephemeral (nothing is kept)" if self._config.ephemeral else ""
+        return f"peeklock ready amqp={self._address()}{kept}"
+
+    def _make_connection(self) -> SocketConnection:
+        board = self._switchboard
+        return SocketConnection(
+            self._make_wire, self._clock.now, board.after_read, board.forget
+        )
+
+    def _make_wire(self, connection: SocketConnection, peer: str) -> Wire:
+        frontend = AmqpFrontend(self._host, self._clock.now(), peer)
+        connections = self._switchboard.connections
+        if len(connections) >= self._config.connections_max:
+            log.warning("connection refused", peer=peer, connections=len(connections))
+            asyncio.get_running_loop().call_soon(connection.abort)
+        connections[frontend] = connection
+        return frontend
+
+    # ---- ending
+
+    async def _shut_down(self, commits: asyncio.Task[None], chores: asyncio.Task[None]) -> None:
+        """Stop taking in, let receivers finish what they hold, tell, sync, close."""
+        assert self._listener is not None
+        self._listener.close()
+        chores.cancel()
+        self.engine.draining = True
+        deadline = time.monotonic() + self._config.drain_seconds
+        while self.engine.is_held() and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        for peer, connection in list(self._switchboard.connections.items()):
+            if isinstance(peer, AmqpFrontend):
+                peer.close("amqp:connection:forced", "the broker is shutting down")
+                connection.flush()
+        deadline = time.monotonic() + min(1.0, self._config.drain_seconds)
+        while self._switchboard.connections and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        for connection in list(self._switchboard.connections.values()):
+            connection.abort()
+        await asyncio.sleep(0)
+        commits.cancel()
+        self._io_thread.shutdown(wait=True)
+        self.engine.journal.sync()
+        if self._file_journal is not None:
+            self._file_journal.close()
+        if self._data_dir is not None:
+            self._data_dir.close()
+
+    # ---- being looked at
+
+    def stats(self) -> dict[str, object]:
+        """The broker as a whole, for `peeklock top` and the like."""
+        journal = self.engine.journal
+        residency = self._namespace.residency
+        return {
+            "connections": len(self._switchboard.connections),
+            "uptime_ms": int((time.monotonic() - self._started_at) * 1000),
+            "journal_end": int(journal.end),
+            "journal_durable": int(journal.durable),
+            "resident_bytes": residency.used_bytes,
+            "has_room": journal.has_room,
+            "queues": len(self._namespace.queues()),
+            "pid": os.getpid(),
+        }
+
+    def dump(self) -> None:
+        """The entity table as one line of JSON on stderr (SIGUSR1)."""
+        entities = [describe(self.engine, queue) for queue in self._namespace.by_id.values()]
+        print(json.dumps({"broker": self.stats(), "entities": entities}), file=sys.stderr)
+
+
+def data_path(config: Config) -> Path:
+    """Where state goes when nothing else is said: the user's state directory."""
+    if config.data_dir is not None:
+        return config.data_dir
+    return state_file().parent / "data"

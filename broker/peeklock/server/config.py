@@ -1,0 +1,150 @@
+"""Configuration: TOML file, environment (PEEKLOCK_…), command line; the last one wins."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from peeklock.limits import (
+    CONNECTIONS_MAX,
+    DISK_FREE_BYTES_MIN,
+    RESIDENT_BYTES_DEFAULT,
+    SEGMENT_BYTES_DEFAULT,
+)
+
+
+class BadConfig(Exception):
+    """The configuration cannot be used; says what is wrong, in one line."""
+
+
+class QueueConfig(BaseModel):
+    """One queue that is to be there; settings are those of `peeklock queue create`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+
+class UserConfig(BaseModel):
+    """One user. `password_hash` comes from `peeklock serve --hash-password`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    password_hash: str
+    rights: list[Literal["send", "listen", "manage"]] = ["send", "listen", "manage"]
+
+
+class JournalConfig(BaseModel):
+    """How facts are kept on disk. Sizes in bytes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    segment_bytes: int = Field(default=SEGMENT_BYTES_DEFAULT, ge=64 * 1024)
+    free_bytes_min: int = Field(default=DISK_FREE_BYTES_MIN, ge=0)
+    # A snapshot is taken when the journal has grown by this much since the last one.
+    snapshot_bytes: int = Field(default=512 * 1024 * 1024, ge=256 * 1024)
+
+
+class Config(BaseSettings):
+    """Everything that can be set. Field names are the TOML keys."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PEEKLOCK_", env_nested_delimiter="__", extra="ignore", frozen=True
+    )
+
+    data_dir: Path | None = None
+    ephemeral: bool = False
+    dev: bool = False
+    amqp: str = "127.0.0.1:5672"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "text", "json"] = "auto"
+    resident_bytes: int = Field(default=RESIDENT_BYTES_DEFAULT, ge=0)
+    connections_max: int = Field(default=CONNECTIONS_MAX, ge=1)
+    drain_seconds: float = Field(default=5.0, ge=0)
+    journal: JournalConfig = JournalConfig()
+    queues: list[QueueConfig] = []
+    users: list[UserConfig] = []
+
+    toml_file: Path | None = Field(default=None, exclude=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        given = init_settings()
+        file = given.get("toml_file")
+        if file is None:
+            return init_settings, env_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+
+def load(overrides: dict[str, Any], file: Path | None = None) -> Config:
+    """The configuration; raises `BadConfig` with one line that says what to mend."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if file is not None:
+        if not file.is_file():
+            raise BadConfig(f"no configuration file {file}")
+        given["toml_file"] = file
+    try:
+        config = Config(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadConfig(f"configuration: {where}: {first['msg']}") from None
+    except ValueError as error:  # the TOML file's syntax
+        raise BadConfig(f"configuration file {file}: {error}") from None
+    check(config, file)
+    return config
+
+
+def check(config: Config, file: Path | None) -> None:
+    """What no single field can tell."""
+    if (config.tls_cert is None) != (config.tls_key is None):
+        raise BadConfig("configuration: tls_cert and tls_key go together")
+    host, _port = split_address(config.amqp)
+    if not is_loopback(host):
+        if config.dev:
+            raise BadConfig(
+                f"--dev lets anybody in, so it listens on loopback only, not {host}"
+            )
+        if config.tls_cert is None:
+            raise BadConfig(f"listening on {host}, which is not loopback, needs --tls-cert")
+        if not config.users:
+            raise BadConfig(f"listening on {host}, which is not loopback, needs [[users]]")
+    if file is not None:
+        unknown = set(read_toml(file)) - set(Config.model_fields)
+        if unknown:
+            raise BadConfig(f"configuration file {file}: no setting {sorted(unknown)[0]!r}")
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    import tomllib
+
+    with file.open("rb") as opened:
+        return tomllib.load(opened)
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """HOST:PORT, with [::1]:5672 for IPv6."""
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdigit() or int(port) > 65535:
+        raise BadConfig(f"configuration: {text!r} is no HOST:PORT")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")

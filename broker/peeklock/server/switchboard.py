@@ -1,0 +1,105 @@
+"""Between the engine and the sockets: turns, effects to their connections, deadlines."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from peeklock.clock import Clock
+from peeklock.engine.effects import Peer
+from peeklock.engine.engine import Engine
+from peeklock.frontends.amqp10 import AmqpFrontend
+from peeklock.security.authenticators import Authenticator
+from peeklock.server.connection import SocketConnection
+from peeklock.types import NEVER
+
+
+class Switchboard:
+    """Knows every connection; runs the engine's turns when bytes, time or a sync call for it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        authenticator: Authenticator,
+        sync_now: Callable[[], object] | None,
+    ) -> None:
+        self.connections: Final[dict[Peer, SocketConnection]] = {}
+        self._engine: Final = engine
+        self._clock: Final = clock
+        self._authenticator: Final = authenticator
+        self._sync_now: Final = sync_now  # of a journal in memory, which waits for no disk
+        self._login_thread: Final = ThreadPoolExecutor(1, "peeklock-login")
+        self._touched: set[SocketConnection] = set()
+        self._turn_is_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = NEVER
+        self._logins: Final[set[asyncio.Task[None]]] = set()
+
+    def after_read(self, connection: SocketConnection) -> None:
+        """A connection has taken in bytes, or time has."""
+        self._touched.add(connection)
+        self.turn()
+        wire = connection.wire
+        if isinstance(wire, AmqpFrontend) and wire.login is not None:
+            task = asyncio.ensure_future(self._check_login(connection, wire))
+            self._logins.add(task)
+            task.add_done_callback(self._logins.discard)
+
+    def turn(self) -> None:
+        """Serve receivers, then tell everybody what may be told."""
+        self._turn_is_due = False
+        now = self._clock.now()
+        if self._engine.turn(now) and not self._turn_is_due:
+            self._turn_is_due = True
+            asyncio.get_running_loop().call_soon(self.turn)
+        if self._sync_now is not None:
+            self._sync_now()
+        self.release()
+        self._set_timer()
+
+    def release(self) -> None:
+        """Hand out the effects that are due, each connection's in one write."""
+        touched = self._touched
+        connections = self.connections
+        for effect in self._engine.take_effects():
+            peer = effect.peer
+            peer.on_effect(effect)
+            connection = connections.get(peer)
+            if connection is not None:
+                touched.add(connection)
+        if touched:
+            self._touched = set()
+            for connection in touched:
+                connection.flush()
+
+    def forget(self, connection: SocketConnection) -> None:
+        wire = connection.wire
+        if isinstance(wire, AmqpFrontend):
+            self.connections.pop(wire, None)
+
+    def _set_timer(self) -> None:
+        at = self._engine.next_deadline()
+        if at == NEVER or (self._timer is not None and self._timer_at <= at):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        delay = max(0.0, (at - self._clock.now()) / 1000)
+        self._timer = asyncio.get_running_loop().call_later(delay, self._on_deadline)
+
+    def _on_deadline(self) -> None:
+        self._timer = None
+        self._engine.tick(self._clock.now())
+        self.turn()
+
+    async def _check_login(self, connection: SocketConnection, wire: AmqpFrontend) -> None:
+        login = wire.login
+        if login is None:
+            return
+        loop = asyncio.get_running_loop()
+        principal = await loop.run_in_executor(
+            self._login_thread, self._authenticator.check, login.mechanism, login.response
+        )
+        wire.on_login(principal, self._clock.now())
+        self.after_read(connection)
