@@ -18,6 +18,12 @@ from peeklock.limits import (
 from peeklock.types import Millis
 
 
+def within(name: str, value: float, least: float, most: float) -> None:
+    """Refuse a setting outside its range, naming the range."""
+    if not least <= value <= most:
+        raise InvalidRequest(f"{name} is {value}; allowed is {least} to {most}")
+
+
 class Overflow(StrEnum):
     """What a full queue does with one more message."""
 
@@ -77,9 +83,3 @@ class QueueSettings:
         within("max_bytes", self.max_bytes, 1, 1 << 62)
         within("max_messages", self.max_messages, 0, 1 << 62)
         within("max_message_bytes", self.max_message_bytes, 1, MESSAGE_BYTES_MAX)
-
-
-def within(name: str, value: float, least: float, most: float) -> None:
-    """Refuse a setting outside its range, naming the range."""
-    if not least <= value <= most:
-        raise InvalidRequest(f"{name} is {value}; allowed is {least} to {most}")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from peeklock.types import NEVER, UnixMs
 
@@ -50,9 +50,9 @@ class SocketConnection(asyncio.Protocol):
         self.wire: Wire
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(high=WRITE_PAUSE_BYTES)
-        self._transport = transport
+        # uvloop's transports have asyncio.Transport's methods but are none of its subclasses.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WRITE_PAUSE_BYTES)
         peer = transport.get_extra_info("peername")
         self.wire = self._make_wire(self, f"{peer[0]}:{peer[1]}" if peer else "?")
         self._set_timer()

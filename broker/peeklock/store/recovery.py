@@ -5,6 +5,7 @@ good record of the newest segment is a torn tail, was never promised to anybody,
 """
 
 import os
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,11 +68,8 @@ class Recovery:
         report.snapshot_at = self._read_snapshot()
         segments = list_segments(self._journal)
         # The segment that holds the snapshot's position, and all after it.
-        tail = [
-            start
-            for start, following in zip(segments, [*segments[1:], None], strict=True)
-            if following is None or following > report.snapshot_at
-        ]
+        first = max(0, bisect_right(segments, report.snapshot_at) - 1)
+        tail = segments[first:]
         paths = [segment_path(self._journal, start) for start in tail]
         self._bytes_total = sum(path.stat().st_size for path in paths)
         report.end = report.snapshot_at
