@@ -1,5 +1,6 @@
 """Which build this is."""
 
+import sys
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as distribution_version
 
@@ -16,3 +17,9 @@ def version() -> str:
         return distribution_version("peeklock")
     except PackageNotFoundError:
         return "0 (not installed)"
+
+
+def describe() -> str:
+    """As `peeklock --version` prints it."""
+    kind = "compiled" if is_compiled() else "plain Python"
+    return f"peeklock {version()} ({kind}), Python {sys.version.split()[0]}"

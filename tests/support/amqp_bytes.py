@@ -82,14 +82,18 @@ def uint(value: object) -> Raw:
     assert isinstance(value, int)
     if value == 0:
         return Raw(b"\x43")
-    return Raw(struct.pack(">BB", 0x52, value) if value < 256 else struct.pack(">BI", 0x70, value))
+    return Raw(
+        struct.pack(">BB", 0x52, value) if value < 256 else struct.pack(">BI", 0x70, value)
+    )
 
 
 def ulong(value: object) -> Raw:
     assert isinstance(value, int)
     if value == 0:
         return Raw(b"\x44")
-    return Raw(struct.pack(">BB", 0x53, value) if value < 256 else struct.pack(">BQ", 0x80, value))
+    return Raw(
+        struct.pack(">BB", 0x53, value) if value < 256 else struct.pack(">BQ", 0x80, value)
+    )
 
 
 def int_(value: int) -> Raw:
@@ -508,7 +512,9 @@ def name_it(descriptor: object, value: object) -> object:
         name, fields = BY_CODE[int(descriptor)]
         assert len(value) <= len(fields), f"{name} with {len(value)} fields"
         padded = value + [None] * (len(fields) - len(value))
-        return Composite(name, len(value), dict(zip([f for f, _ in fields], padded, strict=True)))
+        return Composite(
+            name, len(value), dict(zip([f for f, _ in fields], padded, strict=True))
+        )
     return Described(descriptor, value)
 
 

@@ -7,7 +7,12 @@ from collections.abc import Callable
 from typing import cast
 
 from peeklock.protocols.amqp10.connection import Connection
-from peeklock.protocols.amqp10.events import ConnectionClosed, ConnectionOpened, Event, SaslFailed
+from peeklock.protocols.amqp10.events import (
+    ConnectionClosed,
+    ConnectionOpened,
+    Event,
+    SaslFailed,
+)
 from peeklock.protocols.amqp10.exchange import ConnectionSettings
 from peeklock.protocols.amqp10.outcomes import AmqpError
 from peeklock.protocols.amqp10.sasl_layer import SaslClient, plain_response
@@ -61,7 +66,9 @@ class AmqpTransport(asyncio.Protocol):
             if isinstance(event, ConnectionOpened) and not self.opened.done():
                 self.opened.set_result(None)
             elif isinstance(event, SaslFailed) and not self.opened.done():
-                self.opened.set_exception(Unauthenticated("the broker refused user or password"))
+                self.opened.set_exception(
+                    Unauthenticated("the broker refused user or password")
+                )
             elif isinstance(event, ConnectionClosed) and not self.opened.done():
                 why = event.error.description if event.error is not None else "closed early"
                 self.opened.set_exception(Unreachable(f"the broker did not open: {why}"))

@@ -1,0 +1,1 @@
+"""The `peeklock` command: one verb a file."""

@@ -1,0 +1,86 @@
+"""`serve`: run a broker."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from peeklock.server.config import BadConfig, load
+from peeklock.server.main import EXIT_USAGE
+from peeklock.server.main import serve as serve_forever
+
+
+def serve(
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file; every option can be in it.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where messages are kept; default ~/.local/state/peeklock/data."),
+    ] = None,
+    ephemeral: Annotated[
+        bool | None, typer.Option("--ephemeral", help="Keep nothing on disk.")
+    ] = None,
+    amqp: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Default 127.0.0.1:5672; port 0: any free one."),
+    ] = None,
+    dev: Annotated[
+        bool | None,
+        typer.Option(
+            "--dev", help="Anybody may do anything, unknown queues are made; loopback only."
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate chain (PEM); AMQP is then TLS only.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error.")
+    ] = None,
+    log_format: Annotated[str | None, typer.Option(help="auto, text or json.")] = None,
+    hash_password: Annotated[
+        bool,
+        typer.Option("--hash-password", help="Ask for a password, print its hash, and end."),
+    ] = False,
+) -> None:
+    """Run a broker in the foreground until SIGTERM or Ctrl-C.
+
+    It prints one line `peeklock ready amqp=HOST:PORT` on stdout when it takes connections.
+    Without --dev it makes credentials on its first start, which the other commands find by
+    themselves on this machine. Options are also read from PEEKLOCK_… in the environment.
+
+    Examples:
+
+      peeklock serve --dev
+
+      peeklock serve --data-dir /var/lib/peeklock --config /etc/peeklock.toml
+
+      kill -USR1 PID    prints the state of all queues as JSON on stderr
+    """
+    if hash_password:
+        from peeklock.security.passwords import hash_password as hashed
+
+        print(hashed(typer.prompt("Password", hide_input=True, err=True)))
+        return
+    given = {
+        "data_dir": data_dir,
+        "ephemeral": ephemeral,
+        "amqp": amqp,
+        "dev": dev,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "log_level": log_level,
+        "log_format": log_format,
+    }
+    try:
+        settings = load(given, config)
+    except BadConfig as error:
+        print(f"peeklock: {error}", file=sys.stderr)
+        raise typer.Exit(EXIT_USAGE) from None
+    raise typer.Exit(serve_forever(settings))
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(serve)

@@ -1,0 +1,160 @@
+"""A real broker in a process of its own, started, killed and started again."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+READY = "peeklock ready "
+START_SECONDS = 60  # recovery of a large journal on a busy machine
+STOP_SECONDS = 30
+
+
+class BrokerFailed(Exception):
+    """The broker ended instead of getting ready; the text is its stderr."""
+
+
+class BrokerProcess:
+    """`peeklock serve` on a free port of 127.0.0.1.
+
+    Without `data_dir` it gets a temporary one. `--dev` is given unless `users` says False.
+    Use it as a context manager: it is killed at the end.
+    """
+
+    def __init__(
+        self,
+        *args: str,
+        data_dir: Path | None = None,
+        dev: bool = True,
+        env: dict[str, str] | None = None,
+    ) -> None:
+        self._made = None if data_dir else tempfile.TemporaryDirectory(prefix="peeklock-test-")
+        self.data_dir = data_dir or Path(self._made.name if self._made else "")
+        self._args = [*args, "--data-dir", str(self.data_dir), *(["--dev"] if dev else [])]
+        self._env = os.environ | {"PEEKLOCK_CREDENTIALS": str(self.data_dir / "announced.json")}
+        self._env |= env or {}
+        self._port = 0
+        self._stderr: list[str] = []
+        self._process: subprocess.Popen[str] | None = None
+        self.ready_line = ""
+
+    # ---- life
+
+    def start(self) -> "BrokerProcess":
+        """Returns when it takes connections; raises `BrokerFailed`."""
+        assert self._process is None, "it runs"
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "peeklock_client.cli.main", "serve"),
+                *("--amqp", f"127.0.0.1:{self._port}"),
+                *self._args,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self._env,
+        )
+        threading.Thread(target=self._keep_stderr, args=(self._process,), daemon=True).start()
+        assert self._process.stdout is not None
+        self.ready_line = self._process.stdout.readline()
+        if not self.ready_line.startswith(READY):
+            code = self._process.wait(STOP_SECONDS)
+            raise BrokerFailed(f"exit code {code}: {self.stderr}")
+        address = self.ready_line.split("amqp=")[1].split()[0]
+        self._port = int(address.rpartition(":")[2])
+        return self
+
+    def kill(self) -> None:
+        """`kill -9`, and no word to anybody."""
+        self._end(signal.SIGKILL)
+
+    def terminate(self) -> int:
+        """SIGTERM; returns the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def restart(self) -> "BrokerProcess":
+        """Start again, on the same port and data."""
+        return self.start()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """The exit code, once it has ended by itself."""
+        assert self._process is not None
+        return self._process.wait(STOP_SECONDS)
+
+    def _end(self, number: signal.Signals) -> int:
+        process = self._process
+        assert process is not None
+        process.send_signal(number)
+        code = process.wait(STOP_SECONDS)
+        if process.stdout is not None:
+            process.stdout.close()
+        self._process = None
+        return code
+
+    def __enter__(self) -> "BrokerProcess":
+        return self if self._process is not None else self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self.kill()
+        if self._made is not None:
+            self._made.cleanup()
+
+    def _keep_stderr(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        with process.stderr as stream:
+            for line in stream:
+                self._stderr.append(line)
+
+    # ---- being looked at
+
+    @property
+    def stderr(self) -> str:
+        """Everything it has logged so far, over all its lives."""
+        return "".join(self._stderr)
+
+    @property
+    def amqp_port(self) -> int:
+        return self._port
+
+    @property
+    def url(self) -> str:
+        return f"amqp://127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def rss_bytes(self) -> int:
+        """Resident memory."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def serve_until_it_ends(*args: str) -> tuple[int, str]:
+    """A broker that is not expected to get ready: its exit code and stderr."""
+    argv: Sequence[str] = (sys.executable, "-m", "peeklock_client.cli.main", "serve", *args)
+    done = subprocess.run(
+        argv, capture_output=True, text=True, timeout=START_SECONDS, check=False
+    )
+    return done.returncode, done.stderr
