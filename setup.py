@@ -29,7 +29,9 @@ def extensions() -> list[object]:
         print("peeklock: plain Python, as PEEKLOCK_PURE=1 asks for", file=sys.stderr)
         return []
     if not any(shutil.which(compiler) for compiler in (os.environ.get("CC", "cc"), "gcc")):
-        print("peeklock: no C compiler found: plain Python, several times slower", file=sys.stderr)
+        print(
+            "peeklock: no C compiler found: plain Python, several times slower", file=sys.stderr
+        )
         return []
     from mypyc.build import mypycify
 

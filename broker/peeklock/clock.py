@@ -1,4 +1,4 @@
-"""Where time and chance come in. The real ones are in server/system.py, the fakes in tests/support."""
+"""Where time and chance come in. The real ones: server/system.py; the fakes: tests/support."""
 
 from typing import Protocol
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from peeklock.protocols.amqp10.primitives import read_value
 from peeklock.protocols.amqp10.sections import (
     DataBody,
     Header,
@@ -18,7 +19,6 @@ from peeklock.protocols.amqp10.sections import (
     read_properties,
     split_message,
 )
-from peeklock.protocols.amqp10.primitives import read_value
 from peeklock.protocols.amqp10.values import AmqpValue, Symbol, Timestamp
 
 PRIORITY_DEFAULT = 4
@@ -74,7 +74,7 @@ def encode_job(
             content_type=content_type,
             group_id=session_id,
         ),
-        dict(properties) if properties else None,
+        {**properties} if properties else None,
         DataBody([data]),
     )
     return encode_message(bare, header, annotations)

@@ -540,7 +540,7 @@ def application_properties(given: Mapping[str, object]) -> Raw:
 
 @dataclass(frozen=True)
 class Message:
-    """A payload, read: what stands before the bare message decoded, the bare message as bytes."""
+    """A payload, read: what stands before the bare message decoded, that itself as bytes."""
 
     header: Composite | None
     annotations: dict[object, object]

@@ -59,11 +59,13 @@ class BrokerProcess:
             text=True,
             env=self._env,
         )
-        threading.Thread(target=self._keep_stderr, args=(self._process,), daemon=True).start()
+        self._reader = threading.Thread(target=self._keep_stderr, args=(self._process,))
+        self._reader.start()
         assert self._process.stdout is not None
         self.ready_line = self._process.stdout.readline()
         if not self.ready_line.startswith(READY):
             code = self._process.wait(STOP_SECONDS)
+            self._forget()
             raise BrokerFailed(f"exit code {code}: {self.stderr}")
         address = self.ready_line.split("amqp=")[1].split()[0]
         self._port = int(address.rpartition(":")[2])
@@ -88,17 +90,25 @@ class BrokerProcess:
     def wait(self) -> int:
         """The exit code, once it has ended by itself."""
         assert self._process is not None
-        return self._process.wait(STOP_SECONDS)
+        code = self._process.wait(STOP_SECONDS)
+        self._forget()
+        return code
 
     def _end(self, number: signal.Signals) -> int:
         process = self._process
         assert process is not None
         process.send_signal(number)
         code = process.wait(STOP_SECONDS)
-        if process.stdout is not None:
-            process.stdout.close()
-        self._process = None
+        self._forget()
         return code
+
+    def _forget(self) -> None:
+        """It has ended: read the rest of what it had to say."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        self._reader.join()
+        self._process.stdout.close()
+        self._process = None
 
     def __enter__(self) -> "BrokerProcess":
         return self if self._process is not None else self.start()

@@ -135,4 +135,4 @@ def soonest(one: UnixMs, other: UnixMs) -> UnixMs:
         return other
     if other == NEVER:
         return one
-    return one if one < other else other
+    return min(other, one)

@@ -361,7 +361,7 @@ class Engine:
             heappush(self._deadlines, (at, line.queue.queue_id))
 
     def _serve(self, line: Line, now: UnixMs) -> None:
-        """Hand out one round of what is ready; the rest in the next turn: others have waited."""
+        """Hand out one round of what is ready; the rest in the next turn: others wait."""
         if not line.receivers or self.draining:
             return
         if line.queue.settings.dispatch:
@@ -371,7 +371,7 @@ class Engine:
                 for receiver in wanting:
                     self._serve_receiver(line, receiver, share, now)
         for receiver in line.receivers:
-            if receiver.blocked or receiver.credit <= 0 and not receiver.draining:
+            if receiver.blocked or (receiver.credit <= 0 and not receiver.draining):
                 continue
             if line.has_more_for(receiver):
                 self._mark(line)

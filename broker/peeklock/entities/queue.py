@@ -93,7 +93,7 @@ class Queue:
     def send(
         self, message: Message, now: UnixMs, not_before: UnixMs = NEVER, place: int = 0
     ) -> list[Fact]:
-        """Take a message, the `place`-th of one batch (from 0); not to be had before an instant.
+        """Take a message, the `place`-th of a batch (from 0); not to be had before an instant.
 
         Raises `MessageTooLarge` and `QuotaExceeded`. A queue that drops its oldest instead
         of refusing returns their `Removed` before the `Enqueued`.
@@ -352,7 +352,8 @@ class Queue:
 
     def _make_room(self, over_bytes: int) -> Removed:
         """The oldest free messages, until `over_bytes` and one place are gained."""
-        full = f"queue {self.path!r} is full: {len(self.entries)} messages, {self.size_bytes} bytes"
+        held = f"{len(self.entries)} messages, {self.size_bytes} bytes"
+        full = f"queue {self.path!r} is full: {held}"
         if self.settings.overflow is Overflow.REJECT:
             raise QuotaExceeded(full)
         numbers: list[SequenceNumber] = []
@@ -392,7 +393,7 @@ class Queue:
         return facts
 
     def _retry_at(self, number: SequenceNumber, failures: int, now: UnixMs) -> UnixMs:
-        """The queue's back-off. The lock's nonce is random, so it is the jitter's chance too."""
+        """The queue's back-off. The lock's nonce is random: it is the jitter's chance, too."""
         lock = self.entries[number].lock
         if now == NEVER or lock is None:
             return NEVER

@@ -59,12 +59,14 @@ from peeklock.protocols.amqp10.link import Link, ReceiverLink, SenderLink
 from peeklock.protocols.amqp10.outcomes import (
     ACCEPTED,
     RELEASED,
-    Accepted as AcceptedState,
     AmqpError,
     DeliveryState,
     Modified,
     Rejected,
     Released,
+)
+from peeklock.protocols.amqp10.outcomes import (
+    Accepted as AcceptedState,
 )
 from peeklock.protocols.amqp10.sasl import AUTH, OK
 from peeklock.protocols.amqp10.sasl_layer import SaslServer

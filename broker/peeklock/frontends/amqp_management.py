@@ -401,4 +401,4 @@ class ManagementNode:
 
 def as_amqp(view: dict[str, object]) -> Result:
     """A view's names and values are AMQP's already; only the key type is wider."""
-    return {name: value for name, value in view.items()}
+    return dict(view.items())

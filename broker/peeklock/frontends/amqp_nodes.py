@@ -10,7 +10,7 @@ from peeklock.entities.settings import QueueSettings
 from peeklock.errors import InvalidRequest, NotAllowed, NotFound
 from peeklock.management.operations import create_queue
 from peeklock.protocols.amqp10.outcomes import OUTCOME_SYMBOLS
-from peeklock.protocols.amqp10.terminus import AnyTarget, Coordinator, Source, Target
+from peeklock.protocols.amqp10.terminus import AnyTarget, Coordinator, Source
 from peeklock.protocols.amqp10.values import AmqpValue, Symbol
 from peeklock.security.principal import Principal, Right
 from peeklock.types import UnixMs

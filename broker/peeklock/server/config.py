@@ -128,7 +128,7 @@ def check(config: Config, file: Path | None) -> None:
     if file is not None:
         unknown = set(read_toml(file)) - set(Config.model_fields)
         if unknown:
-            raise BadConfig(f"configuration file {file}: no setting {sorted(unknown)[0]!r}")
+            raise BadConfig(f"configuration file {file}: no setting {min(unknown)!r}")
 
 
 def read_toml(file: Path) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Housekeeping:
         self._after: Final = after
 
     async def run_forever(self) -> None:
-        """Runs until cancelled. An OSError here is no danger to what is stored: it is logged."""
+        """Runs until cancelled. An OSError endangers nothing that is stored: it is logged."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if self._journal.end - self._snapshot_at < self._snapshot_bytes:

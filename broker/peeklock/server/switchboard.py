@@ -15,7 +15,7 @@ from peeklock.types import NEVER
 
 
 class Switchboard:
-    """Knows every connection; runs the engine's turns when bytes, time or a sync call for it."""
+    """Knows every connection; runs the engine's turns when bytes, time or a sync ask for it."""
 
     def __init__(
         self,

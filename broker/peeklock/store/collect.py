@@ -1,5 +1,6 @@
 """Which segments are still needed: bytes of live messages, by where they lie."""
 
+from itertools import pairwise
 from typing import Final, final
 
 from peeklock.types import Lsn
@@ -52,7 +53,7 @@ def plan_collection(segments: list[Lsn], live: LiveBytes, snapshot_at: Lsn) -> S
     """
     dead: list[Lsn] = []
     sparse: list[tuple[Lsn, Lsn]] = []
-    for start, end in zip(segments, segments[1:], strict=False):
+    for start, end in pairwise(segments):
         if end > snapshot_at:
             break
         live_bytes = live.between(start, end)

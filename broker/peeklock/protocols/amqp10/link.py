@@ -269,7 +269,7 @@ class ReceiverLink(Link):
         if 0 < self.max_message_size < size:
             self.fail(
                 MESSAGE_SIZE_EXCEEDED,
-                f"a message of more than the {self.max_message_size} bytes that this link takes",
+                f"a message of more than the {self.max_message_size} bytes this link takes",
             )
             return False
         return True

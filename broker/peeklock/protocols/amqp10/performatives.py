@@ -18,7 +18,6 @@ from peeklock.protocols.amqp10.composites import (
     described_fields,
     described_list,
     symbol_array,
-    symbol_or_none,
 )
 from peeklock.protocols.amqp10.outcomes import (
     ACCEPTED,

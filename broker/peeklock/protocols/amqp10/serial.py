@@ -1,4 +1,4 @@
-"""RFC 1982 serial numbers of 32 bits (§2.8.10): they wrap, so only differences mean anything."""
+"""RFC 1982 serial numbers of 32 bits (§2.8.10): they wrap, only differences mean anything."""
 
 from typing import Final
 

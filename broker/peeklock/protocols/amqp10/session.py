@@ -392,10 +392,11 @@ class Session:
         return handle
 
     def _on_attach(self, attach: Attach) -> None:
-        if attach.handle > self.exchange.settings.handle_max:
+        handle_max = self.exchange.settings.handle_max
+        if attach.handle > handle_max:
             raise ProtocolViolation(
                 "AMQP 1.0 §2.7.2",
-                f"handle {attach.handle} beyond the handle-max {self.exchange.settings.handle_max}",
+                f"handle {attach.handle} beyond the handle-max {handle_max}",
                 FRAMING_ERROR,
             )
         if attach.handle in self._remote_links:
