@@ -44,3 +44,14 @@ KINDS: dict[str, type[Refused]] = {
 def refusal(condition: str, description: str | None) -> Refused:
     """The most telling class for a condition."""
     return KINDS.get(condition, Refused)(condition, description)
+
+
+class BatchRefused(PeeklockError):
+    """Some messages of a batch were refused; `errors` has them by their place in it."""
+
+    def __init__(self, errors: dict[int, Refused], count: int) -> None:
+        place, first = min(errors.items(), key=lambda item: item[0])
+        super().__init__(
+            f"{len(errors)} of {count} messages were refused; the first, at {place}: {first}"
+        )
+        self.errors = errors

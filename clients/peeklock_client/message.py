@@ -74,7 +74,7 @@ def encode_job(
             content_type=content_type,
             group_id=session_id,
         ),
-        {**properties} if properties else None,
+        dict(properties.items()) if properties else None,
         DataBody([data]),
     )
     return encode_message(bare, header, annotations)

@@ -37,6 +37,7 @@ class AmqpTransport(asyncio.Protocol):
     ) -> None:
         self.connection = Connection.client(settings, now_ms(), sasl)
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.lost = asyncio.Event()  # the socket is closed
         self._on_event = on_event
         self._transport: asyncio.Transport | None = None
         self._flush_is_due = False
@@ -60,6 +61,7 @@ class AmqpTransport(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._take(self.connection.receive_eof(now_ms()))
+        self.lost.set()
 
     def _take(self, events: list[Event]) -> None:
         for event in events:

@@ -1,0 +1,43 @@
+"""peeklock's client: send jobs, receive and settle them, run workers.
+
+::
+
+    async with connect() as client:
+        orders = client.queue("orders")
+        await orders.send({"order": 4711})
+        async for job in orders.receive():
+            print(job.json())
+            await job.complete()
+"""
+
+from peeklock_client.client import Client, connect
+from peeklock_client.errors import (
+    BatchRefused,
+    LockLost,
+    NotFound,
+    PeeklockError,
+    QueueFull,
+    Refused,
+    Unauthenticated,
+    Unreachable,
+)
+from peeklock_client.job import Job
+from peeklock_client.message import ReceivedMessage
+from peeklock_client.queue import DeferredJob, Queue
+
+__all__ = [
+    "connect",
+    "Client",
+    "Queue",
+    "Job",
+    "DeferredJob",
+    "ReceivedMessage",
+    "PeeklockError",
+    "Unreachable",
+    "Unauthenticated",
+    "Refused",
+    "NotFound",
+    "QueueFull",
+    "LockLost",
+    "BatchRefused",
+]

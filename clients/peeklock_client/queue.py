@@ -1,0 +1,252 @@
+"""A handle to one queue: everything that can be done with it."""
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from peeklock_client.errors import BatchRefused, Refused
+from peeklock_client.job import Job
+from peeklock_client.message import ReceivedMessage, encode_job
+from peeklock_client.receiver import PREFETCH_DEFAULT, Receiver
+
+if TYPE_CHECKING:
+    from peeklock_client.client import Client
+
+DEAD_LETTERS = "$DeadLetterQueue"
+PEEK_PAGE = 200
+CHANGE_PAGE = 10_000  # messages that the broker removes or moves in one request
+EVERYTHING = 1 << 31
+
+
+class Queue:
+    """One queue of a broker. Cheap to make: it holds nothing but the name."""
+
+    def __init__(self, client: "Client", name: str) -> None:
+        self._client = client
+        self.name = name
+
+    # ---- jobs in
+
+    async def send(
+        self,
+        body: bytes | str | object,
+        *,
+        message_id: str | None = None,
+        content_type: str | None = None,
+        subject: str | None = None,
+        correlation_id: str | None = None,
+        reply_to: str | None = None,
+        session_id: str | None = None,
+        properties: dict[str, Any] | None = None,
+        priority: int = 4,
+        ttl: timedelta | float | None = None,
+        at: datetime | None = None,
+        delay: timedelta | float | None = None,
+    ) -> str:
+        """Enqueue a job, and return its message-id once the broker has it safely on disk.
+
+        Bytes and text go as they are, anything else as JSON. `ttl` and `delay` are timedeltas
+        or seconds; a message to be had only `at` an instant, or after a `delay`, is scheduled.
+        Raises `NotFound`, `QueueFull` and other `Refused`; `Unreachable` when the broker did
+        not come back in time, and then it is not known whether it has the job.
+        """
+        message_id = message_id or str(uuid4())
+        payload = encode_job(
+            body,
+            message_id=message_id,
+            content_type=content_type,
+            subject=subject,
+            correlation_id=correlation_id,
+            reply_to=reply_to,
+            session_id=session_id,
+            properties=properties,
+            priority=priority,
+            ttl=ttl,
+            at=at,
+            delay=delay,
+        )
+        await self.send_encoded([payload])
+        return message_id
+
+    async def send_batch(self, bodies: Iterable[bytes | str | object], **options: Any) -> int:
+        """Enqueue many with the same options (those of `send`, but no message_id).
+
+        They travel together and are confirmed together. Returns how many; raises
+        `BatchRefused` that says which were refused, the others are in the queue then.
+        """
+        payloads = [encode_job(body, **options) for body in bodies]
+        await self.send_encoded(payloads)
+        return len(payloads)
+
+    async def send_encoded(self, payloads: list[bytes]) -> None:
+        """Enqueue messages that `encode_job` has made, in this order."""
+        errors = await self._client.sender(self.name).send(payloads)
+        if len(payloads) == 1 and errors:
+            raise errors[0]
+        if errors:
+            raise BatchRefused(errors, len(payloads))
+
+    # ---- jobs out
+
+    async def receive(
+        self,
+        *,
+        prefetch: int = PREFETCH_DEFAULT,
+        wait: float | None = None,
+        count: int | None = None,
+    ) -> AsyncIterator[Job]:
+        """Jobs as they come, each leased to us until it is settled or its lock runs out.
+
+        At most `prefetch` are ours and unsettled at a time. It ends after `count` jobs, or
+        when none came for `wait` seconds; without them it goes on for ever, also over broken
+        connections. Jobs that the loop has handed out can be settled after it has ended.
+        """
+        if count is not None:
+            prefetch = min(prefetch, max(1, count))
+        receiver = Receiver(self._client, self.name, prefetch).open()
+        try:
+            given = 0
+            while count is None or given < count:
+                job = await receiver.next(wait)
+                if job is None:
+                    return
+                given += 1
+                yield job
+        finally:
+            receiver.stop()
+
+    def receiver(self, prefetch: int = PREFETCH_DEFAULT) -> Receiver:
+        """For those who want `next`, `stop` and `finish` apart, as `Worker` does."""
+        return Receiver(self._client, self.name, prefetch)
+
+    async def receive_deferred(self, numbers: Iterable[int]) -> list["DeferredJob"]:
+        """Lease deferred messages by their sequence numbers; raises `Refused` if one is not."""
+        result = await self._request(
+            "com.microsoft:receive-by-sequence-number",
+            {"sequence-numbers": list(numbers), "receiver-settle-mode": 1},
+        )
+        return [
+            DeferredJob(self, item["lock-token"], ReceivedMessage(item["message"]))
+            for item in maps(result.get("messages"))
+        ]
+
+    async def peek(self, *, start: int = 1, count: int = PEEK_PAGE) -> list[ReceivedMessage]:
+        """Messages in any state, by sequence number from `start` on, without touching them."""
+        found: list[ReceivedMessage] = []
+        while len(found) < count:
+            result = await self._request(
+                "com.microsoft:peek-message",
+                {
+                    "from-sequence-number": start,
+                    "message-count": min(PEEK_PAGE, count - len(found)),
+                },
+            )
+            page = [ReceivedMessage(item["message"]) for item in maps(result.get("messages"))]
+            if not page:
+                break
+            found += page
+            start = page[-1].sequence_number + 1
+        return found
+
+    # ---- the queue itself
+
+    @property
+    def dead_letters(self) -> "Queue":
+        """Its dead-letter queue, which is read and settled like any queue."""
+        return Queue(self._client, f"{self.name}/{DEAD_LETTERS}")
+
+    async def info(self) -> dict[str, Any]:
+        """Its settings and state: how many messages, in which state, how many receivers."""
+        return await self._client.request("", "READ", self.name, {})
+
+    async def update(self, **settings: object) -> dict[str, Any]:
+        """Change settings."""
+        return await self._client.request("", "UPDATE", self.name, settings)
+
+    async def delete(self) -> None:
+        """With all its messages."""
+        await self._client.request("", "DELETE", self.name, {})
+
+    async def purge(self, *, state: str = "all", count: int = EVERYTHING) -> int:
+        """Remove messages: active, scheduled, deferred or all of these; held ones stay."""
+        return await self._in_pages("peeklock:purge", {"state": state}, "removed", count)
+
+    async def pause(self) -> None:
+        """Hand out nothing more; messages still come in."""
+        await self._request("peeklock:pause", {})
+
+    async def resume(self) -> None:
+        await self._request("peeklock:resume", {})
+
+    async def redrive(self, *, count: int = EVERYTHING) -> int:
+        """Of a dead-letter queue: send messages back to where they came from."""
+        return await self._in_pages("peeklock:redrive", {}, "moved", count)
+
+    async def dead_letter_reasons(self) -> dict[str, int]:
+        """Of a dead-letter queue: how many messages for each reason."""
+        result = await self._request("peeklock:dead-letter-reasons", {})
+        return {item["reason"]: item["count"] for item in maps(result.get("reasons"))}
+
+    async def settle_token(self, token: object, status: str, reason: str, why: str) -> None:
+        """Settle what was leased by number; see `DeferredJob`."""
+        await self._request(
+            "com.microsoft:update-disposition",
+            {
+                "lock-tokens": [token],
+                "disposition-status": status,
+                "deadletter-reason": reason,
+                "deadletter-description": why,
+            },
+        )
+
+    async def _request(self, operation: str, arguments: dict[str, object]) -> dict[str, object]:
+        return await self._client.request(self.name, operation, "", arguments)
+
+    async def _in_pages(
+        self, operation: str, arguments: dict[str, object], answer: str, count: int
+    ) -> int:
+        """The broker changes so many at a time, so that nobody else waits long."""
+        done = 0
+        while done < count:
+            wanted = min(CHANGE_PAGE, count - done)
+            result = await self._request(operation, {**arguments, "count": wanted})
+            changed = result.get(answer)
+            assert isinstance(changed, int)
+            if changed == 0:
+                break
+            done += changed
+        return done
+
+
+class DeferredJob:
+    """A job that was fetched by its number. Settling works as with `Job`."""
+
+    def __init__(self, queue: Queue, lock_token: object, message: ReceivedMessage) -> None:
+        self._queue = queue
+        self._lock_token = lock_token
+        self.message = message
+
+    async def complete(self) -> None:
+        await self._queue.settle_token(self._lock_token, "completed", "", "")
+
+    async def abandon(self) -> None:
+        """Failed: it stays deferred, with one more attempt counted."""
+        await self._queue.settle_token(self._lock_token, "abandoned", "", "")
+
+    async def defer(self) -> None:
+        await self._queue.settle_token(self._lock_token, "defered", "", "")
+
+    async def dead_letter(self, reason: str = "", description: str = "") -> None:
+        await self._queue.settle_token(self._lock_token, "suspended", reason, description)
+
+
+def maps(value: object) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        return []
+    found: list[dict[str, Any]] = []
+    for item in value:
+        if not isinstance(item, dict):
+            raise Refused("peeklock:unreadable", "the broker's answer has an unknown form")
+        found.append({str(key): part for key, part in item.items()})
+    return found
