@@ -24,6 +24,7 @@ from peeklock_client.errors import (
 from peeklock_client.job import Job
 from peeklock_client.message import ReceivedMessage
 from peeklock_client.queue import DeferredJob, Queue
+from peeklock_client.worker import DeadLetter, Retry, Worker
 
 __all__ = [
     "connect",
@@ -31,6 +32,9 @@ __all__ = [
     "Queue",
     "Job",
     "DeferredJob",
+    "Worker",
+    "Retry",
+    "DeadLetter",
     "ReceivedMessage",
     "PeeklockError",
     "Unreachable",

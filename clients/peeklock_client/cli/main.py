@@ -9,7 +9,18 @@ import typer
 from peeklock_client.errors import PeeklockError
 
 # One module a verb. Only the one that is called is imported: `peeklock send` starts quickly.
-VERBS: Final = ("serve",)
+VERBS: Final = (
+    "serve",
+    "send",
+    "receive",
+    "peek",
+    "work",
+    "queue",
+    "dlq",
+    "purge",
+    "top",
+    "bench",
+)
 
 EXIT_REFUSED: Final = 1
 EXIT_INTERRUPTED: Final = 130

@@ -1,0 +1,47 @@
+"""`peek`: look at a queue's messages without touching them."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from peeklock_client.cli.session import AsJson, QueueName, Url, show, with_client
+from peeklock_client.message import ReceivedMessage
+
+
+def peek(
+    queue: QueueName,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="At most so many.")] = 20,
+    start: Annotated[
+        int, typer.Option("--from", min=1, metavar="NUMBER", help="First sequence number.")
+    ] = 1,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at messages in any state (active, locked, scheduled, deferred), touching nothing.
+
+    One line a message: sequence number, state, attempts failed, body.
+
+    Examples:
+
+      peeklock peek orders -n 5
+
+      peeklock peek 'orders/$DeadLetterQueue' --json
+    """
+    found = with_client(url, lambda client: client.queue(queue).peek(start=start, count=count))
+    print_messages(found, as_json=as_json)
+
+
+def print_messages(messages: Iterable[ReceivedMessage], *, as_json: bool) -> None:
+    for message in messages:
+        if as_json:
+            show(message.as_map())
+        else:
+            body = message.body.decode(errors="backslashreplace")
+            print(
+                message.sequence_number, message.state, message.delivery_count, body, sep="\t"
+            )
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(peek)

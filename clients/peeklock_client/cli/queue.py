@@ -1,0 +1,143 @@
+"""`queue`: create, list, show, change, delete, pause and resume queues."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from peeklock_client.cli.session import (
+    AsJson,
+    QueueName,
+    Url,
+    parse_pairs,
+    parse_value,
+    show,
+    with_client,
+)
+from peeklock_client.client import Client
+
+COLUMNS = ("active", "locked", "scheduled", "deferred", "dead_letters", "receivers")
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be given more than once."),
+]
+
+
+def create(queue: QueueName, setting: Settings = None, url: Url = None) -> None:
+    """Create a queue, with its dead-letter queue.
+
+    Settings: lock_duration_ms max_delivery_count default_ttl_ms dead_letter_on_expiry
+    priorities max_bytes max_messages max_message_bytes overflow (reject, drop-oldest)
+    retry_first_ms retry_factor retry_cap_ms retry_jitter dispatch.
+
+    Example:
+
+      peeklock queue create orders --set lock_duration_ms=30000 --set retry_first_ms=1000
+    """
+    settings = read_settings(setting)
+    with_client(url, lambda client: client.create_queue(queue, **settings))
+
+
+def update(queue: QueueName, setting: Settings = None, url: Url = None) -> None:
+    """Change settings; see `peeklock queue create --help` for their names."""
+    settings = read_settings(setting)
+    with_client(url, lambda client: client.queue(queue).update(**settings))
+
+
+def list_queues(
+    prefix: Annotated[str, typer.Argument(help="Only those that begin with it.")] = "",
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """List queues with how many messages they have, by state."""
+    found = with_client(url, lambda client: client.queues(prefix))
+    if as_json:
+        for view in found:
+            show(view)
+    else:
+        print_table(found)
+
+
+def show_queue(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
+    """Show a queue's settings and state."""
+    view = with_client(url, lambda client: client.queue(queue).info())
+    if as_json:
+        show(view)
+    else:
+        width = max(len(name) for name in view)
+        for name, value in view.items():
+            print(f"{name:{width}}  {value}")
+
+
+def delete(
+    queue: QueueName,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: Url = None,
+) -> None:
+    """Delete a queue with all its messages."""
+    if not yes:
+        typer.confirm(f"Delete {queue} with all its messages?", abort=True)
+    with_client(url, lambda client: client.queue(queue).delete())
+
+
+def pause(queue: QueueName, url: Url = None) -> None:
+    """Hand out nothing more; messages still come in."""
+    with_client(url, lambda client: client.queue(queue).pause())
+
+
+def resume(queue: QueueName, url: Url = None) -> None:
+    """Hand out again."""
+    with_client(url, lambda client: client.queue(queue).resume())
+
+
+def purge(
+    queue: QueueName,
+    state: Annotated[str, typer.Option(help="active, scheduled, deferred or all.")] = "all",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove a queue's messages; those that a worker holds stay."""
+    if not yes:
+        typer.confirm(
+            f"Remove all {state} messages of {queue}?".replace("all all", "all"), abort=True
+        )
+
+    async def run(client: Client) -> int:
+        return await client.queue(queue).purge(state=state)
+
+    removed = with_client(url, run)
+    if as_json:
+        show({"removed": removed})
+    else:
+        print(f"{removed} removed")
+
+
+def read_settings(pairs: list[str] | None) -> dict[str, object]:
+    found = parse_pairs(pairs, "--set")
+    return {name: parse_value(value) for name, value in found.items()}
+
+
+def print_table(views: list[Mapping[str, Any]] | list[dict[str, object]]) -> None:
+    """Names first, then counts by state."""
+    width = max([len("queue"), *(len(str(view["name"])) for view in views)])
+    print("queue".ljust(width), *(column.rjust(12) for column in COLUMNS))
+    for view in views:
+        counts = (str(view.get(column, "")).rjust(12) for column in COLUMNS)
+        print(str(view["name"]).ljust(width), *counts)
+
+
+def register(app: typer.Typer) -> None:
+    queue = typer.Typer(
+        no_args_is_help=True, help="Create, list, show, change, delete, pause, resume queues."
+    )
+    queue.command()(create)
+    queue.command()(update)
+    queue.command("list")(list_queues)
+    queue.command("show")(show_queue)
+    queue.command()(delete)
+    queue.command()(pause)
+    queue.command()(resume)
+    queue.command()(purge)
+    app.add_typer(queue, name="queue")

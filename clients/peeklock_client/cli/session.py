@@ -1,0 +1,74 @@
+"""What the verbs share: the options that many have, and a client for the time of a command."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from peeklock_client.client import Client, connect
+
+Result = TypeVar("Result")
+
+EXIT_USAGE = 2
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="amqp[s]://[user:password@]host[:port]; else PEEKLOCK_URL, else the local broker.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line, for programs.")]
+QueueName = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name.")]
+
+
+def with_client(url: str | None, command: Callable[[Client], Awaitable[Result]]) -> Result:
+    """Connect, run, close. A URL that is none is wrong usage."""
+
+    async def run() -> Result:
+        async with client:
+            return await command(client)
+
+    try:
+        client = connect(url)
+    except ValueError as error:
+        usage(str(error))
+    return asyncio.run(run())
+
+
+def usage(what: str) -> NoReturn:
+    """Wrong usage: one line on stderr, exit code 2."""
+    print(f"peeklock: {what}", file=sys.stderr)
+    raise typer.Exit(EXIT_USAGE)
+
+
+def show(value: Any) -> None:
+    """One JSON document on a line of its own."""
+    print(json.dumps(value, default=str), flush=True)
+
+
+def parse_pairs(pairs: list[str] | None, what: str) -> dict[str, str]:
+    """`name=value` words as a map."""
+    found: dict[str, str] = {}
+    for pair in pairs or []:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            usage(f"{what} {pair!r} is no NAME=VALUE")
+        found[name] = value
+    return found
+
+
+def parse_value(text: str) -> object:
+    """A setting's value as typed: true, false, numbers, else text."""
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
