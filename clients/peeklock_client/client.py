@@ -24,7 +24,7 @@ from peeklock.protocols.amqp10.events import (
     SenderFlowed,
     SessionEnded,
 )
-from peeklock.protocols.amqp10.session import Session
+from peeklock.protocols.amqp10.session import Session, SessionState
 from peeklock_client.endpoint import Endpoint
 from peeklock_client.errors import PeeklockError, Unreachable
 from peeklock_client.location import Location, find_broker
@@ -39,6 +39,7 @@ PATIENCE_SECONDS = 60.0
 RETRY_SECONDS_FIRST = 0.05
 RETRY_SECONDS_MAX = 5.0
 CLOSE_SECONDS = 2.0
+MAPPED = SessionState.MAPPED
 
 LINK_EVENTS = (
     MessageReceived,
@@ -210,6 +211,8 @@ class Client:
         transport.flush()
 
     def _on_event(self, event: Event) -> None:
+        if isinstance(event, LinkDetached) and event.link.session.state is not MAPPED:
+            return  # the session ends, and so does the connection: see below
         if isinstance(event, LINK_EVENTS):
             endpoint: Endpoint | None = event.link.context  # type: ignore[assignment]
             if endpoint is not None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -47,7 +47,7 @@ def send(
 
       peeklock send orders < orders.jsonl
     """
-    options = {
+    options: dict[str, Any] = {
         "content_type": content_type,
         "subject": subject,
         "properties": parse_pairs(prop, "--property"),

@@ -1,0 +1,160 @@
+"""The `peeklock` command against a real broker: words, exit codes, JSON."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.broker_process import BrokerProcess
+
+MODULE = (sys.executable, "-m", "peeklock_client.cli.main")
+SECONDS_MAX = 60
+
+
+class Cli:
+    """Runs the command with a broker's URL in its environment."""
+
+    def __init__(self, url: str) -> None:
+        self.environment = os.environ | {"PEEKLOCK_URL": url, "COLUMNS": "100"}
+
+    def run(self, *words: str, stdin: str = "", code: int = 0) -> str:
+        """Its stdout, or for a refusal its stderr; the exit code is checked."""
+        done = subprocess.run(
+            [*MODULE, *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+            env=self.environment,
+        )
+        assert done.returncode == code, done.stderr
+        return done.stdout if code == 0 else done.stderr
+
+    def json(self, *words: str) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.run(*words, "--json").splitlines()]
+
+
+@pytest.fixture
+def cli(broker: BrokerProcess) -> Cli:
+    return Cli(broker.url)
+
+
+def test_a_job_goes_from_send_to_receive(cli: Cli) -> None:
+    sent = cli.run("send", "orders", "book me", "--property", "vip=yes").strip()
+    [peeked] = cli.json("peek", "orders")
+    assert peeked["message_id"] == sent
+    assert peeked["properties"] == {"vip": "yes"}
+    assert cli.run("peek", "orders") == "1\tactive\t0\tbook me\n"
+    assert cli.run("receive", "orders", "-n", "1") == "book me\n"
+    assert cli.run("receive", "orders", "--wait", "0.1") == ""
+
+
+def test_each_line_of_stdin_is_a_job(cli: Cli) -> None:
+    assert cli.run("send", "orders", stdin="a\n\nb\nc") == "3 sent\n"
+    assert cli.run("receive", "orders", "--wait", "0.2") == "a\nb\nc\n"
+
+
+def test_queues_are_made_listed_changed_and_deleted(cli: Cli) -> None:
+    cli.run("queue", "create", "orders", "--set", "lock_duration_ms=30000")
+    [view] = cli.json("queue", "list")
+    assert view["lock_duration_ms"] == 30_000
+    cli.run("queue", "update", "orders", "--set", "dead_letter_on_expiry=true")
+    [view] = cli.json("queue", "show", "orders")
+    assert view["dead_letter_on_expiry"] is True
+    assert "lock_duration_ms" in cli.run("queue", "show", "orders")
+    cli.run("queue", "pause", "orders")
+    assert cli.json("queue", "show", "orders")[0]["paused"] is True
+    cli.run("queue", "resume", "orders")
+    cli.run("send", "orders", "a")
+    assert cli.run("purge", "orders", "--yes") == "1 removed\n"
+    cli.run("queue", "delete", "orders", "--yes")
+    assert "orders" not in cli.run("queue", "list")
+
+
+def test_dead_letters_are_counted_seen_and_sent_back(cli: Cli) -> None:
+    cli.run("send", "orders", "broken")
+    cli.run("receive", "orders", "-n", "1", "--then", "dead-letter", "--reason", "Malformed")
+    assert cli.run("dlq", "reasons", "orders") == "1\tMalformed\n"
+    [letter] = cli.json("dlq", "peek", "orders")
+    assert letter["body"] == "broken"
+    assert cli.run("dlq", "redrive", "orders") == "1 sent back\n"
+    assert cli.run("receive", "orders", "-n", "1") == "broken\n"
+
+
+def test_refusals_are_one_line_and_code_1(cli: Cli) -> None:
+    assert cli.run("queue", "show", "nowhere", code=1) == (
+        "peeklock: no entity 'nowhere' here (amqp:not-found)\n"
+    )
+    assert "no setting" in cli.run("queue", "create", "q", "--set", "speed=1", code=1)
+
+
+def test_wrong_usage_is_code_2(cli: Cli) -> None:
+    assert "no broker URL" in cli.run("peek", "orders", "--url", "http://x", code=2)
+    assert "NAME=VALUE" in cli.run("send", "orders", "a", "--property", "vip", code=2)
+    assert "No such command" in cli.run("dance", code=2)
+
+
+def test_no_broker_is_one_line_and_code_1() -> None:
+    words = Cli("amqp://127.0.0.1:1").run("send", "orders", "a", code=1)
+    assert words.startswith("peeklock: no broker at amqp://127.0.0.1:1")
+    assert words.count("\n") == 1
+
+
+def test_a_command_works_on_jobs_until_it_is_told_to_stop(cli: Cli, tmp_path: Path) -> None:
+    cli.run("queue", "create", "orders", "--set", "max_delivery_count=2")
+    cli.run("send", "orders", stdin="good\nbad\nwrong\n")
+    script = tmp_path / "handler.sh"
+    script.write_text(
+        "#!/bin/sh\n"
+        "read job\n"
+        f'echo "$job $PEEKLOCK_ATTEMPT" >> {tmp_path}/seen\n'
+        'case "$job" in good) exit 0;; wrong) exit 65;; *) exit 1;; esac\n'
+    )
+    script.chmod(0o755)
+    process = subprocess.Popen(
+        [*MODULE, "work", "orders", "--exec", str(script), "-c", "1"],
+        env=cli.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while cli.json("queue", "show", "orders")[0]["messages"] != 0:
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _out, words = process.communicate(timeout=SECONDS_MAX)
+    assert process.returncode == 0
+    assert "1 completed" in words
+    seen = sorted((tmp_path / "seen").read_text().splitlines())
+    assert seen == ["bad 1", "bad 2", "good 1", "wrong 1"]
+    reasons = {row["reason"]: row["count"] for row in cli.json("dlq", "reasons", "orders")}
+    assert reasons == {"WrongInput": 1, "MaxDeliveryCountExceeded": 1}
+
+
+def test_top_looks_once_and_bench_measures(cli: Cli) -> None:
+    cli.run("send", "orders", "a")
+    [look] = cli.json("top", "--once")
+    assert look["broker"]["connections"] == 1  # type: ignore[index]
+    assert "orders" in cli.run("top", "--once")
+    [figures] = cli.json("bench", "-n", "500")
+    assert figures["sent_per_second"] > 0  # type: ignore[operator]
+    assert [view["name"] for view in cli.json("queue", "list")] == ["orders"]
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["serve", "send", "receive", "peek", "work", "queue", "dlq", "purge", "top", "bench"],
+)
+def test_every_verb_explains_itself(verb: str) -> None:
+    words = Cli("amqp://127.0.0.1:1").run(verb, "--help")
+    assert "Usage" in words
+    assert len(words) > 300
+
+
+def test_the_version_says_which_build_it_is() -> None:
+    words = Cli("amqp://127.0.0.1:1").run("--version")
+    assert words.startswith("peeklock ")
+    assert "compiled" in words or "plain Python" in words

@@ -1,0 +1,305 @@
+"""The client against a real broker: everything that a handle offers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from peeklock_client import (
+    BatchRefused,
+    Client,
+    LockLost,
+    NotFound,
+    Queue,
+    QueueFull,
+    Refused,
+    Unauthenticated,
+    Unreachable,
+    connect,
+)
+from tests.support.broker_process import BrokerProcess
+
+SOON = 0.3  # seconds without a message after which a queue counts as empty
+
+
+@pytest.fixture
+async def client(broker: BrokerProcess) -> AsyncIterator[Client]:
+    async with connect(broker.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def orders(client: Client) -> Queue:
+    return await client.create_queue("orders")
+
+
+async def bodies(queue: Queue) -> list[str]:
+    """Complete all there is."""
+    found: list[str] = []
+    async for job in queue.receive(wait=SOON):
+        found.append(job.text())
+        await job.complete()
+    return found
+
+
+async def one(queue: Queue, wait: float = 10) -> object:
+    async for job in queue.receive(count=1, wait=wait):
+        return job
+    return None
+
+
+async def test_a_job_arrives_as_it_was_sent(orders: Queue) -> None:
+    sent = await orders.send(
+        {"order": 4711},
+        subject="booking",
+        correlation_id="c-1",
+        reply_to="answers",
+        session_id="customer-7",
+        properties={"tries": 3, "vip": True, "rate": 1.5},
+    )
+    async for job in orders.receive(count=1):
+        assert job.json() == {"order": 4711}
+        assert job.message_id == sent
+        assert job.attempt == 1
+        assert job.properties == {"tries": 3, "vip": True, "rate": 1.5}
+        assert job.message.properties.content_type == "application/json"
+        assert job.message.properties.subject == "booking"
+        assert job.message.properties.group_id == "customer-7"
+        assert job.locked_until > datetime.now(UTC)
+        await job.complete()
+    assert (await orders.info())["messages"] == 0
+
+
+async def test_jobs_come_in_the_order_in_which_they_were_sent(orders: Queue) -> None:
+    sent = [f"job {number}" for number in range(300)]
+    await orders.send_batch(sent)
+    assert await bodies(orders) == sent
+
+
+async def test_an_abandoned_job_comes_again_with_its_attempt_counted(orders: Queue) -> None:
+    await orders.send("a")
+    attempts: list[int] = []
+    async for job in orders.receive(count=3):
+        attempts.append(job.attempt)
+        await (job.abandon() if job.attempt < 3 else job.complete())
+    assert attempts == [1, 2, 3]
+
+
+async def test_an_abandoned_job_waits_as_long_as_it_was_told(orders: Queue) -> None:
+    await orders.send("a")
+    async for job in orders.receive(count=1):
+        await job.abandon(delay=timedelta(milliseconds=700))
+    assert await one(orders, wait=0.2) is None
+    assert (await orders.info())["scheduled"] == 1
+    async for job in orders.receive(count=1, wait=10):
+        assert job.attempt == 2
+        await job.complete()
+
+
+async def test_a_released_job_counts_no_attempt(orders: Queue) -> None:
+    await orders.send("a")
+    async for job in orders.receive(count=2):
+        assert job.attempt == 1
+        await job.release()
+
+
+async def test_a_job_goes_to_the_dead_letters_with_its_reason_and_back(orders: Queue) -> None:
+    await orders.send("bad one")
+    async for job in orders.receive(count=1):
+        await job.dead_letter("Malformed", "line 3 has no price")
+    dead = orders.dead_letters
+    assert await dead.dead_letter_reasons() == {"Malformed": 1}
+    [letter] = await dead.peek()
+    assert letter.dead_letter_reason == "Malformed"
+    assert letter.dead_letter_description == "line 3 has no price"
+    assert await dead.redrive() == 1
+    assert await bodies(orders) == ["bad one"]
+
+
+async def test_a_deferred_job_is_had_by_its_number_only(orders: Queue) -> None:
+    await orders.send("later")
+    async for job in orders.receive(count=1):
+        number = job.sequence_number
+        await job.defer()
+    assert await one(orders, wait=SOON) is None
+    [peeked] = await orders.peek()
+    assert peeked.state == "deferred"
+    [deferred] = await orders.receive_deferred([number])
+    assert deferred.message.text() == "later"
+    await deferred.complete()
+    assert (await orders.info())["messages"] == 0
+
+
+async def test_a_scheduled_job_is_there_and_not_to_be_had(orders: Queue) -> None:
+    await orders.send("tomorrow", at=datetime.now(UTC) + timedelta(days=1))
+    await orders.send("soon", delay=0.4)
+    assert [message.state for message in await orders.peek()] == ["scheduled", "scheduled"]
+    async for job in orders.receive(count=1, wait=10):
+        assert job.text() == "soon"
+        await job.complete()
+
+
+async def test_a_lock_runs_out_and_its_old_holder_is_refused(client: Client) -> None:
+    queue = await client.create_queue("quick", lock_duration_ms=300)
+    await queue.send("a")
+    async for job in queue.receive(count=1):
+        async for again in queue.receive(count=1, wait=10):
+            assert again.attempt == 2
+            with pytest.raises(LockLost, match="lock"):
+                await job.complete()
+            await again.complete()
+
+
+async def test_a_renewed_lock_lasts_longer(client: Client) -> None:
+    queue = await client.create_queue("quick", lock_duration_ms=500)
+    await queue.send("a")
+    async for job in queue.receive(count=1):
+        first = job.locked_until
+        for _ in range(4):
+            await asyncio.sleep(0.25)
+            await job.renew()
+        assert job.locked_until >= first + timedelta(milliseconds=900)
+        await job.complete()
+
+
+async def test_closing_gives_back_what_was_held_at_once(
+    broker: BrokerProcess, orders: Queue
+) -> None:
+    await orders.send("a")
+    async with connect(broker.url) as other:
+        async for _job in other.queue("orders").receive(count=1):
+            pass
+    async for job in orders.receive(count=1, wait=10):
+        assert job.attempt == 1
+
+
+async def test_ending_the_loop_gives_back_what_it_has_not_seen(orders: Queue) -> None:
+    await orders.send_batch(["a", "b", "c"])
+    async for job in orders.receive(prefetch=3):  # noqa: B007  used behind the loop
+        break
+    assert await bodies(orders) == ["b", "c"]
+    await job.complete()
+    assert (await orders.info())["messages"] == 0
+
+
+async def test_prefetch_bounds_what_is_held(orders: Queue) -> None:
+    await orders.send_batch([str(number) for number in range(10)])
+    jobs = []
+    async for job in orders.receive(prefetch=4, wait=SOON):
+        jobs.append(job)
+    assert [job.text() for job in jobs] == ["0", "1", "2", "3"]
+
+
+async def test_an_unknown_queue_is_refused_by_name(client: Client) -> None:
+    with pytest.raises(NotFound, match=r"nowhere/\$here"):
+        await client.queue("nowhere/$here").send("a")
+    with pytest.raises(NotFound, match=r"nowhere/\$here"):
+        await one(client.queue("nowhere/$here"))
+    with pytest.raises(NotFound, match="nowhere"):
+        await client.queue("nowhere").info()
+
+
+async def test_a_full_queue_says_so_and_takes_what_fits(client: Client) -> None:
+    queue = await client.create_queue("small", max_messages=2)
+    with pytest.raises(BatchRefused) as refused:
+        await queue.send_batch(["a", "b", "c", "d"])
+    assert sorted(refused.value.errors) == [2, 3]
+    with pytest.raises(QueueFull, match="small"):
+        await queue.send("e")
+    assert await bodies(queue) == ["a", "b"]
+
+
+async def test_settings_are_shown_changed_and_checked(client: Client) -> None:
+    queue = await client.create_queue("orders", max_delivery_count=3)
+    assert (await queue.info())["max_delivery_count"] == 3
+    await queue.update(max_delivery_count=4, retry_first_ms=10)
+    assert (await queue.info())["max_delivery_count"] == 4
+    with pytest.raises(Refused, match="no setting 'speed'"):
+        await queue.update(speed=1)
+    with pytest.raises(Refused, match="allowed is"):
+        await queue.update(lock_duration_ms=1)
+    with pytest.raises(Refused, match="exists already"):
+        await client.create_queue("ORDERS")
+    assert [view["name"] for view in await client.queues("ord")] == ["orders"]
+    await queue.delete()
+    assert await client.queues() == []
+
+
+async def test_a_paused_queue_takes_and_does_not_give(orders: Queue) -> None:
+    await orders.pause()
+    await orders.send("a")
+    assert await one(orders, wait=SOON) is None
+    await orders.resume()
+    assert await bodies(orders) == ["a"]
+
+
+async def test_purge_removes_by_state(orders: Queue) -> None:
+    await orders.send_batch(["a", "b"])
+    await orders.send("later", delay=3600)
+    assert await orders.purge(state="active") == 2
+    assert await orders.purge() == 1
+
+
+async def test_priorities_are_strict_where_the_queue_has_them(client: Client) -> None:
+    queue = await client.create_queue("lanes", priorities=True)
+    for priority in (1, 9, 4, 9):
+        await queue.send(str(priority), priority=priority)
+    assert await bodies(queue) == ["9", "9", "4", "1"]
+
+
+async def test_messages_expire_to_the_dead_letters_where_wanted(client: Client) -> None:
+    queue = await client.create_queue("short", dead_letter_on_expiry=True)
+    await queue.send("a", ttl=0.2)
+    async for job in queue.dead_letters.receive(count=1, wait=10):
+        assert job.message.dead_letter_reason == "TTLExpiredException"
+        await job.complete()
+
+
+async def test_workers_compete_and_nothing_is_done_twice(
+    broker: BrokerProcess, orders: Queue
+) -> None:
+    done: list[str] = []
+
+    async def work() -> None:
+        async with connect(broker.url) as client:
+            async for job in client.queue("orders").receive(wait=SOON):
+                await job.complete()
+                done.append(job.text())
+
+    await orders.send_batch([str(number) for number in range(200)])
+    await asyncio.gather(work(), work(), work())
+    assert sorted(done, key=int) == [str(number) for number in range(200)]
+
+
+async def test_five_megabytes_arrive_whole(orders: Queue) -> None:
+    body = bytes(range(256)) * 20_000
+    await orders.send(body)
+    async for job in orders.receive(count=1):
+        assert job.body == body
+        await job.complete()
+
+
+async def test_no_broker_is_said_at_once() -> None:
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"):
+        await connect("amqp://127.0.0.1:1").open()
+
+
+async def test_a_wrong_url_is_said_at_once() -> None:
+    with pytest.raises(ValueError, match="no broker URL"):
+        connect("http://127.0.0.1")
+
+
+async def test_without_dev_the_generated_user_gets_in_and_nobody_else(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with BrokerProcess(dev=False) as broker:
+        announced = broker.data_dir / "announced.json"
+        assert announced.stat().st_mode & 0o777 == 0o600
+        with pytest.raises(Unauthenticated):
+            await connect(f"amqp://admin:wrong@127.0.0.1:{broker.amqp_port}").open()
+        with pytest.raises(Unauthenticated):
+            await connect(broker.url).open()
+        monkeypatch.setenv("PEEKLOCK_CREDENTIALS", str(announced))
+        async with connect() as client:
+            await client.create_queue("orders")
