@@ -158,3 +158,17 @@ def test_the_version_says_which_build_it_is() -> None:
     words = Cli("amqp://127.0.0.1:1").run("--version")
     assert words.startswith("peeklock ")
     assert "compiled" in words or "plain Python" in words
+
+
+def test_the_ticketing_demo_loses_nothing(cli: Cli) -> None:
+    [outcome] = cli.json("demo", "ticketing")
+    assert outcome["sold"] == 3000
+    assert outcome["booked"] == 2988
+    assert outcome["codes"] == 6756
+    assert outcome["missing"] == outcome["without_codes"] == 0
+    assert outcome["dead_letters"] == {
+        "MissingField": 3,
+        "WrongTotal": 3,
+        "NoTickets": 3,
+        "NotJson": 3,
+    }

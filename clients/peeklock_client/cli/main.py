@@ -20,6 +20,7 @@ VERBS: Final = (
     "purge",
     "top",
     "bench",
+    "demo",
 )
 
 EXIT_REFUSED: Final = 1

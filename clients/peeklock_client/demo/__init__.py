@@ -1,0 +1,1 @@
+"""Demonstrations on real input; their sources are in examples/."""

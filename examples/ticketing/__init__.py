@@ -1,0 +1,1 @@
+"""Ticketing: a shop sells, the ERP books, access control gets the codes."""
