@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +48,25 @@ class BrokerProcess:
 
     def start(self) -> "BrokerProcess":
         """Returns when it takes connections; raises `BrokerFailed`."""
+        self._spawn()
+        assert self._process is not None
+        assert self._process.stdout is not None
+        self.ready_line = self._process.stdout.readline()
+        if not self.ready_line.startswith(READY):
+            code = self._process.wait(STOP_SECONDS)
+            self._forget()
+            raise BrokerFailed(f"exit code {code}: {self.stderr}")
+        address = self.ready_line.split("amqp=")[1].split()[0]
+        self._port = int(address.rpartition(":")[2])
+        return self
+
+    def start_and_kill(self, seconds: float) -> None:
+        """Start, and kill -9 after a while, ready or not."""
+        self._spawn()
+        time.sleep(seconds)
+        self.kill()
+
+    def _spawn(self) -> None:
         assert self._process is None, "it runs"
         self._process = subprocess.Popen(
             [
@@ -61,15 +81,6 @@ class BrokerProcess:
         )
         self._reader = threading.Thread(target=self._keep_stderr, args=(self._process,))
         self._reader.start()
-        assert self._process.stdout is not None
-        self.ready_line = self._process.stdout.readline()
-        if not self.ready_line.startswith(READY):
-            code = self._process.wait(STOP_SECONDS)
-            self._forget()
-            raise BrokerFailed(f"exit code {code}: {self.stderr}")
-        address = self.ready_line.split("amqp=")[1].split()[0]
-        self._port = int(address.rpartition(":")[2])
-        return self
 
     def kill(self) -> None:
         """`kill -9`, and no word to anybody."""

@@ -36,6 +36,9 @@ class Housekeeping:
         self._live: Final = live
         self._snapshots: Final = snapshots
         self._snapshot_at = snapshot_at
+        # What the snapshot before the newest covers: should the newest be damaged, that one
+        # and the journal since then still tell everything.
+        self._covered_at = Lsn(0)
         self._snapshot_bytes: Final = snapshot_bytes
         self._after: Final = after
 
@@ -70,6 +73,7 @@ class Housekeeping:
         except BaseException:
             writer.abort()
             raise
+        self._covered_at = self._snapshot_at
         self._snapshot_at = began_at
         log.info("snapshot taken", at=began_at, bytes=writer.size_bytes)
 
@@ -78,7 +82,7 @@ class Housekeeping:
             await asyncio.sleep(0.005)
 
     async def _collect(self) -> None:
-        plan = plan_collection(list(self._journal.segments), self._live, self._snapshot_at)
+        plan = plan_collection(list(self._journal.segments), self._live, self._covered_at)
         for start, end in plan.sparse[:1]:  # one a round: copying is somebody's latency
             facts = relocations(self._engine.namespace, self._journal, start, end)
             if facts:

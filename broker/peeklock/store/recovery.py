@@ -87,6 +87,7 @@ class Recovery:
             if records is None:
                 damage = Damage(path, 0, path.stat().st_size, "the snapshot is damaged")
                 self.report.damages.append(damage)
+                path.rename(path.with_suffix(".damaged"))  # for people; nobody reads it again
                 continue
             for facts in records:
                 self.report.fact_count += len(facts)
