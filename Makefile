@@ -49,7 +49,7 @@ fuzz: setup   ## random bytes into every decoder; FOR=60 seconds
 	$(PLAIN) $(BIN)/python -m tests.fuzz --seconds $(FOR)
 
 bench: setup  ## speed; ARGS="--against amqp://guest:guest@127.0.0.1:5673" compares with RabbitMQ
-	$(BIN)/python bench/run.py $(ARGS)
+	$(BIN)/python -m bench.run $(ARGS)
 
 clean:        ## remove everything that make made, but no broker's data
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

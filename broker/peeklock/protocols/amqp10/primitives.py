@@ -7,7 +7,7 @@ around it is complete, so there is no "not yet": too few bytes are the peer's mi
 """
 
 from struct import Struct
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
 from peeklock.errors import ProtocolViolation
@@ -342,23 +342,25 @@ def encode_value(value: AmqpValue) -> bytes:
 
 def write_value(out: bytearray, value: AmqpValue) -> None:
     """Append `value` in its smallest encoding; `TypeError` for what AMQP has no type for."""
+    # Asked beside the chain: in it, mypyc would hand on a narrowed `int`, an unboxed number
+    # that has forgotten whether it was a `UInt`.
+    is_integer = isinstance(value, int)
     if value is None:
         out.append(NULL)
     elif isinstance(value, bool):
         out.append(0x41 if value else 0x42)
     elif isinstance(value, str):
         write_text(out, value)
-    elif isinstance(value, int):
+    elif is_integer:
         write_integer(out, value)
     elif isinstance(value, (bytes, bytearray, memoryview)):
         write_binary(out, value)
+    elif isinstance(value, Float):
+        out.append(0x72)
+        out += F32.pack(value)
     elif isinstance(value, float):
-        if isinstance(value, Float):
-            out.append(0x72)
-            out += F32.pack(value)
-        else:
-            out.append(0x82)
-            out += F64.pack(value)
+        out.append(0x82)
+        out += F64.pack(value)
     elif isinstance(value, AmqpArray):
         write_array(out, value)
     elif isinstance(value, (list, tuple)):
@@ -410,58 +412,60 @@ def write_variable(out: bytearray, narrow_code: int, raw: bytes) -> None:
     out += raw
 
 
-def write_integer(out: bytearray, value: int) -> None:
+def write_integer(out: bytearray, value: AmqpValue) -> None:
+    """Any `int`; the parameter's type is wider so that, compiled, it keeps its class."""
+    number = cast(int, value)
     if isinstance(value, UInt):
-        if value == 0:
+        if number == 0:
             out.append(0x43)
-        elif value < 256:
+        elif number < 256:
             out.append(0x52)
-            out.append(value)
+            out.append(number)
         else:
             out.append(0x70)
-            out += U32.pack(value)
+            out += U32.pack(number)
     elif isinstance(value, ULong):
-        if value == 0:
+        if number == 0:
             out.append(0x44)
-        elif value < 256:
+        elif number < 256:
             out.append(0x53)
-            out.append(value)
+            out.append(number)
         else:
             out.append(0x80)
-            out += U64.pack(value)
+            out += U64.pack(number)
     elif isinstance(value, Timestamp):
         out.append(0x83)
-        out += I64.pack(value)
+        out += I64.pack(number)
     elif isinstance(value, Int):
-        if -128 <= value <= 127:
+        if -128 <= number <= 127:
             out.append(0x54)
-            out.append(value & 0xFF)
+            out.append(number & 0xFF)
         else:
             out.append(0x71)
-            out += I32.pack(value)
+            out += I32.pack(number)
     else:
-        write_other_integer(out, value)
+        write_other_integer(out, value, number)
 
 
-def write_other_integer(out: bytearray, value: int) -> None:
+def write_other_integer(out: bytearray, value: AmqpValue, number: int) -> None:
     if isinstance(value, UByte):
         out.append(0x50)
-        out.append(value)
+        out.append(number)
     elif isinstance(value, UShort):
         out.append(0x60)
-        out += U16.pack(value)
+        out += U16.pack(number)
     elif isinstance(value, Byte):
         out.append(0x51)
-        out.append(value & 0xFF)
+        out.append(number & 0xFF)
     elif isinstance(value, Short):
         out.append(0x61)
-        out += I16.pack(value)
-    elif -128 <= value <= 127:
+        out += I16.pack(number)
+    elif -128 <= number <= 127:
         out.append(0x55)
-        out.append(value & 0xFF)
+        out.append(number & 0xFF)
     else:
         out.append(0x81)
-        out += I64.pack(value)
+        out += I64.pack(number)
 
 
 def write_list(out: bytearray, encoded: list[bytes]) -> None:

@@ -1,0 +1,233 @@
+"""What is measured. Each scenario takes a target and returns figures with their units."""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.brokers import Target, spawn, stop
+from bench.peer import Peer
+from bench.system import cpu_seconds, rss_mib
+
+Figures = dict[str, float]
+
+WARM_SECONDS = 1.5  # before the measured window
+IDLE_SECONDS = 2.0  # a consumer that got nothing for so long is done
+BACKLOG_COUNT = 100_000
+CONNECTION_COUNT = 1000
+START_COUNT = 5
+WINDOW = 500  # unsettled messages of a producer, credit of a consumer
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to look."""
+
+    seconds: float
+    backlog_count: int = BACKLOG_COUNT
+
+
+class Generator:
+    """One load generator process."""
+
+    def __init__(self, role: str, **options: object) -> None:
+        argv = [sys.executable, "-m", "bench.loadgen", role]
+        for name, value in options.items():
+            if value is True:
+                argv.append(f"--{name}")
+            else:
+                argv += [f"--{name}", str(value)]
+        self._process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        self.first_line = self._process.stdout.readline().strip()
+        if not self.first_line:
+            raise SystemExit(f"bench: the {role} process did not start")
+
+    def go(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+
+    def result(self) -> dict[str, Any]:
+        out, _err = self._process.communicate()
+        if self._process.returncode != 0:
+            raise SystemExit("bench: a load generator process failed")
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+
+def at(series: list[list[float]], instant: float) -> float:
+    """How many there were at an instant, between two notes of the consumer."""
+    before = [0.0, 0.0]
+    for time_s, count in series:
+        if time_s >= instant:
+            span = time_s - before[0]
+            share = (instant - before[0]) / span if before[0] else 1.0
+            return before[1] + share * (count - before[1])
+        before = [time_s, count]
+    return before[1]
+
+
+def through(
+    pairs: int, size: int, *, rate_of: float | None = None
+) -> Callable[[Target, Effort], Figures]:
+    """`pairs` producers and as many consumers on one queue; `rate_of`: open loop, msgs/s."""
+
+    def measure(target: Target, effort: Effort) -> Figures:
+        name = f"bench-{pairs}-{size}-{time.monotonic_ns()}"
+        address = target.make_queue(name)
+        seconds = effort.seconds + WARM_SECONDS
+        common = {"url": target.url, "address": address, "size": size, "window": WINDOW}
+        paced = {} if rate_of is None else {"stamped": True}
+        consumers = [
+            Generator("consume", seconds=IDLE_SECONDS, **common, **paced) for _ in range(pairs)
+        ]
+        producers = [
+            Generator("produce", seconds=seconds, rate=(rate_of or 0) / pairs, **common)
+            for _ in range(pairs)
+        ]
+        for process in consumers + producers:
+            process.go()
+        time.sleep(WARM_SECONDS)
+        window = Window(target)
+        time.sleep(effort.seconds - 0.3)
+        window.close()
+        sent = [producer.result() for producer in producers]
+        got = [consumer.result() for consumer in consumers]
+        target.drop_queue(name)
+        figures = window.figures([result["series"] for result in got])
+        figures["lost"] = sum(r["sent"] - r["refused"] for r in sent) - sum(
+            r["received"] for r in got
+        )
+        if rate_of is not None:
+            for name_, value in got[0]["latencies_us"].items():
+                figures[f"{name_}_ms"] = round(value / 1000, 2)
+        return figures
+
+    return measure
+
+
+class Window:
+    """The measured stretch of time: broker CPU at both ends, message counts between."""
+
+    def __init__(self, target: Target) -> None:
+        self._pid = target.pid
+        self._from = time.monotonic()
+        self._cpu = cpu_seconds(self._pid) if self._pid else 0.0
+        self._to = 0.0
+
+    def close(self) -> None:
+        self._to = time.monotonic()
+        if self._pid:
+            self._cpu = cpu_seconds(self._pid) - self._cpu
+
+    def figures(self, series: list[list[list[float]]]) -> Figures:
+        count = sum(at(one, self._to) - at(one, self._from) for one in series)
+        figures = {"msgs_per_s": round(count / (self._to - self._from))}
+        if self._pid and count:
+            figures["cpu_us_per_msg"] = round(self._cpu * 1e6 / count, 1)
+        return figures
+
+
+def half_load(size: int) -> Callable[[Target, Effort], Figures]:
+    """Latency from when a message was due to its receipt, at half of what was reached."""
+
+    def measure(target: Target, effort: Effort) -> Figures:
+        full = through(1, size)(target, effort)["msgs_per_s"]
+        figures = through(1, size, rate_of=full / 2)(target, effort)
+        return {"rate": round(full / 2)} | figures
+
+    return measure
+
+
+def backlog(target: Target, effort: Effort) -> Figures:
+    """Fill a queue without a consumer, look at the memory, then drain it."""
+    count = effort.backlog_count
+    name = f"bench-backlog-{time.monotonic_ns()}"
+    address = target.make_queue(name)
+    common = {"url": target.url, "address": address, "window": WINDOW, "count": count}
+    rss_before = rss_mib(target.pid) if target.pid else 0.0
+    producer = Generator("produce", **common)
+    producer.go()
+    sent = producer.result()
+    figures: Figures = {"fill_msgs_per_s": round(count / (sent["ended"] - sent["began"]))}
+    if target.pid:
+        figures["rss_mib_before"] = round(rss_before, 1)
+        figures["rss_mib_queued"] = round(rss_mib(target.pid), 1)
+    consumer = Generator("consume", seconds=10, **common)
+    began = time.monotonic()
+    cpu = cpu_seconds(target.pid) if target.pid else 0.0
+    consumer.go()
+    got = consumer.result()
+    if target.pid:
+        figures["drain_cpu_us_per_msg"] = round(
+            (cpu_seconds(target.pid) - cpu) * 1e6 / count, 1
+        )
+    figures["drain_msgs_per_s"] = round(got["received"] / (got["series"][-1][0] - began))
+    figures["lost"] = count - got["received"]
+    target.drop_queue(name)
+    return figures
+
+
+def idle_connections(target: Target, effort: Effort) -> Figures:
+    """Open connections with a session each, doing nothing."""
+    rss = rss_mib(target.pid) if target.pid else 0.0
+    began = time.perf_counter()
+    peers = [Peer.connect(target.url, f"idle-{n}") for n in range(CONNECTION_COUNT)]
+    opened = time.perf_counter() - began
+    figures: Figures = {"open_all_s": round(opened, 2)}
+    if target.pid:
+        time.sleep(1.0)
+        after = rss_mib(target.pid)
+        figures["rss_mib"] = round(after, 1)
+        figures["kib_per_connection"] = round((after - rss) * 1024 / CONNECTION_COUNT, 1)
+    for peer in peers:
+        peer.close()
+    return figures
+
+
+def start_up() -> Figures:
+    """Our broker, from nothing to its ready line, with an empty journal."""
+    seconds: list[float] = []
+    idle: list[float] = []
+    for _ in range(START_COUNT):
+        with tempfile.TemporaryDirectory(prefix="peeklock-bench-") as folder:
+            process, _url, took = spawn(Path(folder))
+            seconds.append(took)
+            idle.append(rss_mib(process.pid))
+            stop(process)
+    return {
+        "ready_s": round(statistics.median(seconds), 3),
+        "ready_s_max": round(max(seconds), 3),
+        "idle_rss_mib": round(statistics.median(idle), 1),
+    }
+
+
+def generator_alone(size: int, seconds: float) -> Figures:
+    """A producer process straight into a consumer process: what the generator itself can do."""
+    null = Generator("null", seconds=IDLE_SECONDS, window=WINDOW, size=size)
+    url = f"amqp://127.0.0.1:{null.first_line}"
+    common = {"url": url, "address": "null", "size": size, "window": WINDOW}
+    producer = Generator("produce", seconds=seconds, **common)
+    producer.go()
+    sent = producer.result()
+    null.result()
+    return {"msgs_per_s": round(sent["sent"] / (sent["ended"] - sent["began"]))}
+
+
+SCENARIOS: dict[str, Callable[[Target, Effort], Figures]] = {
+    "1-1-1k": through(1, 1024),
+    "1-1-100": through(1, 100),
+    "4-4-1k": through(4, 1024),
+    "backlog": backlog,
+    "half-load": half_load(1024),
+    "idle-connections": idle_connections,
+}
