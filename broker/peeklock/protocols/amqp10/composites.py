@@ -153,3 +153,10 @@ def symbol_or_none(text: str | None) -> AmqpValue:
 def symbol_array(words: list[str]) -> AmqpValue:
     """How a multiple field is written: null for none, else always an array."""
     return AmqpArray(0xA3, [Symbol(word) for word in words]) if words else None
+
+
+def with_symbol_keys(fields: dict[AmqpValue, AmqpValue] | None) -> AmqpValue:
+    """A map of the type `fields` (§2.8.13): its keys are symbols, whatever was given."""
+    if fields is None:
+        return None
+    return {Symbol(key) if isinstance(key, str) else key: fields[key] for key in fields}

@@ -8,6 +8,7 @@ from peeklock.protocols.amqp10.composites import (
     described_fields,
     described_list,
     encode_composite,
+    with_symbol_keys,
 )
 from peeklock.protocols.amqp10.primitives import encode_value
 from peeklock.protocols.amqp10.values import AmqpValue, Symbol, UInt, ULong
@@ -140,7 +141,7 @@ OUTCOME_SYMBOLS: Final = [ACCEPTED_SYMBOL, REJECTED_SYMBOL, RELEASED_SYMBOL, MOD
 def encode_error(error: AmqpError | None) -> bytes:
     if error is None:
         return NULL_BYTES
-    info: dict[AmqpValue, AmqpValue] = error.info or {}
+    info = with_symbol_keys(error.info or {})
     return encode_composite(0x1D, [Symbol(error.condition), error.description, info])
 
 

@@ -18,6 +18,7 @@ from peeklock.protocols.amqp10.composites import (
     described_fields,
     described_list,
     symbol_array,
+    with_symbol_keys,
 )
 from peeklock.protocols.amqp10.outcomes import (
     ACCEPTED,
@@ -647,7 +648,7 @@ def encode_open(performative: Open) -> bytes:
             encode_value(symbol_array(performative.incoming_locales)),
             encode_value(symbol_array(performative.offered_capabilities)),
             encode_value(symbol_array(performative.desired_capabilities)),
-            encode_value(performative.properties),
+            encode_value(with_symbol_keys(performative.properties)),
         ],
     )
 
@@ -664,7 +665,7 @@ def encode_begin(performative: Begin) -> bytes:
             uint(performative.handle_max),
             encode_value(symbol_array(performative.offered_capabilities)),
             encode_value(symbol_array(performative.desired_capabilities)),
-            encode_value(performative.properties),
+            encode_value(with_symbol_keys(performative.properties)),
         ],
     )
 
@@ -687,7 +688,7 @@ def encode_attach(performative: Attach) -> bytes:
             encode_value(None if size is None else ULong(size)),
             encode_value(symbol_array(performative.offered_capabilities)),
             encode_value(symbol_array(performative.desired_capabilities)),
-            encode_value(performative.properties),
+            encode_value(with_symbol_keys(performative.properties)),
         ],
     )
 
@@ -706,7 +707,7 @@ def encode_flow(performative: Flow) -> bytes:
             uint(performative.available),
             TRUE_BYTES if performative.drain else FALSE_BYTES,
             TRUE_BYTES if performative.echo else FALSE_BYTES,
-            encode_value(performative.properties),
+            encode_value(with_symbol_keys(performative.properties)),
         ],
     )
 

@@ -10,6 +10,7 @@ from peeklock.protocols.amqp10.composites import (
     described_list,
     symbol_array,
     symbol_or_none,
+    with_symbol_keys,
 )
 from peeklock.protocols.amqp10.outcomes import (
     NULL_BYTES,
@@ -74,9 +75,9 @@ def encode_source(source: Source | None) -> bytes:
             encode_value(symbol_or_none(source.expiry_policy)),
             encode_value(UInt(source.timeout)),
             encode_value(source.dynamic),
-            encode_value(source.dynamic_node_properties),
+            encode_value(with_symbol_keys(source.dynamic_node_properties)),
             encode_value(symbol_or_none(source.distribution_mode)),
-            encode_value(source.filter),
+            encode_value(with_symbol_keys(source.filter)),
             encode_state(source.default_outcome),
             encode_value(symbol_array(source.outcomes)),
             encode_value(symbol_array(source.capabilities)),
@@ -97,7 +98,7 @@ def encode_target(target: AnyTarget | None) -> bytes:
             encode_value(symbol_or_none(target.expiry_policy)),
             encode_value(UInt(target.timeout)),
             encode_value(target.dynamic),
-            encode_value(target.dynamic_node_properties),
+            encode_value(with_symbol_keys(target.dynamic_node_properties)),
             encode_value(symbol_array(target.capabilities)),
         ],
     )
