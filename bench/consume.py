@@ -4,7 +4,7 @@ import struct
 import time
 from array import array
 
-from bench.peer import READ_BYTES, FrameScanner, Peer
+from bench.peer import READ_BYTES, FrameScanner, Peer, first_transfer_id
 from peeklock.protocols.amqp10.link import ReceiverLink
 from peeklock.protocols.amqp10.performatives import (
     Flow,
@@ -29,6 +29,7 @@ class Consumer:
         self._channel = link.session.channel
         self._handle = link.handle
         self._initial_count = link.delivery_count
+        self._initial_id = first_transfer_id(link)
         self._credit = credit
         self._granted = 0  # up to which message it may send
         self._scanner = FrameScanner()
@@ -48,7 +49,7 @@ class Consumer:
         self._write(
             encode_performative(
                 Flow(
-                    next_incoming_id=self.received & 0xFFFFFFFF,
+                    next_incoming_id=(self._initial_id + self.received) & 0xFFFFFFFF,
                     incoming_window=WINDOW_FRAMES,
                     next_outgoing_id=0,
                     outgoing_window=WINDOW_FRAMES,

@@ -205,6 +205,11 @@ def remote_window(link: Link) -> int:
     return link.session._peer_window
 
 
+def first_transfer_id(link: Link) -> int:
+    """The number that the peer gives its session's first transfer (§2.5.6)."""
+    return link.session._next_incoming_id
+
+
 class FrameScanner:
     """Splits what comes in into frames: transfers by count, all else decoded."""
 
