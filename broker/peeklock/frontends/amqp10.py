@@ -42,7 +42,7 @@ from peeklock.limits import (
     DEAD_LETTER_TEXT_CHARACTERS_MAX,
     MESSAGE_BYTES_MAX,
 )
-from peeklock.protocols.amqp10.conditions import INTERNAL_ERROR
+from peeklock.protocols.amqp10.conditions import INTERNAL_ERROR, MESSAGE_SIZE_EXCEEDED
 from peeklock.protocols.amqp10.connection import Connection
 from peeklock.protocols.amqp10.events import (
     AttachReceived,
@@ -132,6 +132,7 @@ class AmqpFrontend:
         self._host: Final = host
         self._engine: Final = host.engine
         self._principal: Principal = ANONYMOUS
+        self._now: UnixMs = now  # when it last heard from the peer or the clock
         self._writable = True
         self._receivers: Final[list[Receiver]] = []
         self._outlets: Final[list[SenderLink]] = []
@@ -152,6 +153,7 @@ class AmqpFrontend:
         return self._connection.closed
 
     def receive_data(self, data: bytes, now: UnixMs) -> None:
+        self._now = now
         self._handle(self._connection.receive_data(data, now), now)
 
     def receive_eof(self, now: UnixMs) -> None:
@@ -161,6 +163,7 @@ class AmqpFrontend:
         return self._connection.data_to_send()
 
     def tick(self, now: UnixMs) -> None:
+        self._now = now
         self._handle(self._connection.tick(now), now)
 
     def next_deadline(self) -> UnixMs:
@@ -195,8 +198,7 @@ class AmqpFrontend:
                 self._on_credit(event)
             else:
                 self._on_rare(event, now)
-        if events:
-            self._update_blocked()
+        self._update_blocked()  # a wider window comes without an event
 
     def _on_rare(self, event: Event, now: UnixMs) -> None:
         if isinstance(event, AttachReceived):
@@ -252,7 +254,9 @@ class AmqpFrontend:
             receiver.blocked = not self._writable
             link.context = receiver
             self._receivers.append(receiver)
-        link.accept(source=node.source, target=link.target)
+        attach = link.remote_attach
+        size = attach.max_message_size if attach is not None else None
+        link.accept(source=node.source, target=link.target, max_message_size=size or 0)
 
     def _on_detached(self, link: Link, now: UnixMs) -> None:
         context = link.context
@@ -443,15 +447,21 @@ class AmqpFrontend:
             try:
                 message = message_of(entry)
             except (LookupError, OSError) as error:
-                link.detach(AmqpError(INTERNAL_ERROR, f"the journal lost a message: {error}"))
+                self._fail(link, INTERNAL_ERROR, f"the journal lost a message: {error}")
                 return
-            link.send(
-                tag,
-                delivery_payload(entry, message, effect.locked_until),
-                settled=is_settled,
-            )
+            payload = delivery_payload(entry, message, effect.locked_until)
+            if 0 < link.max_message_size < len(payload):
+                what = f"message {entry.number} is larger than the link's max-message-size"
+                self._fail(link, MESSAGE_SIZE_EXCEEDED, what)
+                return
+            link.send(tag, payload, settled=is_settled)
         if self._connection.backlog_bytes > AMQP_BACKLOG_BYTES_MAX:
             self._update_blocked()
+
+    def _fail(self, link: SenderLink, condition: str, what: str) -> None:
+        """End a link from our side; what its receiver holds is free at once."""
+        link.fail(condition, what)
+        self._handle(self._connection.take_events(), self._now)
 
     # ---- management
 

@@ -115,7 +115,7 @@ class Link:
         if self.state is LinkState.ATTACH_RECEIVED:
             self.session.write(self._attach(None, None, {}, []))
         self.state = LinkState.DETACH_SENT
-        self.session.write(Detach(self.handle, closed, error))
+        self.session.write(Detach(self.handle, closed, error), self.as_sender())
         self.session.drop_link_deliveries(self)
 
     # ---- what the session tells
@@ -170,11 +170,14 @@ class Link:
 
     def write_flow(self, *, drain: bool, echo: bool) -> None:
         """Tell the peer where this link stands (§2.6.7)."""
-        self.session.write(
-            self.session.flow(
-                self.handle, self.delivery_count, self.credit, self.available, drain, echo
-            )
+        flow = self.session.flow(
+            self.handle, self.delivery_count, self.credit, self.available, drain, echo
         )
+        self.session.write(flow, self.as_sender())
+
+    def as_sender(self) -> "SenderLink | None":
+        """Itself, when its frames must not overtake its transfers."""
+        return self if isinstance(self, SenderLink) else None
 
 
 class ReceiverLink(Link):
@@ -341,7 +344,7 @@ class SenderLink(Link):
     def _write_transfer(self, body: bytes, payload: bytes) -> None:
         size = HEADER_BYTES + len(body) + len(payload)
         frame = FRAME_HEADER.pack(size, 2, 0, self.session.channel) + body
-        self.session.write_transfer(frame, payload)
+        self.session.write_transfer(self, frame, payload)
 
     def settle(self, delivery_id: int, state: DeliveryState | None) -> None:
         """Settle a delivery that the peer has given a state, with a state of our own."""

@@ -91,7 +91,9 @@ class Session:
         self._next_incoming_id = 0
         self._next_outgoing_id = 0
         self._peer_window = 0
-        self._blocked: Final[deque[tuple[bytes, bytes]]] = deque()
+        # what waits for the peer's window: its link, a transfer's head (empty: another frame
+        # that must not overtake the link's transfers), and the rest
+        self._blocked: Final[deque[tuple[SenderLink, bytes, bytes]]] = deque()
         # deliveries
         self._next_delivery_id = 0
         self._outgoing: Final[dict[int, Outgoing]] = {}
@@ -163,18 +165,23 @@ class Session:
 
     # ---- windows and deliveries, for links
 
-    def write(self, performative: Performative) -> None:
-        """A frame of this session, behind the transfers that wait for the window."""
+    def write(self, performative: Performative, behind: SenderLink | None = None) -> None:
+        """A frame of this session; not before the transfers of `behind` that wait."""
         self.flush()
-        if self._blocked and not isinstance(performative, (Begin, End)):
-            exchange = self.exchange
-            before = len(exchange.parts)
-            exchange.write(performative, self.channel)
-            self._blocked.append((b"", exchange.parts.pop(before)))
-        else:
+        if behind is None or not self._waits(behind.handle):
             self.exchange.write(performative, self.channel)
+            return
+        parts = self.exchange.parts
+        before = len(parts)
+        self.exchange.write(performative, self.channel)
+        self._blocked.append((behind, b"", b"".join(parts[before:])))
+        del parts[before:]
 
-    def write_transfer(self, frame: bytes, payload: bytes) -> None:
+    def _waits(self, handle: int) -> bool:
+        """Does anything of the link with this handle of ours wait for the peer's window?"""
+        return any(link.handle == handle for link, _frame, _payload in self._blocked)
+
+    def write_transfer(self, link: SenderLink, frame: bytes, payload: bytes) -> None:
         """§2.5.6: one frame of the peer's window, or wait for it to open."""
         if self._peer_window > 0 and not self._blocked:
             self._peer_window -= 1
@@ -183,13 +190,13 @@ class Session:
             parts.append(frame)
             parts.append(payload)
         else:
-            self._blocked.append((frame, payload))
+            self._blocked.append((link, frame, payload))
             self.exchange.backlog_bytes += len(frame) + len(payload)
 
     def _unblock(self) -> None:
         blocked = self._blocked
         while blocked:
-            frame, payload = blocked[0]
+            _link, frame, payload = blocked[0]
             if frame:
                 if self._peer_window <= 0:
                     return
@@ -199,6 +206,17 @@ class Session:
                 self.exchange.parts.append(frame)
             self.exchange.parts.append(payload)
             blocked.popleft()
+
+    def _drop_blocked(self, gone: Link | None) -> None:
+        """Nobody wants what waits for this link any more; None: for any."""
+        kept: list[tuple[SenderLink, bytes, bytes]] = []
+        for link, frame, payload in self._blocked:
+            if gone is not None and link is not gone:
+                kept.append((link, frame, payload))
+            elif frame:
+                self.exchange.backlog_bytes -= len(frame) + len(payload)
+        self._blocked.clear()
+        self._blocked.extend(kept)
 
     def next_delivery(self, link: SenderLink, tag: bytes, settled: bool) -> int:
         delivery_id = self._next_delivery_id
@@ -375,10 +393,7 @@ class Session:
                 link.state = LinkState.DETACHED
                 self.drop_link_deliveries(link)
                 self.exchange.tell(LinkDetached(link, closed=False, error=error))
-        for _frame, _payload in self._blocked:
-            if _frame:
-                self.exchange.backlog_bytes -= len(_frame) + len(_payload)
-        self._blocked.clear()
+        self._drop_blocked(None)
         self._links.clear()
         self._remote_links.clear()
         self._by_name.clear()
@@ -387,7 +402,7 @@ class Session:
 
     def _free_handle(self) -> int:
         handle = 0
-        while handle in self._links:
+        while handle in self._links or self._waits(handle):
             handle += 1
         return handle
 
@@ -462,6 +477,7 @@ class Session:
             return
         self._links.pop(link.handle, None)
         self._forget_name(link)
+        self._drop_blocked(link)
         answered = link.state is LinkState.DETACH_SENT
         if not answered:
             if link.state is LinkState.ATTACH_RECEIVED:  # gone before we answered
