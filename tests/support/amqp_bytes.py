@@ -370,7 +370,7 @@ COMPOSITES: dict[str, tuple[int, Fields]] = {
 BY_CODE = {code: (name, fields) for name, (code, fields) in COMPOSITES.items()}
 
 
-def composite(name: str, **given: object) -> Raw:
+def composite(name: str, /, **given: object) -> Raw:
     """A described list; fields by the specification's names with `_` for `-`.
 
     Trailing fields that were not given are left out (§1.4), others are null.

@@ -69,9 +69,11 @@ class AmqpPeer:
     def send_bytes(self, data: bytes) -> None:
         self.socket.sendall(data)
 
-    def send(self, name: str, channel: int = 0, payload: bytes = b"", **given: object) -> None:
+    def send(
+        self, performative: str, channel: int = 0, /, payload: bytes = b"", **given: object
+    ) -> None:
         """A performative; fields by the specification's names with `_` for `-`."""
-        self.send_bytes(frame(composite(name, **given) + payload, channel))
+        self.send_bytes(frame(composite(performative, **given) + payload, channel))
 
     def transfer(
         self, delivery_id: int | None, payload: bytes, handle: int = 0, **given: object
@@ -110,7 +112,7 @@ class AmqpPeer:
                 assert isinstance(performative, Composite), performative
                 return Heard(channel, performative, body[at:])
 
-    def expect(self, name: str, **fields: object) -> Heard:
+    def expect(self, name: str, /, **fields: object) -> Heard:
         """The next frame is this one, and these of its fields have these values."""
         heard = self.next_frame()
         assert heard.name == name, f"{heard.performative} instead of {name}"

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
-from peeklock.types import NEVER, UnixMs
+from peeklock.types import NEVER, Millis, UnixMs
 
 # Above this many bytes in the socket's buffer the peer's receivers are not served.
 WRITE_PAUSE_BYTES: Final = 1024 * 1024
+# Deadlines are looked at this often even if no earlier one was seen.
+LOOK_AGAIN: Final = Millis(30_000)
 
 
 class Wire(Protocol):
@@ -47,6 +49,7 @@ class SocketConnection(asyncio.Protocol):
         self._on_lost: Final = on_lost
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: UnixMs = NEVER
         self.wire: Wire
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -84,6 +87,9 @@ class SocketConnection(asyncio.Protocol):
             transport.write(data)
         if self.wire.closed:
             transport.close()
+        at = self.wire.next_deadline()
+        if at != NEVER and at < self._timer_at:
+            self._set_timer()
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -97,10 +103,15 @@ class SocketConnection(asyncio.Protocol):
         self._after_read(self)
 
     def _set_timer(self) -> None:
-        """Look again at the wire's deadline when it comes; it mostly has moved on by then."""
+        """Look again when the wire's deadline comes; it mostly has moved on by then."""
+        if self._timer is not None:
+            self._timer.cancel()
+        now = self._now()
         at = self.wire.next_deadline()
-        delay = max(0.01, (at - self._now()) / 1000) if at != NEVER else 30.0
-        self._timer = asyncio.get_running_loop().call_later(min(delay, 30.0), self._on_timer)
+        latest = UnixMs(now + LOOK_AGAIN)
+        self._timer_at = latest if at == NEVER else min(latest, max(at, UnixMs(now + 10)))
+        delay = (self._timer_at - now) / 1000
+        self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
         self.wire.tick(self._now())

@@ -10,6 +10,7 @@ from typing import Final, final
 from peeklock.errors import ProtocolViolation
 from peeklock.limits import AMQP_FRAME_BYTES_MIN, AMQP_OPEN_TIMEOUT
 from peeklock.protocols.amqp10.conditions import (
+    DECODE_ERROR,
     FRAMING_ERROR,
     INVALID_FIELD,
     NOT_ALLOWED,
@@ -373,6 +374,12 @@ class Connection:
     def _on_performative(
         self, performative: Performative, channel: int, payload: bytes
     ) -> None:
+        if payload:
+            raise ProtocolViolation(
+                "AMQP 1.0 §2.3.2",
+                "bytes behind a performative that has no payload",
+                DECODE_ERROR,
+            )
         if isinstance(performative, Close):
             self._on_close(performative)
         elif self._discarding or self._local is Half.CLOSED:
@@ -387,7 +394,7 @@ class Connection:
             session = self._by_remote.get(channel)
             if session is None:
                 raise no_session(channel)
-            session.on_frame(performative, payload)
+            session.on_frame(performative)
             if session.state is SessionState.ENDED:
                 self._forget(session)
 

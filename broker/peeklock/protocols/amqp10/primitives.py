@@ -266,6 +266,11 @@ def as_map(values: list[AmqpValue]) -> dict[AmqpValue, AmqpValue]:
         raise ProtocolViolation(
             "AMQP 1.0 §1.6.23", "a map's key is a list, map or array"
         ) from None
+    if 2 * len(result) != len(values):
+        # Keys of different types may be equal in Python (1 and true), not in AMQP.
+        distinct = {(type(key), key) for key in values[::2]}
+        if 2 * len(distinct) != len(values):
+            raise ProtocolViolation("AMQP 1.0 §1.6.23", "a map with the same key twice")
     return result
 
 

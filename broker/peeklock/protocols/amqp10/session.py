@@ -329,7 +329,7 @@ class Session:
             self.channel,
         )
 
-    def on_frame(self, performative: Performative, payload: bytes) -> None:
+    def on_frame(self, performative: Performative) -> None:
         """Any frame of the session but begin and transfer."""
         if self.state is not SessionState.MAPPED:
             if isinstance(performative, End):

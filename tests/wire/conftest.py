@@ -1,0 +1,37 @@
+"""One broker for all wire cases: what one peer does wrong, the others must not notice."""
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from tests.support.amqp_peer import AmqpPeer, ready_peer
+from tests.support.broker_process import BrokerProcess
+
+NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[BrokerProcess]:
+    with BrokerProcess() as process:
+        yield process
+
+
+@pytest.fixture
+def peer(shared: BrokerProcess) -> Iterator[AmqpPeer]:
+    """Connected, and nothing said yet."""
+    with AmqpPeer(shared.amqp_port) as one:
+        yield one
+
+
+@pytest.fixture
+def ready(shared: BrokerProcess) -> Iterator[AmqpPeer]:
+    """Opened, with a session on channel 0."""
+    with ready_peer(shared.amqp_port) as one:
+        yield one
+
+
+@pytest.fixture
+def queue() -> str:
+    """A name that no other test uses; `--dev` makes the queue at the first attach."""
+    return f"queue-{next(NUMBERS)}"
