@@ -11,6 +11,7 @@ from peeklock.errors import ProtocolViolation
 from peeklock.protocols.amqp10.conditions import (
     INVALID_FIELD,
     MESSAGE_SIZE_EXCEEDED,
+    NOT_ALLOWED,
     RESOURCE_LIMIT_EXCEEDED,
     TRANSFER_LIMIT_EXCEEDED,
 )
@@ -388,6 +389,8 @@ def check_role(link: Link, transfer: Transfer) -> ReceiverLink:
     """Transfers come on links on which we receive."""
     if not isinstance(link, ReceiverLink):
         raise ProtocolViolation(
-            "AMQP 1.0 §2.7.5", f"a transfer on handle {transfer.handle}, whose receiver you are"
+            "AMQP 1.0 §2.7.5",
+            f"a transfer on handle {transfer.handle}, whose receiver you are",
+            NOT_ALLOWED,
         )
     return link

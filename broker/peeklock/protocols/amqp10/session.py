@@ -12,6 +12,7 @@ from peeklock.errors import ProtocolViolation
 from peeklock.protocols.amqp10.conditions import (
     FRAMING_ERROR,
     HANDLE_IN_USE,
+    INVALID_FIELD,
     RESOURCE_LIMIT_EXCEEDED,
     STOLEN,
     UNATTACHED_HANDLE,
@@ -519,7 +520,9 @@ class Session:
         """§2.7.6: a range over whatever ids we know; the others were settled before."""
         span = serial_distance(disposition.first, disposition.last)
         if span < 0:
-            raise ProtocolViolation("AMQP 1.0 §2.7.6", "a range that ends before it begins")
+            raise ProtocolViolation(
+                "AMQP 1.0 §2.7.6", "a range that ends before it begins", INVALID_FIELD
+            )
         if disposition.role:
             self._on_outcomes(disposition, span)
             return
