@@ -112,9 +112,8 @@ class TestSasl:
         peer.send_bytes(SASL_HEADER + init + init)
         assert peer.take(8) == SASL_HEADER
         peer.expect("sasl-mechanisms")
-        with pytest.raises((PeerClosed, AssertionError)):
-            peer.expect("sasl-outcome", code=0)
-            assert peer.take(8) != AMQP_HEADER
+        with pytest.raises(PeerClosed):
+            peer.take(1000)
 
     def test_an_amqp_frame_in_the_sasl_layer_ends_it(self, peer: AmqpPeer) -> None:
         """§5.3.1"""

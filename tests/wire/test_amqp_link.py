@@ -240,7 +240,7 @@ class TestCredit:
         assert ready.receive()[1].body == b"c"
 
     def test_it_is_counted_from_the_receivers_view(self, ready: AmqpPeer, queue: str) -> None:
-        """credit = delivery-count(rcv) + link-credit(rcv) − delivery-count(snd)"""
+        """credit = delivery-count(rcv) + link-credit(rcv) - delivery-count(snd)"""
         ready.attach_sender(queue, 0)
         ready.put(b"a", b"b", b"c")
         ready.attach_receiver(queue, 1, credit=1)

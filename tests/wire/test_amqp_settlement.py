@@ -1,7 +1,6 @@
 """Dispositions and outcomes (§2.6.12, §2.7.6, §3.4), and what the design makes of them."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,12 +21,12 @@ from tests.support.broker_process import BrokerProcess
 
 
 @pytest.fixture
-def held(ready: AmqpPeer, queue: str) -> Iterator[tuple[AmqpPeer, Heard]]:
+def held(ready: AmqpPeer, queue: str) -> tuple[AmqpPeer, Heard]:
     """A peer that holds one delivery on handle 1, with credit for more."""
     ready.attach_sender(queue, 0)
     ready.put(b"job")
     ready.attach_receiver(queue, 1, credit=10)
-    yield ready, ready.receive()[0]
+    return ready, ready.receive()[0]
 
 
 def state_name(heard: Heard) -> str:

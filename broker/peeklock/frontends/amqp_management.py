@@ -166,6 +166,7 @@ class Request:
             if isinstance(value, bool) or not isinstance(value, int):
                 raise InvalidRequest(f"{self.operation}: {name} has {value!r} in it")
             found.append(SequenceNumber(int(value)))
+        self._check_list(name, len(found), len(set(found)))
         return found
 
     def tokens(self) -> list[LockToken]:
@@ -178,7 +179,15 @@ class Request:
                 found.append(LockToken(value))
             else:
                 raise InvalidRequest(f"{self.operation}: a lock token is a uuid or binary")
+        self._check_list("lock-tokens", len(found), len(set(found)))
         return found
+
+    def _check_list(self, name: str, count: int, distinct_count: int) -> None:
+        """Facts are about messages, each once: so are requests that become facts."""
+        if count == 0:
+            raise InvalidRequest(f"{self.operation}: {name} is empty")
+        if distinct_count != count:
+            raise InvalidRequest(f"{self.operation}: {name} has the same one twice")
 
 
 @final

@@ -1,0 +1,16 @@
+"""Chance that a test can foresee: nonces and names are counted."""
+
+
+class FakeIds:
+    """Each nonce and each name once."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def nonce(self) -> bytes:
+        self._count += 1
+        return self._count.to_bytes(8, "big")
+
+    def name(self) -> str:
+        self._count += 1
+        return f"name-{self._count}"

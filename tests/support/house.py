@@ -1,0 +1,156 @@
+"""An engine without a server around it: a clock, ids and a journal that the test owns."""
+
+from collections.abc import Iterable
+
+from peeklock.engine.dispatch import ReceiveMode, Receiver
+from peeklock.engine.effects import Deliver, Effect
+from peeklock.engine.engine import Engine
+from peeklock.engine.restore import Restorer
+from peeklock.entities.facts import Fact
+from peeklock.entities.namespace import Namespace
+from peeklock.entities.queue import Queue, token_of
+from peeklock.entities.queue_index import WAITING
+from peeklock.entities.residency import NobodyKeeps, Residency
+from peeklock.entities.settings import QueueSettings
+from peeklock.message import NO_TTL, Message
+from peeklock.store.journal import Journal
+from peeklock.store.memory_journal import MemoryJournal
+from peeklock.types import NEVER, LockToken, SequenceNumber, UnixMs
+from tests.support.fake_clock import FakeClock
+from tests.support.fake_ids import FakeIds
+
+PLENTY = 1 << 40
+
+
+class Recorder:
+    """A peer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Effect] = []
+
+    def on_effect(self, effect: Effect) -> None:
+        self.told.append(effect)
+
+
+class House:
+    """Verbs in short form. Nothing is durable until `sync`."""
+
+    def __init__(self, journal: Journal | None = None, namespace: Namespace | None = None) -> None:
+        self.clock = FakeClock()
+        self.ids = FakeIds()
+        self.journal = journal or MemoryJournal(keep=True)
+        self.namespace = namespace or Namespace(Residency(PLENTY, NobodyKeeps()))
+        self.engine = Engine(self.journal, self.namespace, self.ids, lambda: None)
+        self.peer = Recorder()
+
+    @property
+    def now(self) -> UnixMs:
+        return self.clock.now()
+
+    def queue(self, name: str = "orders", **settings: object) -> Queue:
+        """A new one."""
+        chosen = QueueSettings(**settings)  # type: ignore[arg-type]  # checked by the class
+        self.engine.commit_registry(self.namespace.create(name, chosen, self.now))
+        return self.namespace.find(name)
+
+    def dead_letters(self, queue: Queue) -> Queue:
+        return self.namespace.dead_letters_of(queue)
+
+    def send(
+        self,
+        queue: Queue,
+        body: bytes = b"job",
+        *,
+        not_before: int = NEVER,
+        ttl_ms: int = NO_TTL,
+        priority: int = 4,
+        delivery_id: int = 0,
+    ) -> None:
+        message = Message(body, priority=priority, ttl_ms=ttl_ms)
+        self.engine.send(
+            self.peer, "link", delivery_id, queue, message, UnixMs(not_before), self.now,
+            settled=False,
+        )  # fmt: skip
+
+    def receiver(
+        self, queue: Queue, credit: int = 0, mode: ReceiveMode = ReceiveMode.PEEK_LOCK
+    ) -> Receiver:
+        receiver = self.engine.attach(Recorder(), f"link-{id(queue)}", queue, mode)
+        if credit:
+            self.engine.set_credit(receiver, credit, draining=False)
+        return receiver
+
+    def turn(self) -> None:
+        while self.engine.turn(self.now):
+            pass
+
+    def advance(self, ms: int) -> None:
+        self.clock.advance(ms)
+        self.engine.tick(self.now)
+        self.turn()
+
+    def sync(self) -> list[Effect]:
+        """Serve, make durable, and hand out what may be told."""
+        self.turn()
+        self.journal.sync()
+        effects = self.engine.take_effects()
+        for effect in effects:
+            peer = getattr(effect, "peer", None)
+            if isinstance(peer, Recorder):
+                peer.on_effect(effect)
+            elif isinstance(effect, Deliver):
+                receiving = effect.receiver.peer
+                assert isinstance(receiving, Recorder)
+                receiving.on_effect(effect)
+        return effects
+
+    def held(self, receiver: Receiver) -> list[LockToken]:
+        """The tokens of what this receiver was handed and still holds."""
+        queue = receiver.queue
+        return [token_of(queue.entries[number]) for number in receiver.held_numbers()]
+
+
+def picture(queue: Queue, now: UnixMs) -> dict[str, object]:
+    """A queue's whole state, to compare: time's own work is done first."""
+    queue.wake(now)
+    entries = {
+        number: (
+            entry.state,
+            entry.size,
+            entry.priority,
+            entry.enqueued_at,
+            entry.expires_at,
+            entry.delivery_count,
+            entry.not_before if entry.state == WAITING else NEVER,
+            (entry.lock.nonce, entry.lock.until) if entry.lock is not None else None,
+            (entry.origin.source, entry.origin.number, entry.origin.reason)
+            if entry.origin is not None
+            else None,
+        )
+        for number, entry in queue.entries.items()
+    }
+    ready: list[SequenceNumber] = [entry.number for entry in queue.first_ready(1_000_000)]
+    return {
+        "path": queue.path,
+        "settings": queue.settings,
+        "entries": entries,
+        "ready": ready,
+        "next": queue.next_number,
+        "bytes": queue.size_bytes,
+        "counts": list(queue.counts),
+    }
+
+
+def pictures(namespace: Namespace, now: UnixMs) -> list[dict[str, object]]:
+    return [picture(queue, now) for queue in namespace.by_id.values()]
+
+
+def replayed(appends: Iterable[tuple[int, list[Fact]]]) -> Namespace:
+    """A namespace that recovery would build from these appends, with their end positions."""
+    from peeklock.types import Lsn
+
+    namespace = Namespace(Residency(PLENTY, NobodyKeeps()))
+    restorer = Restorer(namespace)
+    for end, facts in appends:
+        restorer.apply(facts, Lsn(end))
+    return namespace
