@@ -35,7 +35,9 @@ class Recorder:
 class House:
     """Verbs in short form. Nothing is durable until `sync`."""
 
-    def __init__(self, journal: Journal | None = None, namespace: Namespace | None = None) -> None:
+    def __init__(
+        self, journal: Journal | None = None, namespace: Namespace | None = None
+    ) -> None:
         self.clock = FakeClock()
         self.ids = FakeIds()
         self.journal = journal or MemoryJournal(keep=True)

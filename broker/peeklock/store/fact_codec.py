@@ -9,6 +9,7 @@ are locked, settled or removed together nearly always follow one another.
 """
 
 from struct import Struct
+from struct import error as StructError
 from typing import Final, assert_never
 
 import orjson
@@ -31,6 +32,7 @@ from peeklock.entities.facts import (
     Unlocked,
 )
 from peeklock.entities.settings import Overflow, QueueSettings, RetryPolicy
+from peeklock.errors import BrokerError
 from peeklock.message import Message
 from peeklock.types import NOWHERE, EntityPath, Lsn, QueueId, SequenceNumber, UnixMs
 
@@ -62,6 +64,9 @@ U32: Final = Struct(">I")
 U64: Final = Struct(">Q")
 I64: Final = Struct(">q")
 RANGE: Final = Struct(">QI")
+
+# Messages of one range: no verb makes a longer one, and reading one back costs memory.
+RUN_COUNT_MAX: Final = 1 << 24
 
 
 class BadFact(Exception):
@@ -257,8 +262,11 @@ class FactReader:
 
     def read_all(self) -> list[Fact]:
         facts: list[Fact] = []
-        while self._at < self._end:
-            facts.append(self._read())
+        try:
+            while self._at < self._end:
+                facts.append(self._read())
+        except (StructError, IndexError, TypeError, ValueError, BrokerError) as error:
+            raise BadFact(f"a fact that makes no sense: {error}") from error
         if self._at != self._end:
             raise BadFact("a fact reaches beyond its record")
         return facts
@@ -363,6 +371,8 @@ class FactReader:
         for _ in range(self._u32()):
             first, count = RANGE.unpack_from(self._data, self._at)
             self._at += RANGE.size
+            if count > RUN_COUNT_MAX:
+                raise BadFact(f"a run of {count} messages")
             numbers.extend([SequenceNumber(n) for n in range(first, first + count)])
         return numbers
 

@@ -66,6 +66,8 @@ class FileJournal:
 
     @property
     def has_room(self) -> bool:
+        if not self._has_room:
+            self._check_room()  # somebody may have made room meanwhile
         return self._has_room
 
     def append(self, facts: list[Fact]) -> Lsn:
@@ -106,7 +108,7 @@ class FileJournal:
         self._written = Lsn(self._written + len(data))
         self._durable = self._written
         self._unchecked_bytes += len(data)
-        if self._unchecked_bytes >= ROOM_CHECK_BYTES or not self._has_room:
+        if self._unchecked_bytes >= ROOM_CHECK_BYTES:
             self._check_room()
 
     def _roll(self) -> None:
