@@ -98,10 +98,16 @@ facts = st.one_of(
 )
 
 
+def attributes(value: object) -> list[str]:
+    """Names of the data of a slotted class, compiled or not, or of a dataclass."""
+    names = [name for name in dir(value) if not name.startswith("_")]
+    return [name for name in names if not callable(getattr(value, name))]
+
+
 def shown(fact: Fact) -> tuple[object, ...]:
     """What of a fact the journal keeps, to compare; messages are elsewhere."""
     fields: list[object] = [type(fact).__name__]
-    for name in sorted(type(fact).__slots__):  # type: ignore[attr-defined]
+    for name in attributes(fact):
         value = getattr(fact, name)
         if name in ("message", "body_at"):
             continue

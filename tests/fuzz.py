@@ -1,0 +1,165 @@
+"""`make fuzz`: changed and random bytes into every decoder, for as long as you like.
+
+A decoder may answer or refuse; anything else it raises is a bug. The seed is printed, and
+what failed is printed as hex: put it into a test.
+"""
+
+import argparse
+import random
+import time
+from collections.abc import Callable
+
+from peeklock.entities.address import parse_address
+from peeklock.errors import BrokerError, ProtocolViolation
+from peeklock.frontends.amqp_message import read_message, scheduled_for
+from peeklock.limits import MIB
+from peeklock.protocols.amqp10.connection import Connection
+from peeklock.protocols.amqp10.exchange import ConnectionSettings
+from peeklock.protocols.amqp10.performatives import decode_performative
+from peeklock.protocols.amqp10.primitives import read_value
+from peeklock.protocols.amqp10.sasl import decode_sasl
+from peeklock.protocols.amqp10.sasl_layer import SaslServer
+from peeklock.protocols.amqp10.sections import read_body, read_properties
+from peeklock.store.fact_codec import BadFact, FactReader
+from peeklock.store.record import Scanner, encode_record
+from peeklock.types import Lsn, UnixMs
+from tests.support import amqp_bytes as wire
+from tests.support.facts import enqueued, removed
+
+NOW = UnixMs(1)
+REFUSALS = (ProtocolViolation, BrokerError, BadFact)
+PROGRESS_SECONDS = 5.0
+
+
+def connection(data: bytes) -> None:
+    """A whole connection: it never raises, and what it keeps of a hostile peer is bounded."""
+    server = SaslServer(("ANONYMOUS",), required=False)
+    one = Connection.server(ConnectionSettings("fuzzed"), NOW, server)
+    one.receive_data(wire.AMQP_HEADER + OPENING + data, NOW)
+    assert len(one.data_to_send()) < MIB
+    one.receive_eof(NOW)
+
+
+def message(data: bytes) -> None:
+    found = read_message(data)
+    scheduled_for(found, NOW)
+    read_properties(found.bare)
+    read_body(found.bare)
+
+
+def journal(data: bytes) -> None:
+    scanner = Scanner(data, Lsn(0))
+    while scanner.next_record() is not None:
+        pass
+
+
+DECODERS: dict[str, Callable[[bytes], object]] = {
+    "value": lambda data: read_value(data, 0),
+    "performative": lambda data: decode_performative(data, 0, len(data)),
+    "sasl": lambda data: decode_sasl(data, 0, len(data)),
+    "connection": connection,
+    "message": message,
+    "address": lambda data: parse_address(data.decode("utf-8", "surrogateescape")),
+    "facts": lambda data: FactReader(data, 0, len(data), Lsn(0)).read_all(),
+    "journal": journal,
+}
+
+OPENING = wire.frame(wire.composite("open", container_id="fuzz")) + wire.frame(
+    wire.composite("begin", next_outgoing_id=0, incoming_window=100, outgoing_window=100)
+)
+
+
+def corpus() -> list[bytes]:
+    """What a well-behaved peer says: changes of it reach deeper than chance does."""
+    attach = wire.composite(
+        "attach", name="s", handle=0, role=False, source=wire.composite("source"),
+        target=wire.composite("target", address="orders"), initial_delivery_count=0,
+    )  # fmt: skip
+    flow = wire.composite(
+        "flow", next_incoming_id=0, incoming_window=9, next_outgoing_id=0, outgoing_window=9,
+        handle=0, delivery_count=0, link_credit=5,
+    )  # fmt: skip
+    payload = (
+        wire.composite("header", durable=True, ttl=5)
+        + wire.annotations(x_opt_scheduled_enqueue_time=wire.timestamp(5))
+        + wire.composite("properties", message_id="m", to="q")
+        + wire.application_properties({"a": 1, "b": [1, "x"], "c": {"d": b"e"}})
+        + wire.data_section(b"body")
+    )
+    transfer = wire.composite(
+        "transfer", handle=0, delivery_id=0, delivery_tag=b"t", message_format=0
+    )
+    state = wire.rejected("amqp:not-found", "why", a=1)
+    disposition = wire.composite("disposition", role=True, first=0, last=9, state=state)
+    frames = [
+        *(attach, flow, transfer + payload, disposition),
+        wire.composite("detach", handle=0, closed=True),
+        wire.composite("end"),
+        wire.composite("close", error=wire.composite("error", condition="a:b")),
+    ]
+    sasl = wire.composite("sasl-init", mechanism="PLAIN", initial_response=b"\0a\0b")
+    header, facts, _end = encode_record([enqueued(1), removed(1)], Lsn(0))
+    whole = b"".join(wire.frame(body) for body in frames)
+    return [*frames, whole, payload, sasl, facts, header + facts, b"sb://host/a%2Fb/$dlq"]
+
+
+def changed(data: bytes, chance: random.Random) -> bytes:
+    """A few bytes set, taken out, doubled or put in."""
+    out = bytearray(data)
+    for _ in range(chance.choice((1, 1, 1, 2, 4, 8))):
+        place = chance.randrange(len(out) + 1)
+        kind = chance.randrange(5)
+        if kind == 0 and out:
+            out[place % len(out)] = chance.randrange(256)
+        elif kind == 1 and out:
+            out[place % len(out)] = chance.choice((0, 1, 0x7F, 0x80, 0xD0, 0xF0, 0xFF))
+        elif kind == 2:
+            del out[place : place + chance.randrange(1, 9)]
+        elif kind == 3:
+            out[place:place] = out[place : place + chance.randrange(1, 40)]
+        else:
+            out[place:place] = chance.randbytes(chance.randrange(1, 9))
+    return bytes(out)
+
+
+def fuzz(seconds: float, seed: int) -> int:
+    """How many inputs each decoder got; raises what a decoder should not have raised."""
+    chance = random.Random(seed)
+    seeds = corpus()
+    count = 0
+    end = time.monotonic() + seconds
+    told = time.monotonic() + PROGRESS_SECONDS
+    while time.monotonic() < end:
+        for _ in range(200):
+            data = changed(chance.choice(seeds), chance)
+            if chance.random() < 0.05:
+                data = chance.randbytes(chance.randrange(100))
+            for name, decode in DECODERS.items():
+                try:
+                    decode(data)
+                except REFUSALS:
+                    pass
+                except Exception as error:
+                    error.add_note(f"decoder {name}, seed {seed}, input {data.hex()}")
+                    raise
+            count += 1
+        if time.monotonic() > told:
+            told += PROGRESS_SECONDS
+            print(
+                f"  {count:,} inputs, {max(0, end - time.monotonic()):.0f} s to go", flush=True
+            )
+    return count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    given = parser.parse_args()
+    print(f"fuzzing {', '.join(DECODERS)} for {given.seconds:g} s, seed {given.seed}")
+    count = fuzz(given.seconds, given.seed)
+    print(f"{count:,} inputs to each of {len(DECODERS)} decoders: answered or refused, all")
+
+
+if __name__ == "__main__":
+    main()
