@@ -63,7 +63,10 @@ def test_adrs_that_the_code_names_exist() -> None:
 
 def test_the_format_lists_every_fact() -> None:
     text = (ROOT / "docs/FORMAT.md").read_text()
-    rows = {int(code): name for code, name in re.findall(r"^\| (\d+) \| (\w+) \|", text, re.M)}
+    rows = {
+        int(code): name
+        for code, name in re.findall(r"^\| (\d+) \| (\w+) \|", text, re.MULTILINE)
+    }
     codes = {
         value: name.title().replace("_", "")
         for name, value in vars(fact_codec).items()
@@ -88,14 +91,14 @@ def test_the_readmes_commands_exist() -> None:
     for verb in re.findall(r"peeklock (\w+) orders", text):
         assert verb in shown, verb
     for word in re.findall(r"make (\w+)\b +#", text):
-        assert re.search(rf"^{word}:", (ROOT / "Makefile").read_text(), re.M), word
+        assert re.search(rf"^{word}:", (ROOT / "Makefile").read_text(), re.MULTILINE), word
 
 
 def test_the_readmes_configuration_is_accepted(tmp_path: Path) -> None:
     from peeklock.server.config import load
 
     text = (ROOT / "README.md").read_text()
-    (toml,) = re.findall(r"```toml\n(.*?)```", text, re.S)
+    (toml,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     file = tmp_path / "peeklock.toml"
     file.write_text(toml)
     config = load({}, file)
@@ -104,7 +107,7 @@ def test_the_readmes_configuration_is_accepted(tmp_path: Path) -> None:
 
 def test_nothing_of_the_workplace_is_in_the_tree() -> None:
     """The project speaks of itself alone."""
-    words = re.compile(r"/work/|\.library|artifactory|codeartifact", re.I)
+    words = re.compile(r"/work/|\.library|artifactory|codeartifact", re.IGNORECASE)
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
