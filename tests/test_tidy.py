@@ -20,7 +20,7 @@ CORE = [
 CORE_TESTS = sorted(p for t in ("unit", "property") for p in (ROOT / "tests" / t).rglob("*.py"))
 FUNCTION_LINES_MAX = 60
 ANYWHERE = {
-    r"\bexcept Exception\b": "the exceptions this can meet",
+    r"(?m)\bexcept Exception\b[^#\n]*$": "the exceptions this can meet, or why it may be any",
     r"\b(TODO|FIXME|XXX|HACK)\b": "an issue",
     r"# type: ignore(?!\[)": "an ignore that says what",
 }
@@ -42,9 +42,15 @@ def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
+def statement_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of what it does. A command's options and examples are a table, not logic."""
+    first = function.body[1 if ast.get_docstring(function) and function.body[1:] else 0]
+    return (function.end_lineno or 0) - first.lineno + 1
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=named)
 def test_functions_fit_on_a_screen(path: Path) -> None:
-    long = {f.name: (f.end_lineno or 0) - f.lineno + 1 for f in functions(path)}
+    long = {f.name: statement_lines(f) for f in functions(path)}
     assert {name: n for name, n in long.items() if n > FUNCTION_LINES_MAX} == {}
 
 

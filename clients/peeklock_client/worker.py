@@ -147,7 +147,7 @@ class Worker:
         except DeadLetter as verdict:
             self.failed_count += 1
             await job.dead_letter(verdict.reason, verdict.description)
-        except Exception as error:
+        except Exception as error:  # the handler is not ours: it may raise anything
             self.failed_count += 1
             log.warning(
                 "handler failed: message %s, attempt %s: %r",

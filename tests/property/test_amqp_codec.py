@@ -1,4 +1,4 @@
-"""AMQP values and performatives: there and back, and hostile bytes (part 1 §1.6, part 2 §2.7)."""
+"""AMQP values and performatives: there and back, and hostile bytes (§1.6, §2.7)."""
 
 from uuid import UUID
 

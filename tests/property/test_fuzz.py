@@ -1,4 +1,4 @@
-"""The fuzzer itself runs and finds nothing in a second or two; `make fuzz` goes on for longer."""
+"""The fuzzer runs and finds nothing in a second or two; `make fuzz` goes on for longer."""
 
 from tests.fuzz import fuzz
 

@@ -87,6 +87,7 @@ class House:
             pass
 
     def advance(self, ms: int) -> None:
+        self.turn()  # as the server does before it waits: deadlines are noted
         self.clock.advance(ms)
         self.engine.tick(self.now)
         self.turn()

@@ -90,6 +90,7 @@ class Line:
         self.is_dirty = False  # the engine looks at it in this turn
         self.deadline = NEVER  # the tick that is due for it; NEVER: none
         self.enqueued_lsn = Lsn(0)  # all messages of the queue are durable from here on
+        self.moved_lsn = Lsn(0)  # and all that were moved here from another queue
         self._next = 0
 
     def add(self, receiver: Receiver) -> None:

@@ -34,7 +34,7 @@ from peeklock.errors import BrokerError, DiskFull, EntityDisabled, LockLost, Not
 from peeklock.limits import AMQP_BACKLOG_BYTES_MAX, DISPATCH_RUN_MAX
 from peeklock.message import Message
 from peeklock.store.journal import Journal
-from peeklock.types import NEVER, LockToken, Lsn, QueueId, SequenceNumber, UnixMs
+from peeklock.types import NEVER, NOWHERE, LockToken, Lsn, QueueId, SequenceNumber, UnixMs
 
 
 @final
@@ -274,22 +274,30 @@ class Engine:
         return bool(self._dirty)
 
     def tick(self, now: UnixMs) -> None:
-        """Let time do its work where a deadline has passed."""
+        """Let time do its work where a deadline has passed: one round a queue.
+
+        What one round leaves over is due again at once, and others get their turn before it.
+        """
+        due: list[Line] = []
         while self._deadlines and self._deadlines[0][0] <= now:
             at, queue_id = heappop(self._deadlines)
             line = self._lines.get(queue_id)
-            if line is None or line.deadline != at:
-                continue
-            line.deadline = NEVER
-            queue = line.queue
-            woken = queue.wake(now)
-            facts = queue.expire(now)
-            if facts:
-                self._commit(queue, with_moves(self.namespace, queue, facts, now))
-            elif woken:
-                self._mark(line)
-            self._note_deadline(line)
+            if line is not None and line.deadline == at:
+                line.deadline = NEVER
+                due.append(line)
+        for line in due:
+            self._let_time_pass(line, now)
         self.turn(now)
+
+    def _let_time_pass(self, line: Line, now: UnixMs) -> None:
+        queue = line.queue
+        woken = queue.wake(now)
+        facts = queue.expire(now)
+        if facts:
+            self._commit(queue, with_moves(self.namespace, queue, facts, now))
+        elif woken:
+            self._mark(line)
+        self._note_deadline(line)
 
     def next_deadline(self) -> UnixMs:
         """When `tick` next has work; NEVER when it has none."""
@@ -338,6 +346,7 @@ class Engine:
         self.namespace.apply(fact)
         line = self._line(self.namespace.by_id[fact.queue_id])
         line.enqueued_lsn = lsn
+        line.moved_lsn = lsn
         self._mark(line)
 
     # ---- serving
@@ -403,13 +412,18 @@ class Engine:
         self._deliver(line, Deliver(receiver, entries, nonce, locked.until))
 
     def _deliver(self, line: Line, effect: Deliver) -> None:
-        """Behind the messages' own durability, not behind that of their locks."""
+        """Behind the messages' own durability, not behind that of their locks.
+
+        Where a message's bytes lie says whether it is durable, except for one that was moved:
+        its bytes are old, its being here is not.
+        """
         durable = self.journal.durable
         if line.enqueued_lsn <= durable:
             self.outbox.release_now(effect)
             return
+        is_fresh = line.moved_lsn > durable
         for entry in effect.entries:
-            if entry.body_at >= durable or entry.origin is not None:
+            if is_fresh or entry.body_at >= durable or entry.body_at == NOWHERE:
                 self.outbox.hold(line.enqueued_lsn, effect)
                 return
         self.outbox.release_now(effect)

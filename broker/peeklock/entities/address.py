@@ -75,8 +75,11 @@ def check_name(path: str) -> EntityPath:
         raise InvalidRequest(
             f"a queue's name has 1 to {ENTITY_PATH_CHARACTERS_MAX} characters, not {len(path)}"
         )
-    if any(part == "" or part.startswith("$") for part in path.split("/")):
-        raise InvalidRequest(f"{path!r}: no part of a queue's name is empty or starts with '$'")
+    if any(part.strip() != part or part[:1] in ("", "$") for part in path.split("/")):
+        raise InvalidRequest(
+            f"{path!r}: no part of a queue's name is empty, starts with '$', or starts or ends "
+            "with a space"
+        )
     if any(character in "?#*\\" or not character.isprintable() for character in path):
         raise InvalidRequest(
             f"{path!r}: a queue's name has none of ? # * \\ or control characters"

@@ -497,6 +497,8 @@ class Queue:
         self._lock_ends.add(run)
         for lane in self._lanes:
             lane.trim(entries)
+        if self._expiring.heap:
+            self._trim_deadlines()  # what is held does not expire: no deadline of ours
 
     def _remove(self, numbers: list[SequenceNumber]) -> None:
         residency = self._residency

@@ -9,7 +9,7 @@ are locked, settled or removed together nearly always follow one another.
 """
 
 from struct import Struct
-from struct import error as StructError
+from struct import error as struct_error
 from typing import Final, assert_never
 
 import orjson
@@ -265,7 +265,7 @@ class FactReader:
         try:
             while self._at < self._end:
                 facts.append(self._read())
-        except (StructError, IndexError, TypeError, ValueError, BrokerError) as error:
+        except (struct_error, IndexError, TypeError, ValueError, BrokerError) as error:
             raise BadFact(f"a fact that makes no sense: {error}") from error
         if self._at != self._end:
             raise BadFact("a fact reaches beyond its record")
