@@ -33,7 +33,13 @@ from peeklock.frontends.amqp_message import (
     read_message,
     scheduled_for,
 )
-from peeklock.frontends.amqp_nodes import Node, NodeKind, find_source, find_target
+from peeklock.frontends.amqp_nodes import (
+    Node,
+    NodeKind,
+    find_reply_queue,
+    find_source,
+    find_target,
+)
 from peeklock.frontends.errors_on_the_wire import amqp_error
 from peeklock.limits import (
     AMQP_BACKLOG_BYTES_MAX,
@@ -466,9 +472,15 @@ class AmqpFrontend:
     # ---- management
 
     def _reply(self, reply: Reply) -> None:
-        """To the link that the request named, by its target's address or its own name."""
+        """To the link or the queue that the request named, else to any link of its node."""
         payload = reply.payload()
-        outlet = self._outlet_for(reply)
+        outlet = self._outlet_named(reply.reply_to)
+        if outlet is None:
+            queue = find_reply_queue(self._host, self._principal, reply.reply_to)
+            if queue is not None:
+                self._enqueue_reply(queue, payload)
+                return
+            outlet = self._outlet_of(reply.node)
         if outlet is None:
             return  # nobody is there to hear it
         context = outlet.context
@@ -476,19 +488,27 @@ class AmqpFrontend:
         context.waiting.append(payload)
         self._send_replies(outlet, context)
 
-    def _outlet_for(self, reply: Reply) -> SenderLink | None:
-        same_node: SenderLink | None = None
+    def _outlet_named(self, reply_to: str) -> SenderLink | None:
+        """By its target's address, or by its own name."""
         for outlet in reversed(self._outlets):
             context = outlet.context
-            if not isinstance(context, ReplyOutlet):
-                continue
-            if reply.reply_to and context.address == reply.reply_to:
+            if reply_to and isinstance(context, ReplyOutlet):
+                if reply_to in (context.address, outlet.name):
+                    return outlet
+        return None
+
+    def _outlet_of(self, node: Node) -> SenderLink | None:
+        for outlet in reversed(self._outlets):
+            context = outlet.context
+            if isinstance(context, ReplyOutlet) and context.node.is_same(node):
                 return outlet
-            if reply.reply_to and outlet.name == reply.reply_to:
-                return outlet
-            if same_node is None and context.node.is_same(reply.node):
-                same_node = outlet
-        return same_node
+        return None
+
+    def _enqueue_reply(self, queue: Queue, payload: bytes) -> None:
+        try:
+            self._engine.enqueue(queue, [(read_message(payload), NEVER)], self._now)
+        except BrokerError:
+            return  # it is full, say: there is nobody else to tell
 
     def _send_replies(self, outlet: SenderLink, context: ReplyOutlet) -> None:
         while context.waiting and outlet.credit > 0:

@@ -110,6 +110,19 @@ def find_queue(host: "AmqpHost", parsed: Address, address: str, now: UnixMs) -> 
     return namespace.find(parsed.path)
 
 
+def find_reply_queue(host: "AmqpHost", principal: Principal, reply_to: str) -> Queue | None:
+    """The queue that a request names for its reply: a dynamic node, say (§3.2.4 reply-to).
+
+    None where it names no queue, or none that the requester may send to. None is made here,
+    `--dev` or not: what names a link need not be an address.
+    """
+    parsed = parse_address(reply_to)
+    namespace = host.engine.namespace
+    if parsed.is_management or not parsed.path or not namespace.has(parsed.path):
+        return None
+    return namespace.find(parsed.path) if Right.SEND in principal.rights else None
+
+
 def create_temporary(host: "AmqpHost", now: UnixMs) -> Queue:
     """A dynamic node (§3.5.9)."""
     name = f"temporary/{host.engine.ids.name()}"
