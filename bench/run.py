@@ -110,7 +110,7 @@ def save(found: Table, given: argparse.Namespace) -> None:
         "figures": found,
     }
     file.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"\nwritten to {file.relative_to(Path.cwd())}")
+    print(f"\nwritten to {file}")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from peeklock.entities.facts import Fact
 from peeklock.store import fact_codec
 from peeklock.store.record import HEADER
 from tests.test_tidy import functions
@@ -70,16 +72,14 @@ def test_the_format_lists_every_fact() -> None:
     codes = {
         value: name.title().replace("_", "")
         for name, value in vars(fact_codec).items()
-        if name.isupper() and isinstance(value, int) and name in FACT_CODES
+        if name.isupper() and name.title().replace("_", "") in FACTS
     }
+    assert set(codes.values()) == FACTS, "each has a code"
     assert rows == codes
     assert HEADER.size == 20, "as the record's drawing says"
 
 
-FACT_CODES = set(
-    "ENQUEUED LOCKED REMOVED UNLOCKED RENEWED DEFERRED RELOCATED QUEUE_CREATED QUEUE_UPDATED "
-    "QUEUE_DELETED NUMBERED CAPTURED".split()
-)
+FACTS = {kind.__name__ for kind in get_args(Fact)}
 
 
 def test_the_readmes_commands_exist() -> None:

@@ -74,6 +74,18 @@ PRIORITY_DEFAULT: Final = 4  # §3.2.1
 # An entity's address, in characters; Service Bus allows 260.
 ENTITY_PATH_CHARACTERS_MAX: Final = 260
 ENTITIES_MAX: Final = 100_000
+# Names under a topic, in characters, as Service Bus has them.
+SUBSCRIPTION_NAME_CHARACTERS_MAX: Final = 50
+RULE_NAME_CHARACTERS_MAX: Final = 50
+# Subscriptions of one topic: one send is at most as many enqueues, in one turn.
+SUBSCRIPTIONS_MAX: Final = 2_000
+# How long a message-id is remembered where duplicates are dropped; Service Bus' range.
+DUPLICATE_WINDOW_MIN: Final = Millis(20_000)
+DUPLICATE_WINDOW_MAX: Final = Millis(7 * 86_400_000)
+# An entity that goes by itself is unused for at least this long: no deploy takes longer.
+AUTO_DELETE_ON_IDLE_MIN: Final = Millis(300_000)
+# What an owner may write on an entity, in characters, as Service Bus has it.
+USER_METADATA_CHARACTERS_MAX: Final = 1024
 # A dead-letter reason and its description, in characters each, as Service Bus cuts them.
 DEAD_LETTER_TEXT_CHARACTERS_MAX: Final = 4096
 

@@ -8,6 +8,7 @@ SequenceNumber = NewType("SequenceNumber", int)  # per entity; from 1; never reu
 LockToken = NewType("LockToken", bytes)  # 16 bytes; doubles as the AMQP delivery-tag
 Lsn = NewType("Lsn", int)  # journal position in bytes; "durable to Lsn n" includes all before n
 QueueId = NewType("QueueId", int)  # a queue's number in the journal; never reused
+SessionId = NewType("SessionId", str)  # of a message session (AMQP group-id), in one entity
 EntityPath = NewType("EntityPath", str)  # "orders", "orders/$DeadLetterQueue"; as first written
 
 NEVER: Final = UnixMs(0)  # an instant that does not come: no expiry, no schedule

@@ -9,6 +9,7 @@ from peeklock.entities.facts import (
     Enqueued,
     Fact,
     Locked,
+    MessageIdSeen,
     Numbered,
     Origin,
     QueueCreated,
@@ -17,11 +18,28 @@ from peeklock.entities.facts import (
     Relocated,
     Removed,
     Renewed,
+    RuleCreated,
+    RuleDeleted,
+    SessionLocked,
+    SessionRenewed,
+    SessionStateSet,
+    SessionUnlocked,
+    SubscriptionCreated,
+    TopicCreated,
+    TopicDeleted,
+    TopicUpdated,
     Unlocked,
 )
-from peeklock.entities.settings import Overflow, QueueSettings, RetryPolicy
+from peeklock.entities.settings import (
+    Overflow,
+    QueueSettings,
+    RetryPolicy,
+    RuleSettings,
+    Status,
+    TopicSettings,
+)
 from peeklock.message import Message
-from peeklock.types import NOWHERE, EntityPath, Lsn, QueueId, SequenceNumber, UnixMs
+from peeklock.types import NOWHERE, EntityPath, Lsn, QueueId, SequenceNumber, SessionId, UnixMs
 
 QUEUE = QueueId(1)
 
@@ -59,7 +77,33 @@ queue_settings = st.builds(
     ),
     dispatch=st.booleans(),
     temporary=st.booleans(),
+    duplicate_window_ms=st.sampled_from([0, 20_000, 600_000]),
+    forward_to=texts,
+    forward_dead_letters_to=texts,
+    auto_delete_on_idle_ms=st.sampled_from([0, 300_000]),
+    status=st.sampled_from(Status),
+    dead_letter_on_filter_error=st.booleans(),
+    user_metadata=texts,
 )
+topic_settings = st.builds(
+    TopicSettings,
+    default_ttl_ms=st.integers(0, 10**9),
+    max_bytes=st.integers(1, 2**40),
+    duplicate_window_ms=st.sampled_from([0, 20_000]),
+    status=st.sampled_from(Status),
+    user_metadata=texts,
+)
+scalars = texts | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False)
+rules = st.builds(
+    RuleSettings,
+    texts,
+    st.sampled_from(["true", "false", "sql", "correlation"]),
+    texts,
+    st.lists(st.tuples(texts, scalars), max_size=4).map(tuple),
+    texts,
+)
+session_ids = texts.map(SessionId)
+nonces = st.binary(min_size=8, max_size=8)
 
 
 def _enqueued(message: Message | None, **given: object) -> Enqueued:
@@ -86,8 +130,10 @@ facts = st.one_of(
         delivery_count=st.integers(0, 2**32 - 1),
         origin=st.none() | origins,
         body_at=positions,
+        session_id=st.none() | session_ids,
+        source_number=st.just(0) | sequence_numbers,
     ),
-    st.builds(Locked, queue_ids, runs, st.binary(min_size=8, max_size=8), instants),
+    st.builds(Locked, queue_ids, runs, nonces, instants),
     st.builds(Renewed, queue_ids, runs, instants),
     st.builds(Unlocked, queue_ids, runs, st.booleans(), instants),
     st.builds(Deferred, queue_ids, runs),
@@ -95,6 +141,27 @@ facts = st.one_of(
     st.builds(Relocated, queue_ids, sequence_numbers, messages),
     st.builds(Numbered, queue_ids, sequence_numbers),
     st.builds(Captured, queue_ids, sequence_numbers, positions),
+    st.builds(TopicCreated, queue_ids, texts.map(EntityPath), topic_settings, instants),
+    st.builds(TopicUpdated, queue_ids, topic_settings),
+    st.builds(TopicDeleted, queue_ids),
+    st.builds(
+        SubscriptionCreated,
+        queue_ids,
+        texts.map(EntityPath),
+        texts,
+        queue_settings,
+        queue_ids,
+        instants,
+    ),
+    st.builds(RuleCreated, queue_ids, rules, instants),
+    st.builds(RuleDeleted, queue_ids, texts),
+    st.builds(MessageIdSeen, queue_ids, st.binary(max_size=200), instants),
+    st.builds(SessionLocked, queue_ids, session_ids, nonces, instants),
+    st.builds(SessionRenewed, queue_ids, session_ids, instants),
+    st.builds(SessionUnlocked, queue_ids, session_ids),
+    st.builds(
+        SessionStateSet, queue_ids, session_ids, st.none() | st.binary(max_size=300), instants
+    ),
 )
 
 
@@ -109,7 +176,7 @@ def shown(fact: Fact) -> tuple[object, ...]:
     fields: list[object] = [type(fact).__name__]
     for name in attributes(fact):
         value = getattr(fact, name)
-        if name in ("message", "body_at"):
+        if name in ("message", "body_at", "shares"):
             continue
         if isinstance(value, Origin):
             value = (value.source, value.number, value.enqueued_at, value.reason)

@@ -2,28 +2,33 @@
 
 from typing import Final, final
 
+from peeklock.entities.deduplication import Deduplication
 from peeklock.entities.facts import (
     Captured,
     Deferred,
     Enqueued,
     Fact,
     Locked,
+    MessageIdSeen,
     Numbered,
     QueueCreated,
     Relocated,
+    RuleCreated,
+    SubscriptionCreated,
+    TopicCreated,
 )
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, WAITING, Entry
 from peeklock.store.journal import Journal
-from peeklock.types import NEVER, Lsn, SequenceNumber
+from peeklock.types import NEVER, Lsn, QueueId, SequenceNumber
 
 SLICE_COUNT: Final = 1000  # messages a slice: a millisecond or two of other people's time
 
 
 @final
 class Capture:
-    """One pass over all queues. Call `next_slice` until it returns nothing."""
+    """One pass over all entities. Call `next_slice` until it returns nothing."""
 
     def __init__(self, namespace: Namespace) -> None:
         self._queues: Final = list(namespace.by_id.values())
@@ -32,12 +37,20 @@ class Capture:
         self._queue_index = 0
         self._numbers: list[SequenceNumber] = []
         self._at = 0
+        self._beside: list[Fact] = []  # what an entity remembers beside its messages
 
     def next_slice(self, now_at: Lsn) -> list[Fact]:
         """The next facts, as of journal position `now_at`, which is the journal's end."""
         if not self._began:
             self._began = True
-            return [definition(queue) for queue in self._queues]
+            for topic in self._namespace.topics():
+                self._beside.append(Numbered(topic.topic_id, topic.next_number))
+                self._beside.extend(seen_facts(topic.topic_id, topic.seen))
+            return definitions(self._namespace)
+        if self._beside:
+            facts = self._beside[:SLICE_COUNT]
+            del self._beside[:SLICE_COUNT]
+            return facts
         while self._queue_index < len(self._queues):
             queue = self._queues[self._queue_index]
             if queue.queue_id not in self._namespace.by_id:  # deleted meanwhile
@@ -67,15 +80,53 @@ class Capture:
             # What came after the list was made is in the journal's tail.
             through = self._numbers[-1] if self._numbers else SequenceNumber(0)
             facts.append(Numbered(queue.queue_id, queue.next_number_after(through)))
+            self._beside = seen_facts(queue.queue_id, queue.seen)
             self._next_queue()
         facts.append(Captured(queue.queue_id, through, now_at))
         return facts
 
 
-def definition(queue: Queue) -> Fact:
-    return QueueCreated(
-        queue.queue_id, queue.path, queue.settings, queue.dead_letters_of, queue.created_at
-    )
+def definitions(namespace: Namespace) -> list[Fact]:
+    """All entities and rules; a topic before its subscriptions."""
+    facts: list[Fact] = [
+        TopicCreated(topic.topic_id, topic.path, topic.settings, topic.created_at)
+        for topic in namespace.topics()
+    ]
+    for queue in namespace.by_id.values():
+        facts.extend(definition(namespace, queue))
+    return facts
+
+
+def definition(namespace: Namespace, queue: Queue) -> list[Fact]:
+    owner = namespace.subscription_of(queue)
+    if owner is None:
+        return [
+            QueueCreated(
+                queue.queue_id,
+                queue.path,
+                queue.settings,
+                queue.dead_letters_of,
+                queue.created_at,
+            )
+        ]
+    topic, subscription = owner
+    facts: list[Fact] = [
+        SubscriptionCreated(
+            queue.queue_id,
+            queue.path,
+            subscription.name,
+            queue.settings,
+            topic.topic_id,
+            queue.created_at,
+        )
+    ]
+    for rule in subscription.rules.values():
+        facts.append(RuleCreated(queue.queue_id, rule.settings, rule.created_at))
+    return facts
+
+
+def seen_facts(owner: QueueId, seen: Deduplication) -> list[Fact]:
+    return [MessageIdSeen(owner, key, at) for key, at in seen.items()]
 
 
 def entry_facts(queue: Queue, entry: Entry) -> list[Fact]:
@@ -93,6 +144,8 @@ def entry_facts(queue: Queue, entry: Entry) -> list[Fact]:
             entry.delivery_count,
             entry.origin,
             entry.body_at,
+            entry.session_id,
+            entry.source_number,
         )
     ]
     lock = entry.lock
@@ -104,11 +157,15 @@ def entry_facts(queue: Queue, entry: Entry) -> list[Fact]:
 
 
 def relocations(namespace: Namespace, journal: Journal, start: Lsn, end: Lsn) -> list[Fact]:
-    """Copies of all messages whose bytes lie between two positions."""
+    """Copies of all messages whose bytes lie between two positions; shared ones stay shared."""
     facts: list[Fact] = []
+    copies: dict[Lsn, Relocated] = {}
     for queue in namespace.by_id.values():
         for entry in queue.entries.values():
             if start <= entry.body_at < end:
                 message = entry.message or journal.fetch(entry.body_at)
-                facts.append(Relocated(queue.queue_id, entry.number, message))
+                first = copies.get(entry.body_at)
+                copy = Relocated(queue.queue_id, entry.number, message, shares=first)
+                copies.setdefault(entry.body_at, copy)
+                facts.append(copy)
     return facts

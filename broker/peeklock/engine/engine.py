@@ -342,9 +342,12 @@ class Engine:
         return lsn
 
     def _apply_elsewhere(self, fact: Fact, lsn: Lsn) -> None:
-        """One move touches two queues; this is the other one."""
+        """One append touches several entities; this is another one."""
         self.namespace.apply(fact)
-        line = self._line(self.namespace.by_id[fact.queue_id])
+        queue = self.namespace.by_id.get(fact.queue_id)
+        if queue is None:
+            return  # a topic, which hands nothing out
+        line = self._line(queue)
         line.enqueued_lsn = lsn
         line.moved_lsn = lsn
         self._mark(line)

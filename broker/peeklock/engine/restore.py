@@ -15,17 +15,20 @@ from peeklock.entities.facts import (
     Fact,
     Locked,
     QueueCreated,
-    QueueDeleted,
-    QueueUpdated,
     Relocated,
     Removed,
     Renewed,
+    SubscriptionCreated,
+    TopicCreated,
     Unlocked,
 )
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import LOCKED
 from peeklock.types import Lsn, QueueId, SequenceNumber
+
+# Facts that the snapshot may know already, message by message.
+OF_MESSAGES: Final = (Enqueued, Relocated, Locked, Removed, Unlocked, Renewed, Deferred)
 
 
 @final
@@ -45,15 +48,18 @@ class Restorer:
             if isinstance(fact, Captured):
                 self._through.setdefault(fact.queue_id, []).append(fact.through)
                 self._as_of.setdefault(fact.queue_id, []).append(fact.at)
-            elif isinstance(fact, QueueCreated):
+            elif isinstance(fact, (QueueCreated, SubscriptionCreated)):
                 if fact.queue_id not in self._namespace.by_id:
                     self._namespace.apply(fact)
-            elif isinstance(fact, (QueueUpdated, QueueDeleted)):
-                self._namespace.apply(fact)
-            else:
+            elif isinstance(fact, TopicCreated):
+                if fact.queue_id not in self._namespace.topics_by_id:
+                    self._namespace.apply(fact)
+            elif isinstance(fact, OF_MESSAGES):
                 queue = self._namespace.by_id.get(fact.queue_id)
                 if queue is not None:
                     self._apply_to(queue, fact, end)
+            else:
+                self._namespace.apply(fact)
 
     def _apply_to(self, queue: Queue, fact: Fact, end: Lsn) -> None:
         if isinstance(fact, Enqueued):
@@ -66,9 +72,7 @@ class Restorer:
             if not self._is_known(queue.queue_id, fact.number, end):
                 queue.apply(fact)
             return
-        if not isinstance(fact, (Locked, Removed, Unlocked, Renewed, Deferred)):
-            queue.apply(fact)
-            return
+        assert isinstance(fact, (Locked, Removed, Unlocked, Renewed, Deferred))
         numbers = [
             number
             for number in fact.numbers

@@ -1,6 +1,7 @@
 """Addresses on the wire ⇄ entity paths.
 
-`orders` · `orders/$DeadLetterQueue` · `orders/$management` · `$management` · `$cbs`, each also
+`orders` · `orders/$DeadLetterQueue` · `tickets/Subscriptions/erp` · `orders/$management` ·
+`$management` · `$cbs`, each also
 with a leading `/` or a `scheme://authority/` before it and with percent-encoding;
 RabbitMQ 4's `/queues/orders`; Qpid's `queue://orders`. Look-up ignores case.
 """
@@ -13,9 +14,11 @@ from peeklock.limits import ENTITY_PATH_CHARACTERS_MAX
 from peeklock.types import EntityPath
 
 DEAD_LETTER_SUFFIX: Final = "/$DeadLetterQueue"
+SUBSCRIPTIONS: Final = "/Subscriptions/"
 MANAGEMENT_SUFFIX: Final = "/$management"
 MANAGEMENT: Final = "$management"
 CBS: Final = "$cbs"
+RESERVED: Final = ("subscriptions", "rules")  # parts of addresses below a topic
 
 
 @final
@@ -69,6 +72,10 @@ def dead_letter_path(path: EntityPath) -> EntityPath:
     return EntityPath(path + DEAD_LETTER_SUFFIX)
 
 
+def subscription_path(topic: EntityPath, name: str) -> EntityPath:
+    return EntityPath(topic + SUBSCRIPTIONS + name)
+
+
 def check_name(path: str) -> EntityPath:
     """Refuse what cannot name a queue; returns it as a path."""
     if not path or len(path) > ENTITY_PATH_CHARACTERS_MAX:
@@ -80,6 +87,8 @@ def check_name(path: str) -> EntityPath:
             f"{path!r}: no part of a queue's name is empty, starts with '$', or starts or ends "
             "with a space"
         )
+    if any(part.casefold() in RESERVED for part in path.split("/")):
+        raise InvalidRequest(f"{path!r}: 'subscriptions' and 'rules' are words of addresses")
     if any(character in "?#*\\" or not character.isprintable() for character in path):
         raise InvalidRequest(
             f"{path!r}: a queue's name has none of ? # * \\ or control characters"

@@ -2,7 +2,7 @@
 
 The journal holds these and nothing else, and `apply` takes these and nothing else. A fact
 may stand for a run of messages where that saves objects. `queue_id` comes first in each, so
-that recovery knows whom to tell.
+that recovery knows whom to tell; topics are numbered in the same row.
 
 Facts are plain final classes and not dataclasses because several are made per message
 (docs/adr/0013). To add or change one, see the top of store/fact_codec.py.
@@ -11,7 +11,7 @@ Facts are plain final classes and not dataclasses because several are made per m
 from enum import IntEnum
 from typing import Final, TypeAlias, final
 
-from peeklock.entities.settings import QueueSettings
+from peeklock.entities.settings import QueueSettings, RuleSettings, TopicSettings
 from peeklock.message import Message
 from peeklock.types import (
     NEVER,
@@ -20,8 +20,11 @@ from peeklock.types import (
     Lsn,
     QueueId,
     SequenceNumber,
+    SessionId,
     UnixMs,
 )
+
+UNNUMBERED: Final = SequenceNumber(0)  # it came from nowhere else
 
 
 class Cause(IntEnum):
@@ -104,12 +107,171 @@ class QueueDeleted:
 
 
 @final
+class TopicCreated:
+    """A topic exists, without subscriptions yet."""
+
+    __slots__ = ("created_at", "path", "queue_id", "settings")
+    __match_args__ = ("queue_id", "path", "settings", "created_at")
+
+    def __init__(
+        self, queue_id: QueueId, path: EntityPath, settings: TopicSettings, created_at: UnixMs
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.path: Final = path
+        self.settings: Final = settings
+        self.created_at: Final = created_at
+
+
+@final
+class TopicUpdated:
+    """A topic has other settings from now on."""
+
+    __slots__ = ("queue_id", "settings")
+    __match_args__ = ("queue_id", "settings")
+
+    def __init__(self, queue_id: QueueId, settings: TopicSettings) -> None:
+        self.queue_id: Final = queue_id
+        self.settings: Final = settings
+
+
+@final
+class TopicDeleted:
+    """A topic is gone; the same append says so of each subscription before."""
+
+    __slots__ = ("queue_id",)
+    __match_args__ = ("queue_id",)
+
+    def __init__(self, queue_id: QueueId) -> None:
+        self.queue_id: Final = queue_id
+
+
+@final
+class SubscriptionCreated:
+    """A subscription exists: a queue under a topic, without rules yet."""
+
+    __slots__ = ("created_at", "name", "path", "queue_id", "settings", "topic_id")
+    __match_args__ = ("queue_id", "path", "name", "settings", "topic_id", "created_at")
+
+    def __init__(
+        self,
+        queue_id: QueueId,
+        path: EntityPath,
+        name: str,
+        settings: QueueSettings,
+        topic_id: QueueId,
+        created_at: UnixMs,
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.path: Final = path  # "<topic>/Subscriptions/<name>"
+        self.name: Final = name
+        self.settings: Final = settings
+        self.topic_id: Final = topic_id
+        self.created_at: Final = created_at
+
+
+@final
+class RuleCreated:
+    """A subscription has one more rule, or another one of this name."""
+
+    __slots__ = ("created_at", "queue_id", "rule")
+    __match_args__ = ("queue_id", "rule", "created_at")
+
+    def __init__(self, queue_id: QueueId, rule: RuleSettings, created_at: UnixMs) -> None:
+        self.queue_id: Final = queue_id
+        self.rule: Final = rule
+        self.created_at: Final = created_at
+
+
+@final
+class RuleDeleted:
+    """A subscription has one rule less."""
+
+    __slots__ = ("name", "queue_id")
+    __match_args__ = ("queue_id", "name")
+
+    def __init__(self, queue_id: QueueId, name: str) -> None:
+        self.queue_id: Final = queue_id
+        self.name: Final = name
+
+
+@final
+class MessageIdSeen:
+    """A message with this id was taken: for a while, another one with it is a duplicate."""
+
+    __slots__ = ("at", "key", "queue_id")
+    __match_args__ = ("queue_id", "key", "at")
+
+    def __init__(self, queue_id: QueueId, key: bytes, at: UnixMs) -> None:
+        self.queue_id: Final = queue_id  # a queue's or a topic's
+        self.key: Final = key  # the message-id as AMQP encodes it, type and all
+        self.at: Final = at  # from when on the window counts
+
+
+@final
+class SessionLocked:
+    """A message session has a holder, under the session's own nonce, until an instant."""
+
+    __slots__ = ("nonce", "queue_id", "session_id", "until")
+    __match_args__ = ("queue_id", "session_id", "nonce", "until")
+
+    def __init__(
+        self, queue_id: QueueId, session_id: SessionId, nonce: bytes, until: UnixMs
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.session_id: Final = session_id
+        self.nonce: Final = nonce  # 8 bytes
+        self.until: Final = until
+
+
+@final
+class SessionRenewed:
+    """A session's lock runs longer, and with it those of the messages held in it."""
+
+    __slots__ = ("queue_id", "session_id", "until")
+    __match_args__ = ("queue_id", "session_id", "until")
+
+    def __init__(self, queue_id: QueueId, session_id: SessionId, until: UnixMs) -> None:
+        self.queue_id: Final = queue_id
+        self.session_id: Final = session_id
+        self.until: Final = until
+
+
+@final
+class SessionUnlocked:
+    """A session has no holder. What became of its messages, other facts of the append say."""
+
+    __slots__ = ("queue_id", "session_id")
+    __match_args__ = ("queue_id", "session_id")
+
+    def __init__(self, queue_id: QueueId, session_id: SessionId) -> None:
+        self.queue_id: Final = queue_id
+        self.session_id: Final = session_id
+
+
+@final
+class SessionStateSet:
+    """A session remembers something for its next holder; None: nothing any more."""
+
+    __slots__ = ("at", "queue_id", "session_id", "state")
+    __match_args__ = ("queue_id", "session_id", "state", "at")
+
+    def __init__(
+        self, queue_id: QueueId, session_id: SessionId, state: bytes | None, at: UnixMs
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.session_id: Final = session_id
+        self.state: Final = state
+        self.at: Final = at
+
+
+@final
 class Enqueued:
     """A message is in the queue.
 
     Live, `message` is there and `body_at` is NOWHERE until the journal has given it a place;
-    a moved message (dead-lettered) brings the place it has. Read back, `message` is None and
-    its bytes are at `body_at` when somebody wants them.
+    a moved message (dead-lettered) brings the place it has, and one of a topic's fan-out
+    `shares` that of an earlier fact of the same append: its bytes are stored once. Read back,
+    `message` is None and its bytes are at `body_at` when somebody wants them.
     """
 
     __slots__ = (
@@ -123,7 +285,10 @@ class Enqueued:
         "origin",
         "priority",
         "queue_id",
+        "session_id",
+        "shares",
         "size",
+        "source_number",
     )
     __match_args__ = ("queue_id", "number", "message", "enqueued_at")
 
@@ -140,6 +305,9 @@ class Enqueued:
         delivery_count: int = 0,
         origin: Origin | None = None,
         body_at: Lsn = NOWHERE,
+        session_id: SessionId | None = None,
+        source_number: SequenceNumber = UNNUMBERED,
+        shares: "Enqueued | None" = None,
     ) -> None:
         self.queue_id: Final = queue_id
         self.number: Final = number
@@ -152,6 +320,9 @@ class Enqueued:
         self.delivery_count: Final = delivery_count  # failed attempts so far
         self.origin: Final = origin
         self.body_at = body_at  # set once, by the journal's append
+        self.session_id: Final = session_id  # None: in no message session
+        self.source_number: Final = source_number  # in the topic or queue it came from
+        self.shares: Final = shares  # not journaled: a position is
 
 
 @final
@@ -242,9 +413,12 @@ class Removed:
 
 @final
 class Relocated:
-    """The journal copied a message's bytes forward, so that an old segment can go."""
+    """The journal copied a message's bytes forward, so that an old segment can go.
 
-    __slots__ = ("body_at", "message", "number", "queue_id")
+    Of a message that several queues share, the first has the bytes and the others `shares` it.
+    """
+
+    __slots__ = ("body_at", "message", "number", "queue_id", "shares")
     __match_args__ = ("queue_id", "number", "message")
 
     def __init__(
@@ -253,11 +427,13 @@ class Relocated:
         number: SequenceNumber,
         message: Message | None,
         body_at: Lsn = NOWHERE,
+        shares: "Relocated | None" = None,
     ) -> None:
         self.queue_id: Final = queue_id
         self.number: Final = number
         self.message: Final = message  # None when read back
         self.body_at = body_at  # set once, by the journal's append
+        self.shares: Final = shares  # not journaled: a position is
 
 
 @final
@@ -302,4 +478,15 @@ Fact: TypeAlias = (
     | Relocated
     | Numbered
     | Captured
+    | TopicCreated
+    | TopicUpdated
+    | TopicDeleted
+    | SubscriptionCreated
+    | RuleCreated
+    | RuleDeleted
+    | MessageIdSeen
+    | SessionLocked
+    | SessionRenewed
+    | SessionUnlocked
+    | SessionStateSet
 )

@@ -1,67 +1,152 @@
 """The registry of all entities of one broker: create, change, delete, find.
 
-Every queue brings its dead-letter sub-queue, `<path>/$DeadLetterQueue`, into being and takes
-it along when it goes.
+Every queue and subscription brings its dead-letter sub-queue, `<path>/$DeadLetterQueue`, into
+being and takes it along when it goes; a topic takes its subscriptions along.
 """
 
 from typing import Final, final
 
-from peeklock.entities.address import check_name, dead_letter_path, key_of
-from peeklock.entities.facts import Fact, QueueCreated, QueueDeleted, QueueUpdated
-from peeklock.entities.queue import Queue
+from peeklock.entities.address import (
+    check_name,
+    dead_letter_path,
+    key_of,
+    subscription_path,
+)
+from peeklock.entities.facts import (
+    Fact,
+    MessageIdSeen,
+    Numbered,
+    QueueCreated,
+    QueueDeleted,
+    QueueUpdated,
+    RuleCreated,
+    RuleDeleted,
+    SubscriptionCreated,
+    TopicCreated,
+    TopicDeleted,
+    TopicUpdated,
+)
+from peeklock.entities.queue import ORDINARY, Queue
 from peeklock.entities.residency import Residency
-from peeklock.entities.settings import QueueSettings
+from peeklock.entities.settings import FIXED, QueueSettings, RuleSettings, TopicSettings
+from peeklock.entities.subscription import DEFAULT_RULE, Subscription
+from peeklock.entities.topic import Topic
 from peeklock.errors import AlreadyExists, InvalidRequest, NotFound, QuotaExceeded
-from peeklock.limits import ENTITIES_MAX
-from peeklock.types import QueueId, UnixMs
-
-ORDINARY: Final = QueueId(0)  # `dead_letters_of` of a queue that is no dead-letter queue
+from peeklock.limits import (
+    ENTITIES_MAX,
+    SUBSCRIPTION_NAME_CHARACTERS_MAX,
+    SUBSCRIPTIONS_MAX,
+)
+from peeklock.types import EntityPath, QueueId, UnixMs
 
 
 @final
 class Namespace:
-    """Queues by path and by id."""
+    """Queues, among them dead-letter queues and those of subscriptions, and topics."""
 
     def __init__(self, residency: Residency) -> None:
         self.residency: Final = residency
         self.by_id: Final[dict[QueueId, Queue]] = {}
+        self.topics_by_id: Final[dict[QueueId, Topic]] = {}
         self._by_key: Final[dict[str, Queue]] = {}
+        self._topics_by_key: Final[dict[str, Topic]] = {}
         self._dead_letters: Final[dict[QueueId, Queue]] = {}
+        self._subscriptions: Final[dict[QueueId, tuple[Topic, Subscription]]] = {}
         self._next_id = QueueId(1)
 
     # ---- verbs
 
     def create(self, name: str, settings: QueueSettings, now: UnixMs) -> list[Fact]:
         """A queue and its dead-letter sub-queue; raises `AlreadyExists`, `InvalidRequest`."""
-        path = check_name(name)
-        if key_of(path) in self._by_key:
-            raise AlreadyExists(path)
-        if len(self.by_id) >= 2 * ENTITIES_MAX:
-            raise QuotaExceeded(f"there are {ENTITIES_MAX} queues already, which is the limit")
+        path = self._check_new(name)
         first = self._next_id
-        dead_letters = QueueSettings(
+        return [
+            QueueCreated(first, path, settings, ORDINARY, now),
+            self._dead_letters_created(first, path, settings, now),
+        ]
+
+    def _check_new(self, name: str) -> EntityPath:
+        path = check_name(name)
+        if self.has(path) or self.has_topic(path):
+            raise AlreadyExists(path)
+        if len(self.by_id) + len(self.topics_by_id) >= 2 * ENTITIES_MAX:
+            raise QuotaExceeded(f"there are {ENTITIES_MAX} entities already, the limit")
+        return path
+
+    def _dead_letters_created(
+        self, owner: QueueId, path: EntityPath, settings: QueueSettings, now: UnixMs
+    ) -> QueueCreated:
+        own = QueueSettings(
             lock_duration_ms=settings.lock_duration_ms,
             max_message_bytes=settings.max_message_bytes,
         )
-        return [
-            QueueCreated(first, path, settings, ORDINARY, now),
-            QueueCreated(QueueId(first + 1), dead_letter_path(path), dead_letters, first, now),
-        ]
+        return QueueCreated(QueueId(owner + 1), dead_letter_path(path), own, owner, now)
 
     def update(self, name: str, settings: QueueSettings) -> list[Fact]:
-        """Other settings for a queue; what orders its messages is fixed when it is made."""
+        """Other settings for a queue or subscription; some are fixed when it is made."""
         queue = self.find(name)
-        if settings.priorities != queue.settings.priorities:
-            raise InvalidRequest("priorities is fixed when a queue is created")
+        for fixed in FIXED:
+            if getattr(settings, fixed) != getattr(queue.settings, fixed):
+                raise InvalidRequest(f"{fixed} is fixed when a queue is created")
+        if bool(settings.duplicate_window_ms) != bool(queue.settings.duplicate_window_ms):
+            raise InvalidRequest("whether duplicates are dropped is fixed at creation")
         return [QueueUpdated(queue.queue_id, settings)]
 
     def delete(self, name: str) -> list[Fact]:
-        """A queue, its dead letters, and all their messages."""
+        """A queue or subscription, its dead letters, and all their messages."""
         queue = self.find(name)
         if queue.dead_letters_of != ORDINARY:
             raise InvalidRequest("a dead-letter queue goes with its queue, not by itself")
         dead_letters = self.dead_letters_of(queue)
         return [QueueDeleted(dead_letters.queue_id), QueueDeleted(queue.queue_id)]
+
+    def create_topic(self, name: str, settings: TopicSettings, now: UnixMs) -> list[Fact]:
+        """A topic; raises `AlreadyExists`, `InvalidRequest`."""
+        return [TopicCreated(self._next_id, self._check_new(name), settings, now)]
+
+    def update_topic(self, name: str, settings: TopicSettings) -> list[Fact]:
+        topic = self.find_topic(name)
+        if bool(settings.duplicate_window_ms) != bool(topic.settings.duplicate_window_ms):
+            raise InvalidRequest("whether duplicates are dropped is fixed at creation")
+        return [TopicUpdated(topic.topic_id, settings)]
+
+    def delete_topic(self, name: str) -> list[Fact]:
+        """A topic with all its subscriptions."""
+        topic = self.find_topic(name)
+        facts: list[Fact] = []
+        for subscription in topic.subscriptions.values():
+            facts.extend(self.delete(subscription.queue.path))
+        return [*facts, TopicDeleted(topic.topic_id)]
+
+    def create_subscription(
+        self,
+        topic_name: str,
+        name: str,
+        settings: QueueSettings,
+        now: UnixMs,
+        rules: tuple[RuleSettings, ...] = (RuleSettings(DEFAULT_RULE),),
+    ) -> list[Fact]:
+        """A subscription with these rules and its dead-letter sub-queue."""
+        topic = self.find_topic(topic_name)
+        if not 0 < len(name) <= SUBSCRIPTION_NAME_CHARACTERS_MAX or "/" in name:
+            raise InvalidRequest(
+                f"a subscription's name has 1 to {SUBSCRIPTION_NAME_CHARACTERS_MAX} "
+                f"characters and no '/': {name!r}"
+            )
+        check_name(name)
+        if name.casefold() in topic.subscriptions:
+            raise AlreadyExists(subscription_path(topic.path, name))
+        if len(topic.subscriptions) >= SUBSCRIPTIONS_MAX:
+            raise QuotaExceeded(f"topic {topic.path!r} has {SUBSCRIPTIONS_MAX} subscriptions")
+        first = self._next_id
+        path = subscription_path(topic.path, name)
+        facts: list[Fact] = [
+            SubscriptionCreated(first, path, name, settings, topic.topic_id, now),
+            self._dead_letters_created(first, path, settings, now),
+        ]
+        for rule in rules:
+            facts.append(RuleCreated(first, rule, now))
+        return facts
 
     # ---- looks
 
@@ -72,41 +157,82 @@ class Namespace:
             raise NotFound(name)
         return queue
 
+    def find_topic(self, name: str) -> Topic:
+        """The topic with this path, in any case; raises `NotFound`."""
+        topic = self._topics_by_key.get(key_of(name))
+        if topic is None:
+            raise NotFound(name)
+        return topic
+
     def has(self, name: str) -> bool:
         return key_of(name) in self._by_key
 
+    def has_topic(self, name: str) -> bool:
+        return key_of(name) in self._topics_by_key
+
     def dead_letters_of(self, queue: Queue) -> Queue:
-        """The dead-letter sub-queue of an ordinary queue."""
+        """The dead-letter sub-queue of an ordinary queue or a subscription."""
         return self._dead_letters[queue.queue_id]
 
+    def subscription_of(self, queue: Queue) -> tuple[Topic, Subscription] | None:
+        """The topic and subscription that a queue belongs to; None for a plain queue."""
+        return self._subscriptions.get(queue.queue_id)
+
     def queues(self) -> list[Queue]:
-        """All ordinary queues, in the order of their creation."""
-        return [queue for queue in self.by_id.values() if queue.dead_letters_of == ORDINARY]
+        """All plain queues, in the order of their creation."""
+        return [
+            queue
+            for queue in self.by_id.values()
+            if queue.dead_letters_of == ORDINARY and queue.queue_id not in self._subscriptions
+        ]
+
+    def topics(self) -> list[Topic]:
+        """All topics, in the order of their creation."""
+        return list(self.topics_by_id.values())
 
     # ---- obedience
 
     def apply(self, fact: Fact) -> None:
-        """Make it so, here or in the queue that it is about.
+        """Make it so, here or in the entity that it is about.
 
-        A fact about a queue that is gone says nothing any more: recovery may meet one when
-        the queue's own record was damaged and skipped.
+        A fact about an entity that is gone says nothing any more: recovery may meet one when
+        the entity's own record was damaged and skipped.
         """
-        if isinstance(fact, QueueCreated):
+        queue = self.by_id.get(fact.queue_id)
+        if isinstance(fact, (QueueCreated, SubscriptionCreated)):
             self._create(fact)
         elif isinstance(fact, QueueDeleted):
             self._delete(fact.queue_id)
-        else:
-            queue = self.by_id.get(fact.queue_id)
-            if queue is not None:
-                queue.apply(fact)
+        elif isinstance(fact, (TopicCreated, TopicUpdated, TopicDeleted)):
+            self._apply_to_topic(fact)
+        elif isinstance(fact, (RuleCreated, RuleDeleted)):
+            owner = self._subscriptions.get(fact.queue_id)
+            if owner is not None:
+                owner[1].apply(fact)
+        elif queue is not None:
+            queue.apply(fact)
+        elif isinstance(fact, (MessageIdSeen, Numbered)):
+            topic = self.topics_by_id.get(fact.queue_id)
+            if topic is not None:
+                topic.apply(fact)
 
-    def _create(self, fact: QueueCreated) -> None:
+    def _create(self, fact: QueueCreated | SubscriptionCreated) -> None:
+        self._next_id = QueueId(max(self._next_id, fact.queue_id + 1))
+        topic = None
+        if isinstance(fact, SubscriptionCreated):
+            topic = self.topics_by_id.get(fact.topic_id)
+            if topic is None:
+                return  # its topic's record was damaged
         queue = Queue(fact, self.residency)
         self.by_id[fact.queue_id] = queue
         self._by_key[key_of(fact.path)] = queue
-        if fact.dead_letters_of != ORDINARY:
+        if isinstance(fact, SubscriptionCreated):
+            assert topic is not None
+            subscription = Subscription(fact.name, queue)
+            topic.subscriptions[fact.name.casefold()] = subscription
+            self._subscriptions[fact.queue_id] = (topic, subscription)
+        elif fact.dead_letters_of != ORDINARY:
             self._dead_letters[fact.dead_letters_of] = queue
-        self._next_id = QueueId(max(self._next_id, fact.queue_id + 1))
 
     def _delete(self, queue_id: QueueId) -> None:
         queue = self.by_id.pop(queue_id, None)
@@ -115,3 +241,23 @@ class Namespace:
         queue.forget_all()
         del self._by_key[key_of(queue.path)]
         self._dead_letters.pop(queue_id, None)
+        owner = self._subscriptions.pop(queue_id, None)
+        if owner is not None:
+            topic, subscription = owner
+            del topic.subscriptions[subscription.name.casefold()]
+
+    def _apply_to_topic(self, fact: TopicCreated | TopicUpdated | TopicDeleted) -> None:
+        if isinstance(fact, TopicCreated):
+            topic = Topic(fact)
+            self.topics_by_id[fact.queue_id] = topic
+            self._topics_by_key[key_of(fact.path)] = topic
+            self._next_id = QueueId(max(self._next_id, fact.queue_id + 1))
+            return
+        found = self.topics_by_id.get(fact.queue_id)
+        if found is None:
+            return
+        if isinstance(fact, TopicUpdated):
+            found.settings = fact.settings
+        else:
+            del self.topics_by_id[fact.queue_id]
+            del self._topics_by_key[key_of(found.path)]

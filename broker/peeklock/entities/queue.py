@@ -10,6 +10,7 @@ to where they are handed out: time does that, nobody decides it.
 from heapq import heappop
 from typing import Final, assert_never, final
 
+from peeklock.entities.deduplication import Deduplication
 from peeklock.entities.dispositions import Disposition, Verdict
 from peeklock.entities.facts import (
     Captured,
@@ -18,6 +19,7 @@ from peeklock.entities.facts import (
     Enqueued,
     Fact,
     Locked,
+    MessageIdSeen,
     Numbered,
     Origin,
     QueueCreated,
@@ -26,6 +28,16 @@ from peeklock.entities.facts import (
     Relocated,
     Removed,
     Renewed,
+    RuleCreated,
+    RuleDeleted,
+    SessionLocked,
+    SessionRenewed,
+    SessionStateSet,
+    SessionUnlocked,
+    SubscriptionCreated,
+    TopicCreated,
+    TopicDeleted,
+    TopicUpdated,
     Unlocked,
 )
 from peeklock.entities.queue_index import (
@@ -50,6 +62,7 @@ from peeklock.types import (
     NOWHERE,
     EntityPath,
     LockToken,
+    Millis,
     QueueId,
     SequenceNumber,
     UnixMs,
@@ -57,6 +70,7 @@ from peeklock.types import (
 
 NONCE_BYTES: Final = 8
 TOKEN_BYTES: Final = 16
+ORDINARY: Final = QueueId(0)  # `dead_letters_of` of a queue that is no dead-letter queue
 TOO_MANY_FAILURES: Final = "MaxDeliveryCountExceeded"  # Service Bus' word
 EXPIRED: Final = "TTLExpiredException"  # Service Bus' word
 
@@ -71,16 +85,21 @@ def token_of(entry: Entry) -> LockToken:
 class Queue:
     """One queue, or one dead-letter sub-queue (`dead_letters_of` is its queue's id)."""
 
-    def __init__(self, created: QueueCreated, residency: Residency) -> None:
+    def __init__(
+        self, created: QueueCreated | SubscriptionCreated, residency: Residency
+    ) -> None:
         self.queue_id: Final[QueueId] = created.queue_id
         self.path: Final[EntityPath] = created.path
         self.settings: QueueSettings = created.settings
-        self.dead_letters_of: Final[QueueId] = created.dead_letters_of
+        self.dead_letters_of: Final[QueueId] = (
+            created.dead_letters_of if isinstance(created, QueueCreated) else ORDINARY
+        )
         self.created_at: Final[UnixMs] = created.created_at
         self.entries: Final[dict[SequenceNumber, Entry]] = {}
         self.next_number = SequenceNumber(1)
         self.size_bytes = 0
         self.counts: Final[list[int]] = [0] * STATES
+        self.seen: Final = Deduplication()
         self._residency: Final = residency
         lane_count = PRIORITY_MAX + 1 if created.settings.priorities else 1
         self._lanes: Final[list[Lane]] = [Lane() for _ in range(lane_count)]
@@ -151,6 +170,8 @@ class Queue:
             delivery_count=delivery_count,
             origin=origin,
             body_at=entry.body_at,
+            session_id=entry.session_id,
+            source_number=entry.source_number,
         )
 
     def receive(self, entries: list[Entry], nonce: bytes, now: UnixMs) -> Locked:
@@ -329,8 +350,18 @@ class Queue:
             self.settings = fact.settings
         elif isinstance(fact, Numbered):
             self.next_number = fact.next_number
-        elif isinstance(fact, (QueueCreated, QueueDeleted, Captured)):
-            raise AssertionError("not a queue's fact")
+        elif isinstance(fact, MessageIdSeen):
+            self.seen.add(fact.key, fact.at, Millis(self.settings.duplicate_window_ms))
+        elif isinstance(
+            fact, (SessionLocked, SessionRenewed, SessionUnlocked, SessionStateSet)
+        ):
+            raise AssertionError("this queue has no message sessions")
+        elif isinstance(fact, (QueueCreated, QueueDeleted, SubscriptionCreated, Captured)):
+            raise AssertionError("the namespace's fact, not a queue's")
+        elif isinstance(fact, (TopicCreated, TopicUpdated, TopicDeleted)):
+            raise AssertionError("a topic's fact, not a queue's")
+        elif isinstance(fact, (RuleCreated, RuleDeleted)):
+            raise AssertionError("a subscription's fact, not a queue's")
         else:
             assert_never(fact)
 
@@ -468,6 +499,8 @@ class Queue:
             fact.delivery_count,
             fact.origin,
             state,
+            fact.session_id,
+            fact.source_number,
         )
         self.entries[number] = entry
         self.next_number = SequenceNumber(number + 1)

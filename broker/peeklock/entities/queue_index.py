@@ -10,7 +10,7 @@ from typing import Final, final
 
 from peeklock.entities.facts import Origin
 from peeklock.message import Message
-from peeklock.types import Lsn, SequenceNumber, UnixMs
+from peeklock.types import Lsn, SequenceNumber, SessionId, UnixMs
 
 READY: Final = 0  # may be handed out
 LOCKED: Final = 1  # held by a receiver, for a time
@@ -48,7 +48,9 @@ class Entry:
         "number",
         "origin",
         "priority",
+        "session_id",
         "size",
+        "source_number",
         "state",
     )
 
@@ -65,6 +67,8 @@ class Entry:
         delivery_count: int,
         origin: Origin | None,
         state: int,
+        session_id: SessionId | None,
+        source_number: SequenceNumber,
     ) -> None:
         self.number: Final = number
         self.message = message  # None: read it from the journal at `body_at`
@@ -76,6 +80,8 @@ class Entry:
         self.not_before = not_before
         self.delivery_count = delivery_count
         self.origin: Final = origin
+        self.session_id: Final = session_id  # None: in no message session
+        self.source_number: Final = source_number  # in the topic or queue it came from; 0
         self.state = state
         self.lock: LockRun | None = None
         self.expiry_watched = False  # the queue's expiry heap holds it

@@ -1,10 +1,14 @@
-"""What a queue's owner may choose, validated once, when it is made."""
+"""What an entity's owner may choose, validated once, when it is made."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, TypeAlias
 
 from peeklock.errors import InvalidRequest
 from peeklock.limits import (
+    AUTO_DELETE_ON_IDLE_MIN,
+    DUPLICATE_WINDOW_MAX,
+    DUPLICATE_WINDOW_MIN,
     DURATION_MAX,
     LOCK_DURATION_DEFAULT,
     LOCK_DURATION_MAX,
@@ -14,14 +18,40 @@ from peeklock.limits import (
     MESSAGE_BYTES_DEFAULT,
     MESSAGE_BYTES_MAX,
     QUEUE_BYTES_DEFAULT,
+    USER_METADATA_CHARACTERS_MAX,
 )
 from peeklock.types import Millis
+
+Scalar: TypeAlias = str | bool | int | float  # what a correlation filter compares with
 
 
 def within(name: str, value: float, least: float, most: float) -> None:
     """Refuse a setting outside its range, naming the range."""
     if not least <= value <= most:
         raise InvalidRequest(f"{name} is {value}; allowed is {least} to {most}")
+
+
+def none_or_within(name: str, value: int, least: int, most: int) -> None:
+    """As `within`, and 0 is allowed: it means none."""
+    if value != 0 and not least <= value <= most:
+        raise InvalidRequest(f"{name} is {value}; allowed is 0 for none, or {least} to {most}")
+
+
+class Status(StrEnum):
+    """Whether an entity takes messages in and hands them out."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"  # neither
+    SEND_DISABLED = "send-disabled"
+    RECEIVE_DISABLED = "receive-disabled"
+
+    @property
+    def sends(self) -> bool:
+        return self is Status.ACTIVE or self is Status.RECEIVE_DISABLED
+
+    @property
+    def receives(self) -> bool:
+        return self is Status.ACTIVE or self is Status.SEND_DISABLED
 
 
 class Overflow(StrEnum):
@@ -61,7 +91,10 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class QueueSettings:
-    """One queue's choices. Durations in milliseconds, sizes in bytes; 0 means none."""
+    """A queue's or subscription's choices. Durations in milliseconds, sizes in bytes; 0: none.
+
+    `FIXED` are those that order or key what is stored: they are chosen once, at creation.
+    """
 
     lock_duration_ms: int = LOCK_DURATION_DEFAULT
     max_delivery_count: int = MAX_DELIVERY_COUNT_DEFAULT
@@ -75,6 +108,14 @@ class QueueSettings:
     retry: RetryPolicy = RetryPolicy()
     dispatch: bool = True  # False: paused; messages come in and are not handed out
     temporary: bool = False  # goes with the link that made it (a dynamic node), or at a restart
+    requires_session: bool = False  # messages are handed out by message session only
+    duplicate_window_ms: int = 0  # a message-id seen within it is taken and dropped
+    forward_to: str = ""  # what arrives goes there instead
+    forward_dead_letters_to: str = ""  # what is dead-lettered goes there instead
+    auto_delete_on_idle_ms: int = 0  # unused for so long, the entity goes
+    status: Status = Status.ACTIVE
+    dead_letter_on_filter_error: bool = True  # a subscription whose rule failed on a message
+    user_metadata: str = ""  # the owner's own words
 
     def __post_init__(self) -> None:
         within("lock_duration_ms", self.lock_duration_ms, LOCK_DURATION_MIN, LOCK_DURATION_MAX)
@@ -83,3 +124,62 @@ class QueueSettings:
         within("max_bytes", self.max_bytes, 1, 1 << 62)
         within("max_messages", self.max_messages, 0, 1 << 62)
         within("max_message_bytes", self.max_message_bytes, 1, MESSAGE_BYTES_MAX)
+        check_shared(self.duplicate_window_ms, self.auto_delete_on_idle_ms, self.user_metadata)
+        if self.requires_session and (self.forward_to or self.priorities):
+            raise InvalidRequest(
+                "requires_session goes neither with forward_to nor with priorities: "
+                "a session's messages stay where they are, in their order"
+            )
+
+
+FIXED: Final = ("priorities", "requires_session")
+
+
+@dataclass(frozen=True)
+class TopicSettings:
+    """A topic's choices, which hold before its subscriptions' own."""
+
+    default_ttl_ms: int = 0
+    max_bytes: int = QUEUE_BYTES_DEFAULT  # of what all its subscriptions hold, each for itself
+    max_message_bytes: int = MESSAGE_BYTES_DEFAULT
+    duplicate_window_ms: int = 0
+    auto_delete_on_idle_ms: int = 0
+    status: Status = Status.ACTIVE
+    user_metadata: str = ""
+
+    def __post_init__(self) -> None:
+        within("default_ttl_ms", self.default_ttl_ms, 0, DURATION_MAX)
+        within("max_bytes", self.max_bytes, 1, 1 << 62)
+        within("max_message_bytes", self.max_message_bytes, 1, MESSAGE_BYTES_MAX)
+        check_shared(self.duplicate_window_ms, self.auto_delete_on_idle_ms, self.user_metadata)
+
+
+def check_shared(duplicate_window_ms: int, auto_delete_on_idle_ms: int, metadata: str) -> None:
+    """What queues and topics have alike."""
+    none_or_within(
+        "duplicate_window_ms", duplicate_window_ms, DUPLICATE_WINDOW_MIN, DUPLICATE_WINDOW_MAX
+    )
+    none_or_within(
+        "auto_delete_on_idle_ms", auto_delete_on_idle_ms, AUTO_DELETE_ON_IDLE_MIN, DURATION_MAX
+    )
+    if len(metadata) > USER_METADATA_CHARACTERS_MAX:
+        raise InvalidRequest(
+            f"user_metadata has {len(metadata)} characters; "
+            f"allowed are {USER_METADATA_CHARACTERS_MAX}"
+        )
+
+
+@dataclass(frozen=True)
+class RuleSettings:
+    """A subscription's rule: which messages it takes, and what it changes on its copy.
+
+    `kind` is the filter's: "true", "false", "sql", "correlation", or another dialect's name.
+    An expression's text is kept as its author wrote it. `properties` are a correlation
+    filter's: name and value, system properties as "sys.…".
+    """
+
+    name: str
+    kind: str = "true"
+    expression: str = ""
+    properties: tuple[tuple[str, Scalar], ...] = ()
+    action: str = ""  # SET and REMOVE statements; "": none

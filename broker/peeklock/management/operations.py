@@ -8,9 +8,9 @@ from peeklock.engine.relay import redrive
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING, Entry
 from peeklock.entities.settings import QueueSettings
+from peeklock.entities.settings_map import settings_as_map, with_changes
 from peeklock.errors import InvalidRequest
 from peeklock.limits import PEEK_COUNT_MAX
-from peeklock.store.fact_codec import settings_as_map, settings_from_map
 from peeklock.types import SequenceNumber, UnixMs
 
 # Messages that one request removes or moves at once; the caller asks again for more.
@@ -25,17 +25,12 @@ STATES = {
 
 def settings_from(changes: Mapping[str, object], base: QueueSettings) -> QueueSettings:
     """`base` with some settings changed; raises `InvalidRequest` naming what is wrong."""
-    values = settings_as_map(base)
-    for name, value in changes.items():
-        if name not in values or name == "temporary":
-            known = ", ".join(sorted(set(values) - {"temporary"}))
-            raise InvalidRequest(f"no setting {name!r}; there are {known}")
-        values[name] = str(value) if isinstance(value, str) else value
-        wanted = type(settings_as_map(QueueSettings())[name])
-        if isinstance(value, bool) != (wanted is bool):
-            raise InvalidRequest(f"{name} is a {wanted.__name__}, not {value!r}")
+    known = set(settings_as_map(base)) - {"temporary"}
+    for name in changes:
+        if name not in known:
+            raise InvalidRequest(f"no setting {name!r}; there are {', '.join(sorted(known))}")
     try:
-        return settings_from_map(values)
+        return with_changes(base, changes)
     except (TypeError, ValueError) as error:
         raise InvalidRequest(str(error)) from None
 

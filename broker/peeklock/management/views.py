@@ -3,7 +3,7 @@
 from peeklock.engine.engine import Engine
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING
-from peeklock.store.fact_codec import settings_as_map
+from peeklock.entities.settings_map import settings_as_map
 
 
 def describe(engine: Engine, queue: Queue) -> dict[str, object]:

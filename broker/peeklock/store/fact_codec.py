@@ -15,12 +15,14 @@ from typing import Final, assert_never
 import orjson
 
 from peeklock.entities.facts import (
+    UNNUMBERED,
     Captured,
     Cause,
     Deferred,
     Enqueued,
     Fact,
     Locked,
+    MessageIdSeen,
     Numbered,
     Origin,
     QueueCreated,
@@ -29,12 +31,28 @@ from peeklock.entities.facts import (
     Relocated,
     Removed,
     Renewed,
+    RuleCreated,
+    RuleDeleted,
+    SessionLocked,
+    SessionRenewed,
+    SessionStateSet,
+    SessionUnlocked,
+    SubscriptionCreated,
+    TopicCreated,
+    TopicDeleted,
+    TopicUpdated,
     Unlocked,
 )
-from peeklock.entities.settings import Overflow, QueueSettings, RetryPolicy
+from peeklock.entities.settings import QueueSettings, TopicSettings
+from peeklock.entities.settings_map import (
+    rule_as_map,
+    rule_from_map,
+    settings_as_map,
+    with_changes,
+)
 from peeklock.errors import BrokerError
 from peeklock.message import Message
-from peeklock.types import NOWHERE, EntityPath, Lsn, QueueId, SequenceNumber, UnixMs
+from peeklock.types import NOWHERE, EntityPath, Lsn, QueueId, SequenceNumber, SessionId, UnixMs
 
 ENQUEUED: Final = 1
 LOCKED: Final = 2
@@ -48,9 +66,23 @@ QUEUE_UPDATED: Final = 9
 QUEUE_DELETED: Final = 10
 NUMBERED: Final = 11
 CAPTURED: Final = 12
+TOPIC_CREATED: Final = 13
+TOPIC_UPDATED: Final = 14
+TOPIC_DELETED: Final = 15
+SUBSCRIPTION_CREATED: Final = 16
+RULE_CREATED: Final = 17
+RULE_DELETED: Final = 18
+MESSAGE_ID_SEEN: Final = 19
+SESSION_LOCKED: Final = 20
+SESSION_RENEWED: Final = 21
+SESSION_UNLOCKED: Final = 22
+SESSION_STATE_SET: Final = 23
 
 INLINE: Final = 1  # flags of ENQUEUED and RELOCATED: the message follows
 HAS_ORIGIN: Final = 2  # the dead letter's origin follows
+HAS_SESSION: Final = 4  # then the session's id
+HAS_SOURCE: Final = 8  # then the number in the entity it came from
+FLAGS_KNOWN: Final = INLINE | HAS_ORIGIN | HAS_SESSION | HAS_SOURCE
 
 CODE: Final = Struct(">BI")  # type, queue
 # type, queue, number, enqueued at, size, priority, flags, delivery count, expires, not before
@@ -81,6 +113,11 @@ def encode_fact(parts: list[bytes], fact: Fact, at: Lsn) -> Lsn:
     if isinstance(fact, Enqueued):
         return encode_enqueued(parts, fact, at)
     if isinstance(fact, Relocated):
+        if fact.shares is not None:
+            fact.body_at = fact.shares.body_at
+            head = RELOCATED_HEAD.pack(RELOCATED, fact.queue_id, fact.number, 0)
+            parts.append(head + I64.pack(fact.body_at))
+            return Lsn(at + RELOCATED_HEAD.size + I64.size)
         message = fact.message
         assert message is not None
         parts.append(RELOCATED_HEAD.pack(RELOCATED, fact.queue_id, fact.number, INLINE))
@@ -92,6 +129,9 @@ def encode_fact(parts: list[bytes], fact: Fact, at: Lsn) -> Lsn:
 
 
 def encode_enqueued(parts: list[bytes], fact: Enqueued, at: Lsn) -> Lsn:
+    shares = fact.shares
+    if shares is not None:
+        fact.body_at = shares.body_at
     message = fact.message if fact.body_at == NOWHERE else None
     flags = 0 if message is None else INLINE
     origin = fact.origin
@@ -99,6 +139,12 @@ def encode_enqueued(parts: list[bytes], fact: Enqueued, at: Lsn) -> Lsn:
     if origin is not None:
         flags |= HAS_ORIGIN
         tail = encode_origin(origin)
+    if fact.session_id is not None:
+        flags |= HAS_SESSION
+        tail += encode_text(fact.session_id)
+    if fact.source_number != UNNUMBERED:
+        flags |= HAS_SOURCE
+        tail += U64.pack(fact.source_number)
     if message is None:
         tail += I64.pack(fact.body_at)
     head = ENQUEUED_HEAD.pack(
@@ -184,8 +230,66 @@ def encode_rare(fact: Fact) -> bytes:
         return CODE.pack(NUMBERED, fact.queue_id) + U64.pack(fact.next_number)
     if isinstance(fact, Captured):
         return CODE.pack(CAPTURED, fact.queue_id) + U64.pack(fact.through) + U64.pack(fact.at)
+    if isinstance(fact, MessageIdSeen):
+        head = CODE.pack(MESSAGE_ID_SEEN, fact.queue_id) + U64.pack(fact.at)
+        return head + encode_bytes(fact.key)
+    if isinstance(fact, (SessionLocked, SessionRenewed, SessionUnlocked, SessionStateSet)):
+        return encode_of_session(fact)
     assert not isinstance(fact, (Enqueued, Locked, Removed, Unlocked, Renewed))
     assert not isinstance(fact, (Deferred, Relocated))
+    return encode_of_topic(fact)
+
+
+def encode_of_session(
+    fact: SessionLocked | SessionRenewed | SessionUnlocked | SessionStateSet,
+) -> bytes:
+    session = encode_text(fact.session_id)
+    if isinstance(fact, SessionLocked):
+        until = U64.pack(fact.until)
+        return CODE.pack(SESSION_LOCKED, fact.queue_id) + fact.nonce + until + session
+    if isinstance(fact, SessionRenewed):
+        return CODE.pack(SESSION_RENEWED, fact.queue_id) + U64.pack(fact.until) + session
+    if isinstance(fact, SessionUnlocked):
+        return CODE.pack(SESSION_UNLOCKED, fact.queue_id) + session
+    state = fact.state
+    head = CODE.pack(SESSION_STATE_SET, fact.queue_id) + U64.pack(fact.at)
+    there = U8.pack(state is not None)
+    return head + there + session + encode_bytes(state or b"")
+
+
+def encode_of_topic(
+    fact: TopicCreated
+    | TopicUpdated
+    | TopicDeleted
+    | SubscriptionCreated
+    | RuleCreated
+    | RuleDeleted,
+) -> bytes:
+    if isinstance(fact, TopicCreated):
+        return (
+            CODE.pack(TOPIC_CREATED, fact.queue_id)
+            + U64.pack(fact.created_at)
+            + encode_text(fact.path)
+            + encode_settings(fact.settings)
+        )
+    if isinstance(fact, TopicUpdated):
+        return CODE.pack(TOPIC_UPDATED, fact.queue_id) + encode_settings(fact.settings)
+    if isinstance(fact, TopicDeleted):
+        return CODE.pack(TOPIC_DELETED, fact.queue_id)
+    if isinstance(fact, SubscriptionCreated):
+        return (
+            CODE.pack(SUBSCRIPTION_CREATED, fact.queue_id)
+            + U32.pack(fact.topic_id)
+            + U64.pack(fact.created_at)
+            + encode_text(fact.path)
+            + encode_text(fact.name)
+            + encode_settings(fact.settings)
+        )
+    if isinstance(fact, RuleCreated):
+        rule = encode_bytes(orjson.dumps(rule_as_map(fact.rule)))
+        return CODE.pack(RULE_CREATED, fact.queue_id) + U64.pack(fact.created_at) + rule
+    if isinstance(fact, RuleDeleted):
+        return CODE.pack(RULE_DELETED, fact.queue_id) + encode_text(fact.name)
     assert_never(fact)
 
 
@@ -210,6 +314,10 @@ def encode_text(text: str) -> bytes:
     return U16.pack(len(raw)) + raw
 
 
+def encode_bytes(raw: bytes) -> bytes:
+    return U32.pack(len(raw)) + raw
+
+
 def encode_origin(origin: Origin) -> bytes:
     return (
         U64.pack(origin.number)
@@ -220,32 +328,10 @@ def encode_origin(origin: Origin) -> bytes:
     )
 
 
-def encode_settings(settings: QueueSettings) -> bytes:
+def encode_settings(settings: QueueSettings | TopicSettings) -> bytes:
     """As JSON: it describes itself, and newer settings may be added."""
     raw = orjson.dumps(settings_as_map(settings))
     return U16.pack(len(raw)) + raw
-
-
-def settings_as_map(settings: QueueSettings) -> dict[str, object]:
-    """Every setting by its name, the retry policy's flattened."""
-    retry = settings.retry
-    return {
-        "lock_duration_ms": settings.lock_duration_ms,
-        "max_delivery_count": settings.max_delivery_count,
-        "default_ttl_ms": settings.default_ttl_ms,
-        "dead_letter_on_expiry": settings.dead_letter_on_expiry,
-        "priorities": settings.priorities,
-        "max_bytes": settings.max_bytes,
-        "max_messages": settings.max_messages,
-        "max_message_bytes": settings.max_message_bytes,
-        "overflow": str(settings.overflow),
-        "retry_first_ms": retry.first_ms,
-        "retry_factor": retry.factor,
-        "retry_cap_ms": retry.cap_ms,
-        "retry_jitter": retry.jitter,
-        "dispatch": settings.dispatch,
-        "temporary": settings.temporary,
-    }
 
 
 # ---- reading
@@ -300,8 +386,8 @@ class FactReader:
     def _read_rare(self, code: int, queue_id: QueueId) -> Fact:
         if code == RELOCATED:
             number = SequenceNumber(self._u64())
-            self._u8()
-            body_at = self._skip_message()
+            inline = self._u8() == INLINE
+            body_at = self._skip_message() if inline else Lsn(self._i64())
             return Relocated(queue_id, number, None, body_at)
         if code == QUEUE_CREATED:
             dead_letters_of = QueueId(self._u32())
@@ -317,6 +403,51 @@ class FactReader:
         if code == CAPTURED:
             through = SequenceNumber(self._u64())
             return Captured(queue_id, through, Lsn(self._u64()))
+        if code == MESSAGE_ID_SEEN:
+            seen_at = UnixMs(self._u64())
+            return MessageIdSeen(queue_id, self._bytes(), seen_at)
+        if SESSION_LOCKED <= code <= SESSION_STATE_SET:
+            return self._read_of_session(code, queue_id)
+        return self._read_of_topic(code, queue_id)
+
+    def _read_of_session(self, code: int, queue_id: QueueId) -> Fact:
+        if code == SESSION_LOCKED:
+            nonce = self._take(8)
+            until = UnixMs(self._u64())
+            return SessionLocked(queue_id, SessionId(self._text()), nonce, until)
+        if code == SESSION_RENEWED:
+            renewed_until = UnixMs(self._u64())
+            return SessionRenewed(queue_id, SessionId(self._text()), renewed_until)
+        if code == SESSION_UNLOCKED:
+            return SessionUnlocked(queue_id, SessionId(self._text()))
+        at = UnixMs(self._u64())
+        there = self._u8() != 0
+        session_id = SessionId(self._text())
+        state = self._bytes()
+        return SessionStateSet(queue_id, session_id, state if there else None, at)
+
+    def _read_of_topic(self, code: int, queue_id: QueueId) -> Fact:
+        if code == TOPIC_CREATED:
+            created_at = UnixMs(self._u64())
+            path = EntityPath(self._text())
+            return TopicCreated(queue_id, path, self._topic_settings(), created_at)
+        if code == TOPIC_UPDATED:
+            return TopicUpdated(queue_id, self._topic_settings())
+        if code == TOPIC_DELETED:
+            return TopicDeleted(queue_id)
+        if code == SUBSCRIPTION_CREATED:
+            topic_id = QueueId(self._u32())
+            created_at = UnixMs(self._u64())
+            path = EntityPath(self._text())
+            name = self._text()
+            settings = self._settings()
+            return SubscriptionCreated(queue_id, path, name, settings, topic_id, created_at)
+        if code == RULE_CREATED:
+            created_at = UnixMs(self._u64())
+            rule = rule_from_map(orjson.loads(self._bytes()))
+            return RuleCreated(queue_id, rule, created_at)
+        if code == RULE_DELETED:
+            return RuleDeleted(queue_id, self._text())
         raise BadFact(f"fact type {code} is not known to this version")
 
     def _read_enqueued(self) -> Enqueued:
@@ -333,7 +464,11 @@ class FactReader:
             not_before,
         ) = ENQUEUED_HEAD.unpack_from(self._data, self._at)
         self._at += ENQUEUED_HEAD.size
+        if flags & ~FLAGS_KNOWN:
+            raise BadFact(f"flags {flags:#x} are not known to this version")
         origin = self._origin() if flags & HAS_ORIGIN else None
+        session_id = SessionId(self._text()) if flags & HAS_SESSION else None
+        source = SequenceNumber(self._u64()) if flags & HAS_SOURCE else UNNUMBERED
         body_at = self._skip_message() if flags & INLINE else Lsn(self._i64())
         return Enqueued(
             queue_id,
@@ -347,6 +482,8 @@ class FactReader:
             delivery_count,
             origin,
             body_at,
+            session_id,
+            source,
         )
 
     def _skip_message(self) -> Lsn:
@@ -364,7 +501,13 @@ class FactReader:
         return Origin(source, number, enqueued_at, reason, self._text())
 
     def _settings(self) -> QueueSettings:
-        return settings_from_map(orjson.loads(self._take(self._u16())))
+        return with_changes(QueueSettings(), orjson.loads(self._take(self._u16())))
+
+    def _topic_settings(self) -> TopicSettings:
+        return with_changes(TopicSettings(), orjson.loads(self._take(self._u16())))
+
+    def _bytes(self) -> bytes:
+        return self._take(self._u32())
 
     def _numbers(self) -> list[SequenceNumber]:
         numbers: list[SequenceNumber] = []
@@ -403,48 +546,6 @@ class FactReader:
     def _i64(self) -> int:
         self._at += 8
         return int(I64.unpack_from(self._data, self._at - 8)[0])
-
-
-def settings_from_map(values: dict[str, object]) -> QueueSettings:
-    """Settings by name; missing ones have their defaults, unknown ones are left out.
-
-    Raises `InvalidRequest` for a value out of its range and `TypeError` for one of a wrong
-    type: the management node checks types before.
-    """
-    default = QueueSettings()
-    known = settings_as_map(default)
-    found = {name: values.get(name, value) for name, value in known.items()}
-    return QueueSettings(
-        lock_duration_ms=whole(found["lock_duration_ms"]),
-        max_delivery_count=whole(found["max_delivery_count"]),
-        default_ttl_ms=whole(found["default_ttl_ms"]),
-        dead_letter_on_expiry=bool(found["dead_letter_on_expiry"]),
-        priorities=bool(found["priorities"]),
-        max_bytes=whole(found["max_bytes"]),
-        max_messages=whole(found["max_messages"]),
-        max_message_bytes=whole(found["max_message_bytes"]),
-        overflow=Overflow(str(found["overflow"])),
-        retry=RetryPolicy(
-            first_ms=whole(found["retry_first_ms"]),
-            factor=real(found["retry_factor"]),
-            cap_ms=whole(found["retry_cap_ms"]),
-            jitter=real(found["retry_jitter"]),
-        ),
-        dispatch=bool(found["dispatch"]),
-        temporary=bool(found["temporary"]),
-    )
-
-
-def whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{value!r} is no whole number")
-    return int(value)
-
-
-def real(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{value!r} is no number")
-    return float(value)
 
 
 def decode_message(data: bytes, at: int) -> Message:

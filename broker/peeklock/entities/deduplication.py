@@ -1,0 +1,40 @@
+"""Which message-ids an entity has taken lately; another message with one is a duplicate.
+
+Taken means accepted, whatever became of the message since. The first one wins; a duplicate
+is accepted and dropped, so that a sender that missed the answer may send again.
+"""
+
+from typing import Final, final
+
+from peeklock.types import Millis, UnixMs
+
+
+@final
+class Deduplication:
+    """Keys by when they were taken, oldest first. The window is the owner's setting."""
+
+    def __init__(self) -> None:
+        self._taken_at: Final[dict[bytes, UnixMs]] = {}
+
+    def is_duplicate(self, key: bytes, window_ms: Millis, now: UnixMs) -> bool:
+        """Was a message with this key taken within `window_ms` before `now`?"""
+        at = self._taken_at.get(key)
+        return at is not None and now < at + window_ms
+
+    def add(self, key: bytes, at: UnixMs, window_ms: Millis) -> None:
+        """Remember it, and forget what is older than the window."""
+        taken_at = self._taken_at
+        taken_at.pop(key, None)  # to the end: the order is that of the instants
+        taken_at[key] = at
+        while taken_at:
+            oldest = next(iter(taken_at))
+            if taken_at[oldest] + window_ms > at:
+                break
+            del taken_at[oldest]
+
+    def items(self) -> list[tuple[bytes, UnixMs]]:
+        """Everything remembered, oldest first: for a snapshot."""
+        return list(self._taken_at.items())
+
+    def __len__(self) -> int:
+        return len(self._taken_at)

@@ -1,0 +1,105 @@
+"""Settings ⇄ maps of plain values: for the journal, the management node and configuration.
+
+A map has every setting by its name; a queue's retry policy is flattened to `retry_…`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from peeklock.entities.settings import QueueSettings, RetryPolicy, RuleSettings, TopicSettings
+
+Settings = TypeVar("Settings", QueueSettings, TopicSettings)
+RETRY: Final = "retry_"
+
+
+def settings_as_map(settings: QueueSettings | TopicSettings) -> dict[str, object]:
+    """Every setting by its name; numbers, strings and booleans only."""
+    found: dict[str, object] = {}
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, RetryPolicy):
+            for part in fields(value):
+                found[RETRY + part.name] = getattr(value, part.name)
+        else:
+            found[field.name] = str(value) if isinstance(value, StrEnum) else value
+    return found
+
+
+def with_changes(settings: Settings, changes: Mapping[str, object]) -> Settings:
+    """`settings` with some values changed; names that are no setting are left out.
+
+    Raises `InvalidRequest` for a value out of its range, `TypeError` or `ValueError` for one
+    of a wrong type, naming the setting.
+    """
+    found: dict[str, object] = {}
+    for field in fields(settings):
+        now = getattr(settings, field.name)
+        if isinstance(now, RetryPolicy):
+            parts = {
+                part.name: typed(
+                    RETRY + part.name, getattr(now, part.name), changes[RETRY + part.name]
+                )
+                for part in fields(now)
+                if RETRY + part.name in changes
+            }
+            found[field.name] = replace(now, **parts)  # type: ignore[arg-type]  # typed() did
+        elif field.name in changes:
+            found[field.name] = typed(field.name, now, changes[field.name])
+    return replace(settings, **found)  # type: ignore[arg-type]  # typed() has checked them
+
+
+def typed(name: str, like: object, value: object) -> object:
+    """`value` as of the type that `like` has; raises `TypeError` or `ValueError`."""
+    if isinstance(like, StrEnum):
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is a string, not {value!r}")
+        try:
+            return type(like)(value)
+        except ValueError:
+            allowed = ", ".join(type(like))
+            raise ValueError(f"{name} is {value!r}; there are {allowed}") from None
+    if isinstance(like, bool) or isinstance(value, bool):
+        if not (isinstance(like, bool) and isinstance(value, bool)):
+            raise TypeError(f"{name} is a {type(like).__name__}, not {value!r}")
+        return value
+    if isinstance(like, float) and isinstance(value, (int, float)):
+        return float(value)
+    if isinstance(like, int) and isinstance(value, int):
+        return int(value)  # off the wire it may be a subclass that knows its AMQP type
+    if isinstance(like, str) and isinstance(value, str):
+        return str(value)
+    raise TypeError(f"{name} is a {type(like).__name__}, not {value!r}")
+
+
+def rule_as_map(rule: RuleSettings) -> dict[str, object]:
+    return {
+        "name": rule.name,
+        "kind": rule.kind,
+        "expression": rule.expression,
+        "properties": [[name, value] for name, value in rule.properties],
+        "action": rule.action,
+    }
+
+
+def rule_from_map(values: Mapping[str, object]) -> RuleSettings:
+    """As `rule_as_map` wrote it; raises `TypeError` for what it cannot have written."""
+    texts: list[str] = []
+    for name in ("name", "kind", "expression", "action"):
+        text = values.get(name)
+        if not isinstance(text, str):
+            raise TypeError(f"a rule's {name} is a string, not {text!r}")
+        texts.append(text)
+    pairs = values.get("properties")
+    if not isinstance(pairs, list):
+        raise TypeError("a rule's properties are a list of pairs")
+    properties: list[tuple[str, str | bool | int | float]] = []
+    for pair in pairs:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise TypeError("a rule's properties are pairs of name and value")
+        key, value = pair
+        if not isinstance(key, str) or not isinstance(value, (str, bool, int, float)):
+            raise TypeError(f"a correlation filter compares no {value!r}")
+        properties.append((key, value))
+    return RuleSettings(texts[0], texts[1], texts[2], tuple(properties), texts[3])

@@ -1,0 +1,71 @@
+"""A subscription: named rules, and a queue of its own for what they take."""
+
+from typing import Final, final
+
+from peeklock.entities.facts import Fact, RuleCreated, RuleDeleted
+from peeklock.entities.queue import Queue
+from peeklock.entities.settings import RuleSettings
+from peeklock.errors import AlreadyExists, InvalidRequest, NotFound
+from peeklock.limits import RULE_NAME_CHARACTERS_MAX
+from peeklock.types import UnixMs
+
+DEFAULT_RULE: Final = "$Default"  # what a subscription has when nobody gave it another
+
+
+@final
+class Rule:
+    """One rule in force."""
+
+    __slots__ = ("created_at", "settings")
+
+    def __init__(self, settings: RuleSettings, created_at: UnixMs) -> None:
+        self.settings: Final = settings
+        self.created_at: Final = created_at
+
+
+@final
+class Subscription:
+    """Rules over a queue. The queue's settings are the subscription's."""
+
+    def __init__(self, name: str, queue: Queue) -> None:
+        self.name: Final = name
+        self.queue: Final = queue
+        self.rules: Final[dict[str, Rule]] = {}  # by name in lower case, in order of creation
+
+    # ---- verbs
+
+    def add_rule(self, rule: RuleSettings, now: UnixMs) -> list[Fact]:
+        """One more rule; raises `AlreadyExists` and `InvalidRequest`."""
+        if not 0 < len(rule.name) <= RULE_NAME_CHARACTERS_MAX:
+            raise InvalidRequest(
+                f"a rule's name has 1 to {RULE_NAME_CHARACTERS_MAX} characters, "
+                f"not {len(rule.name)}"
+            )
+        if rule.name.casefold() in self.rules:
+            raise AlreadyExists(f"{self.queue.path}/Rules/{rule.name}")
+        return [RuleCreated(self.queue.queue_id, rule, now)]
+
+    def update_rule(self, rule: RuleSettings, now: UnixMs) -> list[Fact]:
+        """Another filter or action under a name that is there; raises `NotFound`."""
+        self.find_rule(rule.name)
+        return [RuleCreated(self.queue.queue_id, rule, now)]
+
+    def remove_rule(self, name: str) -> list[Fact]:
+        """One rule less; raises `NotFound`. Without rules a subscription takes nothing."""
+        return [RuleDeleted(self.queue.queue_id, self.find_rule(name).settings.name)]
+
+    # ---- looks
+
+    def find_rule(self, name: str) -> Rule:
+        rule = self.rules.get(name.casefold())
+        if rule is None:
+            raise NotFound(f"{self.queue.path}/Rules/{name}")
+        return rule
+
+    # ---- obedience
+
+    def apply(self, fact: RuleCreated | RuleDeleted) -> None:
+        if isinstance(fact, RuleCreated):
+            self.rules[fact.rule.name.casefold()] = Rule(fact.rule, fact.created_at)
+        else:
+            self.rules.pop(fact.name.casefold(), None)
