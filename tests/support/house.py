@@ -12,10 +12,11 @@ from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.queue_index import WAITING
 from peeklock.entities.residency import NobodyKeeps, Residency
 from peeklock.entities.settings import QueueSettings
+from peeklock.entities.submission import Submission
 from peeklock.message import NO_TTL, Message
 from peeklock.store.journal import Journal
 from peeklock.store.memory_journal import MemoryJournal
-from peeklock.types import NEVER, LockToken, SequenceNumber, UnixMs
+from peeklock.types import NEVER, LockToken, SequenceNumber, SessionId, UnixMs
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_ids import FakeIds
 
@@ -67,10 +68,13 @@ class House:
         ttl_ms: int = NO_TTL,
         priority: int = 4,
         delivery_id: int = 0,
+        message_id: bytes = b"",
+        session_id: SessionId | None = None,
     ) -> None:
         message = Message(body, priority=priority, ttl_ms=ttl_ms)
         self.engine.send(
-            self.peer, "link", delivery_id, queue, message, UnixMs(not_before), self.now,
+            self.peer, "link", delivery_id, queue,
+            Submission(message, UnixMs(not_before), message_id, session_id), self.now,
             settled=False,
         )  # fmt: skip
 

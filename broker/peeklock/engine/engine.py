@@ -30,6 +30,7 @@ from peeklock.entities.facts import Cause, Enqueued, Fact, Removed
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import LOCKED, Entry
+from peeklock.entities.submission import Submission
 from peeklock.errors import BrokerError, DiskFull, EntityDisabled, LockLost, NotFound
 from peeklock.limits import AMQP_BACKLOG_BYTES_MAX, DISPATCH_RUN_MAX
 from peeklock.message import Message
@@ -66,8 +67,7 @@ class Engine:
         link: object,
         delivery_id: int,
         queue: Queue,
-        message: Message,
-        not_before: UnixMs,
+        given: Submission,
         now: UnixMs,
         *,
         settled: bool,
@@ -75,7 +75,7 @@ class Engine:
         """Take a message. The answer, if the sender waits for one, is an effect."""
         try:
             self._check_sending()
-            facts = queue.send(message, now, not_before)
+            facts = queue.send(given, now)
         except BrokerError as error:
             if not settled:
                 refused = Refused(peer, link, delivery_id, error)
@@ -86,19 +86,16 @@ class Engine:
             self.outbox.hold(lsn, Accepted(peer, link, delivery_id))
 
     def enqueue(
-        self, queue: Queue, messages: list[tuple[Message, UnixMs]], now: UnixMs
+        self, queue: Queue, given: list[Submission], now: UnixMs
     ) -> list[SequenceNumber]:
-        """Take several messages, all or none; raises `BrokerError`."""
+        """Take several messages, all or none; raises `BrokerError`.
+
+        Returns the numbers of those that were no duplicates.
+        """
         self._check_sending()
-        facts: list[Fact] = []
-        numbers: list[SequenceNumber] = []
-        for place, (message, not_before) in enumerate(messages):
-            for fact in queue.send(message, now, not_before, place):
-                facts.append(fact)
-                if isinstance(fact, Enqueued):
-                    numbers.append(fact.number)
+        facts = queue.send_all(given, now)
         self._commit(queue, facts)
-        return numbers
+        return [fact.number for fact in facts if isinstance(fact, Enqueued)]
 
     def _check_sending(self) -> None:
         if self.draining:

@@ -54,7 +54,8 @@ from peeklock.entities.queue_index import (
 )
 from peeklock.entities.residency import Residency
 from peeklock.entities.settings import Overflow, QueueSettings
-from peeklock.errors import LockLost, MessageTooLarge, NotFound, QuotaExceeded
+from peeklock.entities.submission import Submission
+from peeklock.errors import LockLost, MessageTooLarge, NotAllowed, NotFound, QuotaExceeded
 from peeklock.limits import DISPATCH_RUN_MAX, PRIORITY_MAX
 from peeklock.message import NO_TTL, Message
 from peeklock.types import (
@@ -109,36 +110,80 @@ class Queue:
 
     # ---- verbs
 
-    def send(
-        self, message: Message, now: UnixMs, not_before: UnixMs = NEVER, place: int = 0
-    ) -> list[Fact]:
-        """Take a message, the `place`-th of a batch (from 0); not to be had before an instant.
+    def send(self, given: Submission, now: UnixMs) -> list[Fact]:
+        """Take a message; no facts for a duplicate, which is accepted and dropped.
 
-        Raises `MessageTooLarge` and `QuotaExceeded`. A queue that drops its oldest instead
-        of refusing returns their `Removed` before the `Enqueued`.
+        Raises `MessageTooLarge`, `QuotaExceeded`, `NotAllowed`. A queue that drops its oldest
+        instead of refusing returns their `Removed` before the `Enqueued`.
         """
-        size = message.size
+        self._check(given)
+        if self._is_duplicate(given, now):
+            return []
+        facts: list[Fact] = []
+        over_bytes = self.size_bytes + given.message.size - self.settings.max_bytes
+        if over_bytes > 0 or 0 < self.settings.max_messages <= len(self.entries):
+            facts.append(self._make_room(over_bytes, 1))
+        facts.append(self._enqueued(given, now, 0))
+        if given.message_id and self.settings.duplicate_window_ms:
+            facts.append(MessageIdSeen(self.queue_id, given.message_id, now))
+        return facts
+
+    def send_all(self, given: list[Submission], now: UnixMs) -> list[Fact]:
+        """Take several messages in their order, or raise as `send` does and take none."""
+        fresh: list[Submission] = []
+        seen: list[Fact] = []
+        ids: set[bytes] = set()
+        size = 0
+        for one in given:
+            self._check(one)
+            if self._is_duplicate(one, now) or one.message_id in ids:
+                continue
+            if one.message_id and self.settings.duplicate_window_ms:
+                ids.add(one.message_id)
+                seen.append(MessageIdSeen(self.queue_id, one.message_id, now))
+            fresh.append(one)
+            size += one.message.size
+        facts: list[Fact] = []
+        over_bytes = self.size_bytes + size - self.settings.max_bytes
+        limit = self.settings.max_messages
+        over_count = len(self.entries) + len(fresh) - limit if limit else 0
+        if over_bytes > 0 or over_count > 0:
+            facts.append(self._make_room(over_bytes, over_count))
+        for place, one in enumerate(fresh):
+            facts.append(self._enqueued(one, now, place))
+        return facts + seen
+
+    def _check(self, given: Submission) -> None:
+        size = given.message.size
         settings = self.settings
         if size > settings.max_message_bytes:
             raise MessageTooLarge(size, settings.max_message_bytes)
-        facts: list[Fact] = []
-        over_bytes = self.size_bytes + size - settings.max_bytes
-        if over_bytes > 0 or 0 < settings.max_messages <= len(self.entries):
-            facts.append(self._make_room(over_bytes))
-        due = not_before if not_before > now else NEVER
-        facts.append(
-            Enqueued(
-                self.queue_id,
-                SequenceNumber(self.next_number + place),
-                message,
-                now,
-                size,
-                self._priority_of(message),
-                self._expiry_of(message, due if due != NEVER else now),
-                due,
+        if settings.requires_session and given.session_id is None:
+            raise NotAllowed(
+                f"{self.path!r} takes only messages of a session: give it a group-id"
             )
+
+    def _is_duplicate(self, given: Submission, now: UnixMs) -> bool:
+        window = self.settings.duplicate_window_ms
+        if window == 0 or not given.message_id:
+            return False
+        return self.seen.is_duplicate(given.message_id, Millis(window), now)
+
+    def _enqueued(self, given: Submission, now: UnixMs, place: int) -> Enqueued:
+        """The `place`-th arrival (from 0) of one append."""
+        message = given.message
+        due = given.not_before if given.not_before > now else NEVER
+        return Enqueued(
+            self.queue_id,
+            SequenceNumber(self.next_number + place),
+            message,
+            now,
+            message.size,
+            self._priority_of(message),
+            self._expiry_of(message, due if due != NEVER else now),
+            due,
+            session_id=given.session_id if self.settings.requires_session else None,
         )
-        return facts
 
     def adopt(
         self,
@@ -381,8 +426,8 @@ class Queue:
             ttl = max(message.ttl_ms, 1)
         return UnixMs(start + ttl) if ttl else NEVER
 
-    def _make_room(self, over_bytes: int) -> Removed:
-        """The oldest free messages, until `over_bytes` and one place are gained."""
+    def _make_room(self, over_bytes: int, places: int) -> Removed:
+        """The oldest free messages, until `over_bytes` and so many places are gained."""
         held = f"{len(self.entries)} messages, {self.size_bytes} bytes"
         full = f"queue {self.path!r} is full: {held}"
         if self.settings.overflow is Overflow.REJECT:
@@ -393,7 +438,7 @@ class Queue:
             if entry.state != LOCKED:
                 numbers.append(entry.number)
                 gained += entry.size
-                if gained >= over_bytes:
+                if gained >= over_bytes and len(numbers) >= places:
                     return Removed(self.queue_id, numbers, Cause.DROPPED)
         raise QuotaExceeded(full + ", and receivers hold too many of them to make room")
 

@@ -30,8 +30,7 @@ from peeklock.frontends.amqp_management import ManagementNode, Reply
 from peeklock.frontends.amqp_message import (
     DELIVERY_TIME,
     delivery_payload,
-    read_message,
-    scheduled_for,
+    read_submission,
 )
 from peeklock.frontends.amqp_nodes import (
     Node,
@@ -291,8 +290,7 @@ class AmqpFrontend:
         context = link.context
         if isinstance(context, Intake):
             try:
-                message = read_message(event.payload)
-                not_before = scheduled_for(message, now)
+                given = read_submission(event.payload, context.queue, now)
             except ProtocolViolation as violation:
                 error = AmqpError(violation.condition, str(violation))
                 self._refuse(link, context, event, error)
@@ -305,8 +303,7 @@ class AmqpFrontend:
                 link,
                 event.delivery_id,
                 context.queue,
-                message,
-                not_before,
+                given,
                 now,
                 settled=event.settled,
             )
@@ -506,7 +503,7 @@ class AmqpFrontend:
 
     def _enqueue_reply(self, queue: Queue, payload: bytes) -> None:
         try:
-            self._engine.enqueue(queue, [(read_message(payload), NEVER)], self._now)
+            self._engine.enqueue(queue, [read_submission(payload, queue, self._now)], self._now)
         except BrokerError:
             return  # it is full, say: there is nobody else to tell
 

@@ -21,12 +21,12 @@ from peeklock.entities.dispositions import (
 from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.queue_index import Entry
 from peeklock.entities.settings import QueueSettings
+from peeklock.entities.submission import Submission
 from peeklock.errors import BrokerError, InvalidRequest, NotAllowed, NotFound, ProtocolViolation
 from peeklock.frontends.amqp_message import (
     delivery_payload,
     peeked_payload,
-    read_message,
-    scheduled_for,
+    read_submission,
 )
 from peeklock.frontends.amqp_nodes import Node
 from peeklock.frontends.errors_on_the_wire import condition_of, status_of
@@ -44,7 +44,6 @@ from peeklock.management.operations import (
     update_queue,
 )
 from peeklock.management.views import describe
-from peeklock.message import Message
 from peeklock.protocols.amqp10.sections import (
     Properties,
     ValueBody,
@@ -355,7 +354,7 @@ class ManagementNode:
 
     def _schedule(self, request: Request, reply: Reply) -> None:
         request.principal.require(Right.SEND, request.queue.path)
-        batch: list[tuple[Message, UnixMs]] = []
+        batch: list[Submission] = []
         for item in request.values("messages"):
             raw = item.get("message") if isinstance(item, dict) else None
             if not isinstance(raw, bytes):
@@ -363,10 +362,9 @@ class ManagementNode:
                     "schedule-message: messages are maps with a binary message"
                 )
             try:
-                message = read_message(raw)
+                batch.append(read_submission(raw, request.queue, request.now))
             except ProtocolViolation as violation:
                 raise InvalidRequest(str(violation)) from None
-            batch.append((message, scheduled_for(message, request.now)))
         numbers = self._engine.enqueue(request.queue, batch, request.now)
         reply.result = {"sequence-numbers": AmqpArray(ARRAY_LONG, [int(n) for n in numbers])}
 

@@ -8,13 +8,15 @@ Service Bus does.
 from struct import Struct
 from typing import Final
 
+from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, WAITING, Entry
+from peeklock.entities.submission import Submission
 from peeklock.errors import InvalidRequest
 from peeklock.message import NO_TTL, Message
 from peeklock.protocols.amqp10.primitives import encode_value, read_value, skip_value
-from peeklock.protocols.amqp10.sections import MessageSections, split_message
+from peeklock.protocols.amqp10.sections import MessageSections, read_properties, split_message
 from peeklock.protocols.amqp10.values import Int, Symbol, Timestamp
-from peeklock.types import NEVER, UnixMs
+from peeklock.types import NEVER, SessionId, UnixMs
 
 SEQUENCE_NUMBER: Final = Symbol("x-opt-sequence-number")
 ENQUEUED_TIME: Final = Symbol("x-opt-enqueued-time")
@@ -24,6 +26,7 @@ DEAD_LETTER_SOURCE: Final = Symbol("x-opt-deadletter-source")
 SCHEDULED_TIME: Final = Symbol("x-opt-scheduled-enqueue-time")
 DELIVERY_TIME: Final = Symbol("x-opt-delivery-time")
 DELIVERY_DELAY: Final = Symbol("x-opt-delivery-delay")
+PARTITION_KEY: Final = Symbol("x-opt-partition-key")
 
 STATE_ACTIVE: Final = 0  # Service Bus' numbers for x-opt-message-state
 STATE_DEFERRED: Final = 1
@@ -62,6 +65,40 @@ def read_message(payload: bytes) -> Message:
         sections.priority,
         sections.ttl_ms,
     )
+
+
+def read_submission(payload: bytes, queue: Queue, now: UnixMs) -> Submission:
+    """A transfer's payload as a sender hands it in to `queue`.
+
+    Raises `ProtocolViolation` for what is no message, `InvalidRequest` for what is a wrong one.
+    """
+    message = read_message(payload)
+    settings = queue.settings
+    not_before = scheduled_for(message, now)
+    if not settings.requires_session and not settings.duplicate_window_ms:
+        return Submission(message, not_before)
+    message_id, session_id = identity_of(message)
+    return Submission(message, not_before, message_id, session_id)
+
+
+def identity_of(message: Message) -> tuple[bytes, SessionId | None]:
+    """What names a message for duplicate detection, and its session's id (§3.2.4).
+
+    The name is the message-id as it is encoded, type and all, behind its partition key: the
+    same id in another partition is another message. b"" for a message without an id.
+    """
+    bare = message.bare
+    if not bare.startswith(PROPERTIES):
+        return b"", None
+    found = read_properties(bare)
+    assert found is not None
+    session_id = None if found.group_id is None else SessionId(found.group_id)
+    if found.message_id is None:
+        return b"", session_id
+    key = encode_value(found.message_id)
+    if b"x-opt-partition-key" in message.annotations:
+        key = encode_value(annotations_of(message).get(PARTITION_KEY)) + key
+    return key, session_id
 
 
 def scheduled_for(message: Message, now: UnixMs) -> UnixMs:

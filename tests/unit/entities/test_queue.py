@@ -14,10 +14,12 @@ from peeklock.entities.dispositions import (
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING
 from peeklock.entities.settings import Overflow, QueueSettings, RetryPolicy
+from peeklock.entities.submission import Submission
 from peeklock.errors import InvalidRequest, LockLost, MessageTooLarge, NotFound, QuotaExceeded
 from peeklock.message import Message
+from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import LockToken, SequenceNumber, UnixMs
-from tests.support.house import House
+from tests.support.house import House, replayed
 
 BAD = Disposition(Verdict.DEAD_LETTER, reason="bad", description="why")
 
@@ -262,7 +264,7 @@ class TestBounds:
         for _ in range(2):
             house.send(queue)
         with pytest.raises(QuotaExceeded, match="'orders' is full: 2 messages"):
-            queue.send(Message(b"x"), house.now)
+            queue.send(Submission(Message(b"x")), house.now)
 
     def test_or_drops_its_oldest(self) -> None:
         house = House()
@@ -281,14 +283,14 @@ class TestBounds:
         house.receiver(queue, 5)
         house.turn()
         with pytest.raises(QuotaExceeded, match="hold too many"):
-            queue.send(Message(b"x"), house.now)
+            queue.send(Submission(Message(b"x")), house.now)
 
     def test_bytes_are_counted(self) -> None:
         house = House()
         queue = house.queue(max_bytes=10)
         house.send(queue, b"12345")
         with pytest.raises(QuotaExceeded):
-            queue.send(Message(b"123456"), house.now)
+            queue.send(Submission(Message(b"123456")), house.now)
         house.send(queue, b"12345")
         assert queue.size_bytes == 10
 
@@ -296,7 +298,7 @@ class TestBounds:
         house = House()
         queue = house.queue(max_message_bytes=10)
         with pytest.raises(MessageTooLarge, match="11"):
-            queue.send(Message(bytes(11)), house.now)
+            queue.send(Submission(Message(bytes(11))), house.now)
 
     @pytest.mark.parametrize(
         "wrong",
@@ -360,3 +362,64 @@ class TestLooks:
         assert entry.state == LOCKED
         with pytest.raises(NotFound):
             queue.receive_deferred([SequenceNumber(1)], bytes(8), UnixMs(5))
+
+
+class TestDuplicates:
+    """A message-id seen within the window is taken and dropped."""
+
+    def test_the_first_one_wins(self) -> None:
+        house = House()
+        queue = house.queue(duplicate_window_ms=20_000)
+        house.send(queue, message_id=b"a", delivery_id=1)
+        house.send(queue, message_id=b"a", delivery_id=2)
+        house.send(queue, message_id=b"b", delivery_id=3)
+        house.send(queue, delivery_id=4)
+        house.send(queue, delivery_id=5)
+        assert len(queue.entries) == 4
+        assert [type(effect).__name__ for effect in house.sync()] == ["Accepted"] * 5
+
+    def test_consuming_it_changes_nothing(self) -> None:
+        house = House()
+        queue = house.queue(duplicate_window_ms=20_000)
+        house.send(queue, message_id=b"a")
+        house.engine.commit(queue, queue.purge((READY,), 10), house.now)
+        house.send(queue, message_id=b"a")
+        assert queue.entries == {}
+        house.advance(20_000)
+        house.send(queue, message_id=b"a")
+        assert len(queue.entries) == 1
+
+    def test_it_survives_a_restart(self) -> None:
+        house = House()
+        queue = house.queue(duplicate_window_ms=20_000)
+        house.send(queue, message_id=b"a")
+        house.sync()
+        journal = house.journal
+        assert isinstance(journal, MemoryJournal)
+        again = replayed(journal._facts).find("orders")
+        assert again.send(Submission(Message(b"x"), message_id=b"a"), house.now) == []
+
+    def test_a_batch_is_looked_at_one_by_one(self) -> None:
+        house = House()
+        queue = house.queue(duplicate_window_ms=20_000)
+        batch = [Submission(Message(b"x"), message_id=key) for key in (b"a", b"b", b"a")]
+        assert house.engine.enqueue(queue, batch, house.now) == [1, 2]
+
+
+class TestBatches:
+    def test_all_or_none(self) -> None:
+        house = House()
+        queue = house.queue(max_messages=3)
+        house.send(queue)
+        with pytest.raises(QuotaExceeded):
+            house.engine.enqueue(queue, [Submission(Message(b"x"))] * 3, house.now)
+        assert len(queue.entries) == 1
+        assert house.engine.enqueue(queue, [Submission(Message(b"x"))] * 2, house.now) == [2, 3]
+
+    def test_the_oldest_make_room_for_all_of_it(self) -> None:
+        house = House()
+        queue = house.queue(max_messages=3, overflow=Overflow.DROP_OLDEST)
+        for _ in range(3):
+            house.send(queue)
+        house.engine.enqueue(queue, [Submission(Message(b"x"))] * 2, house.now)
+        assert list(queue.entries) == [3, 4, 5]
