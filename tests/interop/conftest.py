@@ -1,0 +1,79 @@
+"""Brokers for other people's clients: an open one, and one behind TLS and a password."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.support.broker_process import BrokerProcess
+
+NUMBERS = count(1)
+# Queues whose settings matter; the clients' own means make the others.
+QUEUES = """
+[[queues]]
+name = "full-{client}"
+max_messages = 1
+
+[[queues]]
+name = "brief-{client}"
+lock_duration_ms = 300
+"""
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A broker that wants TLS, knows one user, and makes no queues by itself."""
+
+    process: BrokerProcess
+    certificate: Path  # self-signed, for localhost
+    user: str
+    password: str
+
+
+@pytest.fixture(scope="session")
+def configured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration file with a set of queues for each client."""
+    file = tmp_path_factory.mktemp("configuration") / "peeklock.toml"
+    file.write_text("".join(QUEUES.format(client=client) for client in ("proton", "rhea")))
+    return file
+
+
+@pytest.fixture(scope="session")
+def open_broker(configured: Path) -> Iterator[BrokerProcess]:
+    """One `--dev` broker for all cases that leave it as it is."""
+    with BrokerProcess("--config", str(configured)) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def guarded(configured: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    home = tmp_path_factory.mktemp("guarded")
+    certificate, key = make_certificate(home)
+    tls = ("--tls-cert", str(certificate), "--tls-key", str(key))
+    arguments = ("--config", str(configured), *tls)
+    with BrokerProcess(*arguments, data_dir=home / "data", dev=False) as process:
+        made = json.loads((home / "data" / "credentials.json").read_text())
+        yield Guarded(process, certificate, made["user"], made["password"])
+
+
+def make_certificate(home: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for localhost, and its key."""
+    certificate, key = home / "tls.crt", home / "tls.key"
+    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    files = ("-out", str(certificate), "-keyout", str(key))
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *names, *files],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
+
+
+@pytest.fixture
+def queue() -> str:
+    """A name that no other test uses; `--dev` makes the queue at the first attach."""
+    return f"queue-{next(NUMBERS)}"
