@@ -10,23 +10,33 @@ import time
 from collections.abc import Callable
 
 from peeklock.entities.address import parse_address
+from peeklock.entities.facts import QueueCreated
+from peeklock.entities.queue import Queue
+from peeklock.entities.residency import NobodyKeeps, Residency
+from peeklock.entities.settings import QueueSettings
 from peeklock.errors import BrokerError, ProtocolViolation
-from peeklock.frontends.amqp_message import read_message, scheduled_for
+from peeklock.frontends.amqp_message import (
+    delivery_payload,
+    peeked_payload,
+    read_submission,
+)
 from peeklock.limits import MIB
 from peeklock.protocols.amqp10.connection import Connection
 from peeklock.protocols.amqp10.exchange import ConnectionSettings
-from peeklock.protocols.amqp10.performatives import decode_performative
-from peeklock.protocols.amqp10.primitives import read_value
+from peeklock.protocols.amqp10.performatives import decode_performative, encode_performative
+from peeklock.protocols.amqp10.primitives import encode_value, read_value
 from peeklock.protocols.amqp10.sasl import decode_sasl
 from peeklock.protocols.amqp10.sasl_layer import SaslServer
 from peeklock.protocols.amqp10.sections import read_body, read_properties
 from peeklock.store.fact_codec import BadFact, FactReader
 from peeklock.store.record import Scanner, encode_record
-from peeklock.types import Lsn, UnixMs
+from peeklock.types import EntityPath, Lsn, QueueId, UnixMs
 from tests.support import amqp_bytes as wire
-from tests.support.facts import enqueued, removed
+from tests.support.facts import QUEUE, enqueued, removed
 
 NOW = UnixMs(1)
+SETTINGS = QueueSettings(requires_session=True, duplicate_window_ms=60_000)
+CREATED = QueueCreated(QUEUE, EntityPath("q"), SETTINGS, QueueId(0), NOW)
 REFUSALS = (ProtocolViolation, BrokerError, BadFact)
 PROGRESS_SECONDS = 5.0
 
@@ -40,11 +50,31 @@ def connection(data: bytes) -> None:
     one.receive_eof(NOW)
 
 
+def value(data: bytes) -> None:
+    """What can be read can be written: the broker echoes a good deal of it."""
+    encode_value(read_value(data, 0)[0])
+
+
+def performative(data: bytes) -> None:
+    encode_performative(decode_performative(data, 0, len(data))[0])
+
+
 def message(data: bytes) -> None:
-    found = read_message(data)
-    scheduled_for(found, NOW)
-    read_properties(found.bare)
-    read_body(found.bare)
+    """What is taken can be stored, handed out, shown and dead-lettered: nobody looks again."""
+    fresh = Queue(CREATED, Residency(MIB, NobodyKeeps()))
+    given = read_submission(data, fresh, NOW)
+    facts = fresh.send(given, NOW)
+    encode_record(facts, Lsn(0))
+    for fact in facts:
+        fresh.apply(fact)
+    (entry,) = fresh.entries.values()
+    dead = Queue(CREATED, Residency(MIB, NobodyKeeps()))
+    dead.apply(dead.adopt(entry, EntityPath("q"), "reason", "why", NOW, 0))
+    for one in (entry, *dead.entries.values()):
+        delivery_payload(one, given.message, NOW)
+        peeked_payload(one, given.message)
+    read_properties(given.message.bare)
+    read_body(given.message.bare)
 
 
 def journal(data: bytes) -> None:
@@ -54,8 +84,8 @@ def journal(data: bytes) -> None:
 
 
 DECODERS: dict[str, Callable[[bytes], object]] = {
-    "value": lambda data: read_value(data, 0),
-    "performative": lambda data: decode_performative(data, 0, len(data)),
+    "value": value,
+    "performative": performative,
     "sasl": lambda data: decode_sasl(data, 0, len(data)),
     "connection": connection,
     "message": message,
@@ -82,7 +112,7 @@ def corpus() -> list[bytes]:
     payload = (
         wire.composite("header", durable=True, ttl=5)
         + wire.annotations(x_opt_scheduled_enqueue_time=wire.timestamp(5))
-        + wire.composite("properties", message_id="m", to="q")
+        + wire.composite("properties", message_id="m", to="q", group_id="g")
         + wire.application_properties({"a": 1, "b": [1, "x"], "c": {"d": b"e"}})
         + wire.data_section(b"body")
     )

@@ -6,7 +6,7 @@ the settings class that holds it. Who enforces a bound is said beside it.
 
 from typing import Final
 
-from peeklock.types import Millis
+from peeklock.types import Millis, UnixMs
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -19,12 +19,22 @@ AMQP_NESTING_MAX: Final = 32
 # Elements of one list, map or array, before anything is built: 65,536 table entries of a
 # hostile peer cost 4 MiB at worst, and no real properties or filter map comes near.
 AMQP_ELEMENTS_MAX: Final = 65_536
+# Elements of one array that take no bytes (nulls, empty lists …). A few bytes announce them,
+# so their count, and nothing else, bounds what a frame full of such arrays makes us build.
+AMQP_EMPTY_ELEMENTS_MAX: Final = 16
+# Keys of one map that are neither text, binary nor whole numbers. A peer can choose such keys
+# so that all have the same hash; then n of them cost n² comparisons. Nobody needs that many.
+AMQP_ODD_KEYS_MAX: Final = 256
 # One frame, as we announce it (§2.7.1). Large enough that a 1 KiB message is one frame and
 # that 5 MB is 80; small enough that a thousand half-read frames are 64 MiB.
 AMQP_FRAME_BYTES_MAX: Final = 64 * KIB
 AMQP_FRAME_BYTES_MIN: Final = 512  # §2.3.1 MIN-MAX-FRAME-SIZE
 # A delivery tag is at most 32 octets (§2.8.7).
 AMQP_DELIVERY_TAG_BYTES_MAX: Final = 32
+
+# Message annotations, and application properties that the broker adds to: what it decodes and
+# writes anew of a message, however large that is. Service Bus takes as much.
+AMQP_MAP_BYTES_MAX: Final = 64 * KIB
 
 # ---- AMQP 1.0 connections (protocols/amqp10/connection.py)
 
@@ -39,6 +49,10 @@ AMQP_WINDOW_FRAMES: Final = 8192
 AMQP_IDLE_TIMEOUT: Final = Millis(120_000)
 # A peer that has connected must have opened its connection within this.
 AMQP_OPEN_TIMEOUT: Final = Millis(30_000)
+# The shortest silence a peer may ask us to avoid (§2.4.5): timers are not finer than 10 ms.
+AMQP_PEER_IDLE_TIMEOUT_MIN: Final = Millis(100)
+# What a peer may send ahead while its login is being decided: open, sessions, links, a little.
+AMQP_UNREAD_BYTES_MAX: Final = 4 * AMQP_FRAME_BYTES_MAX
 # Bytes of deliveries whose last transfer has not come yet, over one connection.
 AMQP_PARTIAL_BYTES_MAX: Final = 256 * MIB
 # Credit we grant a sender, topped up at half: what one read of a fast producer brings.
@@ -68,6 +82,7 @@ MESSAGE_BYTES_DEFAULT: Final = 100 * MIB
 MESSAGE_BYTES_MAX: Final = 256 * MIB
 # The longest delay or time to live: ten thousand years, so that sums stay far from 2**63.
 DURATION_MAX: Final = Millis(10_000 * 366 * 86_400_000)
+INSTANT_MAX: Final = UnixMs(DURATION_MAX)  # the latest instant that anybody may ask for
 # Priorities 0–9 (AMQP 1.0 §3.2.1 has 0–255; JMS and most brokers have ten).
 PRIORITY_MAX: Final = 9
 PRIORITY_DEFAULT: Final = 4  # §3.2.1

@@ -45,6 +45,7 @@ from peeklock.limits import (
     AMQP_IDLE_TIMEOUT,
     AMQP_SENDER_CREDIT,
     DEAD_LETTER_TEXT_CHARACTERS_MAX,
+    INSTANT_MAX,
     MESSAGE_BYTES_MAX,
 )
 from peeklock.protocols.amqp10.conditions import INTERNAL_ERROR, MESSAGE_SIZE_EXCEEDED
@@ -525,7 +526,8 @@ def disposition_of(state: DeliveryState) -> Disposition | None:
         annotations = state.message_annotations or {}
         again_at = annotations.get(DELIVERY_TIME)
         if isinstance(again_at, int) and again_at > 0:
-            return Disposition(Verdict.ABANDON, not_before=UnixMs(int(again_at)))
+            at = UnixMs(min(int(again_at), INSTANT_MAX))
+            return Disposition(Verdict.ABANDON, not_before=at)
         # Not `delivery_failed`? The JavaScript SDK of Service Bus abandons without it, too.
         return ABANDON
     if isinstance(state, Rejected):

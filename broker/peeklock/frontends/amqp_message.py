@@ -11,10 +11,20 @@ from typing import Final
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, WAITING, Entry
 from peeklock.entities.submission import Submission
-from peeklock.errors import InvalidRequest
+from peeklock.errors import InvalidRequest, ProtocolViolation
+from peeklock.limits import AMQP_MAP_BYTES_MAX, INSTANT_MAX
 from peeklock.message import NO_TTL, Message
+from peeklock.protocols.amqp10.conditions import RESOURCE_LIMIT_EXCEEDED
 from peeklock.protocols.amqp10.primitives import encode_value, read_value, skip_value
-from peeklock.protocols.amqp10.sections import MessageSections, read_properties, split_message
+from peeklock.protocols.amqp10.sections import (
+    APPLICATION_PROPERTIES,
+    PROPERTIES,
+    MessageSections,
+    read_properties,
+    section_code,
+    split_message,
+    value_at,
+)
 from peeklock.protocols.amqp10.values import Int, Symbol, Timestamp
 from peeklock.types import NEVER, SessionId, UnixMs
 
@@ -32,8 +42,7 @@ STATE_ACTIVE: Final = 0  # Service Bus' numbers for x-opt-message-state
 STATE_DEFERRED: Final = 1
 STATE_SCHEDULED: Final = 2
 
-PROPERTIES: Final = b"\x00\x53\x73"
-APPLICATION_PROPERTIES: Final = b"\x00\x53\x74"
+APPLICATION_PROPERTIES_HEAD: Final = b"\x00\x53\x74"
 ANNOTATIONS: Final = b"\x00\x53\x72"
 
 TRUE: Final = b"\x41"
@@ -58,6 +67,12 @@ HEADER_TTL: Final = Struct(">BI")
 def read_message(payload: bytes) -> Message:
     """A transfer's payload as the broker stores it; raises `ProtocolViolation`."""
     sections: MessageSections = split_message(payload)
+    if len(sections.message_annotations) > AMQP_MAP_BYTES_MAX:
+        raise ProtocolViolation(
+            "AMQP 1.0 §3.2.3",
+            f"message annotations of more than {AMQP_MAP_BYTES_MAX} bytes",
+            RESOURCE_LIMIT_EXCEEDED,
+        )
     return Message(
         sections.bare,
         sections.message_annotations,
@@ -88,7 +103,7 @@ def identity_of(message: Message) -> tuple[bytes, SessionId | None]:
     same id in another partition is another message. b"" for a message without an id.
     """
     bare = message.bare
-    if not bare.startswith(PROPERTIES):
+    if not bare or section_code(bare, 0) != PROPERTIES:
         return b"", None
     found = read_properties(bare)
     assert found is not None
@@ -102,22 +117,35 @@ def identity_of(message: Message) -> tuple[bytes, SessionId | None]:
 
 
 def scheduled_for(message: Message, now: UnixMs) -> UnixMs:
-    """When the sender wants it to be had first; NEVER: at once. Raises `InvalidRequest`."""
-    if not message.annotations or b"x-opt-" not in message.annotations:
+    """When the sender wants it to be had first; NEVER: at once.
+
+    Raises `InvalidRequest`, and `ProtocolViolation` for annotations that cannot be read: a
+    message whose annotations could not be written anew must not get in.
+    """
+    if not message.annotations:
         return NEVER
     annotations = annotations_of(message)
     for key in (SCHEDULED_TIME, DELIVERY_TIME):
         at = annotations.get(key)
         if at is not None:
-            return UnixMs(whole_number(key, at))
+            return instant(key, whole_number(key, at))
     delay = annotations.get(DELIVERY_DELAY)
-    return NEVER if delay is None else UnixMs(now + max(0, whole_number(DELIVERY_DELAY, delay)))
+    if delay is None:
+        return NEVER
+    return instant(DELIVERY_DELAY, now + max(0, whole_number(DELIVERY_DELAY, delay)))
 
 
 def whole_number(key: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidRequest(f"{key} is a time or duration in milliseconds, not {value!r}")
     return int(value)
+
+
+def instant(key: str, at: int) -> UnixMs:
+    """An instant in the past is now, and one beyond all bounds a mistake."""
+    if at > INSTANT_MAX:
+        raise InvalidRequest(f"{key} lies more than {INSTANT_MAX} ms after 1970")
+    return UnixMs(max(0, at))
 
 
 def annotations_of(message: Message) -> dict[object, object]:
@@ -214,14 +242,32 @@ def bare_of(entry: Entry, message: Message) -> bytes:
     bare = message.bare
     if origin is None or not (origin.reason or origin.description):
         return bare
-    at = skip_value(bare, 0) if bare.startswith(PROPERTIES) else 0
+    at = 0
+    if bare and section_code(bare, 0) == PROPERTIES:
+        at = skip_value(bare, value_at(bare, 0))
     end = at
     properties: dict[object, object] = {}
-    if bare.startswith(APPLICATION_PROPERTIES, at):
-        end = skip_value(bare, at)
-        found, _end = read_value(bare, at + len(APPLICATION_PROPERTIES))
-        if isinstance(found, dict):
-            properties = found
+    if at < len(bare) and section_code(bare, at) == APPLICATION_PROPERTIES:
+        start = value_at(bare, at)
+        end = skip_value(bare, start)
+        found = read_properties_map(bare[start:end])
+        if found is None:
+            return bare
+        properties = found
     properties["DeadLetterReason"] = origin.reason
     properties["DeadLetterErrorDescription"] = origin.description
-    return bare[:at] + APPLICATION_PROPERTIES + encode_value(properties) + bare[end:]
+    return bare[:at] + APPLICATION_PROPERTIES_HEAD + encode_value(properties) + bare[end:]
+
+
+def read_properties_map(encoded: bytes) -> dict[object, object] | None:
+    """Application properties; None for what is too large to write anew, or makes no sense.
+
+    Nobody has looked into them when the message came: a dead letter must be had all the same.
+    """
+    if len(encoded) > AMQP_MAP_BYTES_MAX:
+        return None
+    try:
+        value, _end = read_value(encoded, 0)
+    except ProtocolViolation:
+        return None
+    return value if isinstance(value, dict) else None

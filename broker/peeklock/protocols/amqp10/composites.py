@@ -11,7 +11,20 @@ from peeklock.protocols.amqp10.primitives import (
     encode_value,
     write_list,
 )
-from peeklock.protocols.amqp10.values import AmqpArray, AmqpValue, Described, Symbol, ULong
+from peeklock.protocols.amqp10.values import (
+    AmqpArray,
+    AmqpValue,
+    Char,
+    Described,
+    Symbol,
+    ULong,
+)
+
+# The largest number of a field's type (§1.6.3–1.6.6). Peers may write it in a wider one.
+UBYTE_MAX: Final = (1 << 8) - 1
+USHORT_MAX: Final = (1 << 16) - 1
+UINT_MAX: Final = (1 << 32) - 1
+ULONG_MAX: Final = (1 << 64) - 1
 
 # Symbolic descriptors (§1.1.2 allows them beside the numeric ones) of what a peer may send
 # us inside a performative.
@@ -63,25 +76,36 @@ class Fields:
             raise ProtocolViolation("AMQP 1.0 §1.4", f"{self._name} lacks its {name}")
         return value
 
-    def number_or_none(self, name: str) -> int | None:
+    def number_or_none(self, name: str, most: int = UINT_MAX) -> int | None:
+        """A number that fits its field's type, whichever integer type it came as."""
         value = self.raw()
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int):
             raise bad_field(f"{self._name}'s {name}", "whole number", value)
-        if value < 0:
-            raise bad_field(f"{self._name}'s {name}", "number from 0 on", value)
-        return int(value)
+        number = int(value)
+        if not 0 <= number <= most:
+            raise ProtocolViolation(
+                "AMQP 1.0 §1.4", f"{self._name}'s {name} is {number}, not from 0 to {most}"
+            )
+        return number
 
-    def number(self, name: str, default: int) -> int:
-        value = self.number_or_none(name)
+    def number(self, name: str, default: int, most: int = UINT_MAX) -> int:
+        value = self.number_or_none(name, most)
         return default if value is None else value
 
-    def number_required(self, name: str) -> int:
-        value = self.number_or_none(name)
+    def number_required(self, name: str, most: int = UINT_MAX) -> int:
+        value = self.number_or_none(name, most)
         if value is None:
             raise ProtocolViolation("AMQP 1.0 §1.4", f"{self._name} lacks its {name}")
         return value
+
+    def timestamp(self, name: str) -> int | None:
+        """Milliseconds since 1970-01-01 UTC; before that they are negative (§1.6.17)."""
+        value = self.raw()
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise bad_field(f"{self._name}'s {name}", "timestamp", value)
+        return None if value is None else int(value)
 
     def flag(self, name: str, default: bool) -> bool:
         value = self.raw()
@@ -94,8 +118,17 @@ class Fields:
     def text(self, name: str) -> str | None:
         """A string or a symbol; which of them it was is kept."""
         value = self.raw()
-        if value is not None and not isinstance(value, str):
+        if value is None:
+            return None
+        if not isinstance(value, str) or isinstance(value, Char):
             raise bad_field(f"{self._name}'s {name}", "string", value)
+        return value
+
+    def symbol(self, name: str) -> str | None:
+        """A symbol, which has only ASCII in it; also as a string, as some peers write it."""
+        value = self.text(name)
+        if value is not None and not value.isascii():
+            raise bad_field(f"{self._name}'s {name}", "symbol", value)
         return value
 
     def binary(self, name: str) -> bytes | None:
@@ -115,10 +148,9 @@ class Fields:
         value = self.raw()
         if value is None:
             return []
-        if isinstance(value, str):
-            return [value]
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return [str(item) for item in value]
+        items = value if isinstance(value, list) else [value]
+        if all(isinstance(item, str) and item.isascii() for item in items):
+            return [str(item) for item in items]
         raise bad_field(f"{self._name}'s {name}", "symbol or array of symbols", value)
 
 
@@ -156,7 +188,10 @@ def symbol_array(words: list[str]) -> AmqpValue:
 
 
 def with_symbol_keys(fields: dict[AmqpValue, AmqpValue] | None) -> AmqpValue:
-    """A map of the type `fields` (§2.8.13): its keys are symbols, whatever was given."""
+    """A map of the type `fields` (§2.8.13): its keys are symbols, where they can be."""
     if fields is None:
         return None
-    return {Symbol(key) if isinstance(key, str) else key: fields[key] for key in fields}
+    return {
+        Symbol(key) if isinstance(key, str) and key.isascii() else key: fields[key]
+        for key in fields
+    }

@@ -4,6 +4,7 @@ from typing import Final, TypeAlias, final
 
 from peeklock.errors import ProtocolViolation
 from peeklock.protocols.amqp10.composites import (
+    ULONG_MAX,
     Fields,
     described_fields,
     described_list,
@@ -152,7 +153,7 @@ def read_error(value: AmqpValue) -> AmqpError | None:
     if found is None or found[0] != 0x1D:
         raise ProtocolViolation("AMQP 1.0 §2.8.14", "an error that is no error composite")
     fields = Fields("error", found[1], 3)
-    condition = fields.text("condition")
+    condition = fields.symbol("condition")
     if condition is None:
         raise ProtocolViolation("AMQP 1.0 §2.8.14", "an error without its condition")
     return AmqpError(str(condition), fields.text("description"), fields.mapping("info"))
@@ -211,7 +212,7 @@ def read_rare_state(code: int, values: list[AmqpValue]) -> DeliveryState:
     if code == 0x23:
         fields = Fields("received", values, 2)
         number = fields.number_required("section-number")
-        return Received(number, fields.number_required("section-offset"))
+        return Received(number, fields.number_required("section-offset", ULONG_MAX))
     if code == 0x33:
         fields = Fields("declared", values, 1)
         return Declared(fields.binary("txn-id") or b"")

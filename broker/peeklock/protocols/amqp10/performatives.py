@@ -14,6 +14,10 @@ from typing import Final, TypeAlias, final
 from peeklock.errors import ProtocolViolation
 from peeklock.limits import AMQP_DELIVERY_TAG_BYTES_MAX
 from peeklock.protocols.amqp10.composites import (
+    UBYTE_MAX,
+    UINT_MAX,
+    ULONG_MAX,
+    USHORT_MAX,
     Fields,
     described_fields,
     described_list,
@@ -263,10 +267,10 @@ def decode_performative(data: bytes, at: int, end: int) -> tuple[Performative, i
                 return read_transfer(data, at + 3, end)
             if code == DISPOSITION:
                 return read_disposition(data, at + 3, end)
-        value, after = read_value(data[:end] if end < len(data) else data, at)
+        value, after = read_value(data[at:end], 0)
     except IndexError:
         raise ProtocolViolation("AMQP 1.0 §2.7", "a performative beyond its frame") from None
-    return as_performative(value), after
+    return as_performative(value), at + after
 
 
 SYMBOLIC_CODES: Final = {
@@ -330,8 +334,8 @@ def as_open(fields: Fields) -> Open:
     return Open(
         container_id=str(container_id),
         hostname=fields.text("hostname"),
-        max_frame_size=fields.number("max-frame-size", 0xFFFFFFFF),
-        channel_max=fields.number("channel-max", 0xFFFF),
+        max_frame_size=fields.number("max-frame-size", UINT_MAX),
+        channel_max=fields.number("channel-max", USHORT_MAX, USHORT_MAX),
         idle_time_out=fields.number_or_none("idle-time-out"),
         outgoing_locales=fields.words("outgoing-locales"),
         incoming_locales=fields.words("incoming-locales"),
@@ -343,11 +347,11 @@ def as_open(fields: Fields) -> Open:
 
 def as_begin(fields: Fields) -> Begin:
     return Begin(
-        remote_channel=fields.number_or_none("remote-channel"),
+        remote_channel=fields.number_or_none("remote-channel", USHORT_MAX),
         next_outgoing_id=fields.number_required("next-outgoing-id"),
         incoming_window=fields.number_required("incoming-window"),
         outgoing_window=fields.number_required("outgoing-window"),
-        handle_max=fields.number("handle-max", 0xFFFFFFFF),
+        handle_max=fields.number("handle-max", UINT_MAX),
         offered_capabilities=fields.words("offered-capabilities"),
         desired_capabilities=fields.words("desired-capabilities"),
         properties=fields.mapping("properties"),
@@ -373,7 +377,7 @@ def as_attach(fields: Fields) -> Attach:
         unsettled=fields.mapping("unsettled"),
         incomplete_unsettled=fields.flag("incomplete-unsettled", False),
         initial_delivery_count=fields.number_or_none("initial-delivery-count"),
-        max_message_size=fields.number_or_none("max-message-size"),
+        max_message_size=fields.number_or_none("max-message-size", ULONG_MAX),
         offered_capabilities=fields.words("offered-capabilities"),
         desired_capabilities=fields.words("desired-capabilities"),
         properties=fields.mapping("properties"),
@@ -410,7 +414,7 @@ def as_transfer(fields: Fields) -> Transfer:
         fields.number("message-format", NOT_GIVEN),
         fields.flag("settled", False),
         fields.flag("more", False),
-        fields.number("rcv-settle-mode", NOT_GIVEN),
+        fields.number("rcv-settle-mode", NOT_GIVEN, UBYTE_MAX),
         read_state(fields.raw()),
         fields.flag("resume", False),
         fields.flag("aborted", False),
@@ -526,8 +530,8 @@ def state_at(data: bytes, at: int, end: int) -> tuple[DeliveryState | None, int]
                 return RELEASED, at + 4
         elif code == 0x24 and data[at + 3] == 0xC0 and data[at + 4] == 1:
             return ACCEPTED, at + 6
-    value, after = read_value(data[:end], at)
-    return read_state(value), after
+    value, after = read_value(data[at:end], 0)
+    return read_state(value), at + after
 
 
 def read_transfer(data: bytes, at: int, end: int) -> tuple[Transfer, int]:

@@ -11,7 +11,12 @@ from typing import Final, cast
 from uuid import UUID
 
 from peeklock.errors import ProtocolViolation
-from peeklock.limits import AMQP_ELEMENTS_MAX, AMQP_NESTING_MAX
+from peeklock.limits import (
+    AMQP_ELEMENTS_MAX,
+    AMQP_EMPTY_ELEMENTS_MAX,
+    AMQP_NESTING_MAX,
+    AMQP_ODD_KEYS_MAX,
+)
 from peeklock.protocols.amqp10.values import (
     AmqpArray,
     AmqpValue,
@@ -165,7 +170,7 @@ def read_four_bytes(code: int, raw: bytes) -> AmqpValue:
         return Float(F32.unpack(raw)[0])
     if code == 0x73:
         point = U32.unpack(raw)[0]
-        if point > 0x10FFFF:
+        if point > 0x10FFFF or 0xD800 <= point <= 0xDFFF:  # half a surrogate pair
             raise ProtocolViolation("AMQP 1.0 §1.6.16", f"U+{point:X} is no character")
         return Char(chr(point))
     if code == 0x74:
@@ -260,6 +265,12 @@ def read_compound(data: bytes, at: int, code: int, depth: int) -> tuple[AmqpValu
 def as_map(values: list[AmqpValue]) -> dict[AmqpValue, AmqpValue]:
     if len(values) % 2:
         raise ProtocolViolation("AMQP 1.0 §1.6.23", "a map with a key that has no value")
+    if len(values) > 2 * AMQP_ODD_KEYS_MAX and has_odd_keys(values):
+        raise ProtocolViolation(
+            "AMQP 1.0 §1.6.23",
+            f"a map of {len(values) // 2} keys that are not all text, binary or whole numbers;"
+            f" at most {AMQP_ODD_KEYS_MAX} are read",
+        )
     try:
         result = dict(zip(values[::2], values[1::2], strict=True))
     except TypeError:
@@ -274,6 +285,11 @@ def as_map(values: list[AmqpValue]) -> dict[AmqpValue, AmqpValue]:
     return result
 
 
+def has_odd_keys(values: list[AmqpValue]) -> bool:
+    """Keys whose hashes a peer can choose, so that each is compared with all before it."""
+    return not all(isinstance(key, (str, bytes, int)) for key in values[::2])
+
+
 def read_array(data: bytes, at: int, code: int, depth: int) -> tuple[AmqpValue, int]:
     """§1.6.24: one constructor for all elements."""
     if code != 0xE0 and code != 0xF0:
@@ -281,6 +297,8 @@ def read_array(data: bytes, at: int, code: int, depth: int) -> tuple[AmqpValue, 
     at, end, count = compound_bounds(data, at, code == 0xF0)
     if depth >= AMQP_NESTING_MAX:
         raise too_deep()
+    if count == 0 and at == end:  # the Service Bus SDK for Python leaves out the constructor
+        return AmqpArray(NULL, []), end
     descriptor: AmqpValue = None
     if at < end and data[at] == DESCRIBED:
         descriptor, at = read_value(data, at + 1, depth + 1)
@@ -289,9 +307,13 @@ def read_array(data: bytes, at: int, code: int, depth: int) -> tuple[AmqpValue, 
     element = data[at]
     at += 1
     width = FIXED_WIDTHS.get(element >> 4, 1)
-    # Elements without bytes (a million nulls) are bounded by AMQP_ELEMENTS_MAX alone.
     if width and count > (end - at) // width:
         raise truncated(f"an array of {count} elements")
+    if not width and count > AMQP_EMPTY_ELEMENTS_MAX:
+        raise ProtocolViolation(
+            "AMQP 1.0 §1.6.24",
+            f"{count} elements without a byte; at most {AMQP_EMPTY_ELEMENTS_MAX} are read",
+        )
     values: list[AmqpValue] = []
     for _ in range(count):
         value, at = read_coded(data, at, element, depth + 1)
@@ -303,17 +325,18 @@ def read_array(data: bytes, at: int, code: int, depth: int) -> tuple[AmqpValue, 
 
 def skip_value(data: bytes, at: int) -> int:
     """The offset after the value at `at`, without building or validating its inside."""
-    depth = 0
-    while True:
-        if at >= len(data):
+    size = len(data)
+    wanted = 1  # values that are still to come
+    described = 0
+    while wanted:
+        if at >= size:
             raise truncated("a value")
         code = data[at]
         at += 1
-        if code == DESCRIBED:
-            # A descriptor and a value follow; descriptors are scalars in all that exists.
-            at = skip_value(data, at) if depth < AMQP_NESTING_MAX else len(data)
-            depth += 1
-            if depth > AMQP_NESTING_MAX:
+        if code == DESCRIBED:  # a descriptor and a value follow instead of one value
+            wanted += 1
+            described += 1
+            if described > AMQP_NESTING_MAX:
                 raise too_deep()
             continue
         kind = code >> 4
@@ -321,18 +344,19 @@ def skip_value(data: bytes, at: int) -> int:
         if width is not None:
             at += width
         elif kind in NARROW:
-            if at >= len(data):
+            if at >= size:
                 raise truncated("a size")
             at += 1 + data[at]
         elif kind in WIDE:
-            if at + 4 > len(data):
+            if at + 4 > size:
                 raise truncated("a size")
             at += 4 + int(U32.unpack_from(data, at)[0])
         else:
             raise unknown(code)
-        if at > len(data):
-            raise truncated("a value")
-        return at
+        wanted -= 1
+    if at > size:
+        raise truncated("a value")
+    return at
 
 
 # ---- writing

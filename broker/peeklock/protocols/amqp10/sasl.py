@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from peeklock.errors import ProtocolViolation
-from peeklock.protocols.amqp10.composites import Fields, described_fields, described_list
+from peeklock.protocols.amqp10.composites import (
+    UBYTE_MAX,
+    Fields,
+    described_fields,
+    described_list,
+)
 from peeklock.protocols.amqp10.primitives import encode_value, read_value
 from peeklock.protocols.amqp10.values import Symbol, UByte, symbols
 
@@ -69,7 +74,7 @@ def decode_sasl(data: bytes, at: int, end: int) -> SaslPerformative:
         return SaslMechanisms(Fields("sasl-mechanisms", values, 1).words("mechanisms"))
     if code == 0x41:
         fields = Fields("sasl-init", values, 3)
-        mechanism = fields.text("mechanism")
+        mechanism = fields.symbol("mechanism")
         if mechanism is None:
             raise ProtocolViolation("AMQP 1.0 §5.3.3.2", "sasl-init lacks its mechanism")
         return SaslInit(
@@ -81,7 +86,7 @@ def decode_sasl(data: bytes, at: int, end: int) -> SaslPerformative:
         return SaslResponse(Fields("sasl-response", values, 1).binary("response") or b"")
     if code == 0x44:
         fields = Fields("sasl-outcome", values, 2)
-        outcome = fields.number_required("code")
+        outcome = fields.number_required("code", UBYTE_MAX)
         return SaslOutcome(outcome, fields.binary("additional-data"))
     raise ProtocolViolation("AMQP 1.0 §5.3.3", f"0x{code:x} is no SASL performative")
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
 from peeklock.errors import ProtocolViolation
-from peeklock.protocols.amqp10.composites import Fields, encode_composite
+from peeklock.limits import AMQP_ELEMENTS_MAX
+from peeklock.protocols.amqp10.composites import UBYTE_MAX, Fields, encode_composite
 from peeklock.protocols.amqp10.primitives import (
     read_value,
     skip_value,
@@ -36,6 +37,11 @@ FOOTER: Final = 0x78
 
 PRIORITY_DEFAULT: Final = 4  # §3.2.1
 NO_TTL: Final = -1
+
+# A header's five fields take 25 bytes at most; more is not built to find that out.
+HEADER_BYTES_MAX: Final = 64
+# The format codes of what can be a section's descriptor: ulong0, ulong, sym8, sym32.
+DESCRIPTOR_CODES: Final = (0x44, 0x80, 0xA3, 0xB3)
 
 # The order of §3.2: a section may not be followed by one of a lower rank.
 RANKS: Final = {
@@ -87,6 +93,8 @@ def section_code(data: bytes, at: int) -> int:
         raise bad_message("bytes that are no section")
     if data[at + 1] == 0x53:
         code = data[at + 2]
+    elif data[at + 1] not in DESCRIPTOR_CODES:
+        raise bad_message("a section of unknown type")
     else:
         descriptor, _after = read_value(data, at + 1)
         if isinstance(descriptor, ULong):
@@ -132,6 +140,8 @@ def split_message(payload: bytes) -> MessageSections:
         if code == HEADER:
             if at != 0:
                 raise bad_message("a header that is not the first section")
+            if end - start > HEADER_BYTES_MAX:
+                raise bad_message(f"a header of {end - start} bytes")
             read_header(found, payload, start)
         elif code == DELIVERY_ANNOTATIONS:
             if found.delivery_annotations or found.message_annotations:
@@ -161,7 +171,7 @@ def read_header(found: MessageSections, payload: bytes, start: int) -> None:
         raise bad_message("a header that is no list")
     fields = Fields("header", value, 5)
     found.durable = fields.flag("durable", False)
-    found.priority = fields.number("priority", PRIORITY_DEFAULT)
+    found.priority = fields.number("priority", PRIORITY_DEFAULT, UBYTE_MAX)
     found.ttl_ms = fields.number("ttl", NO_TTL)
     found.first_acquirer = fields.flag("first-acquirer", False)
     found.delivery_count = fields.number("delivery-count", 0)
@@ -172,8 +182,12 @@ def check_bare(payload: bytes, at: int) -> None:
     size = len(payload)
     rank = 3
     body = 0
+    count = 0
     while at < size:
         code = section_code(payload, at)
+        count += 1
+        if count > AMQP_ELEMENTS_MAX:
+            raise bad_message(f"more than {AMQP_ELEMENTS_MAX} sections")
         next_rank = RANKS[code]
         if next_rank < rank:
             raise bad_message("sections out of their order")
@@ -283,8 +297,8 @@ def read_properties(bare: bytes) -> Properties | None:
         correlation_id=fields.raw(),
         content_type=fields.text("content-type"),
         content_encoding=fields.text("content-encoding"),
-        absolute_expiry_time=fields.number_or_none("absolute-expiry-time"),
-        creation_time=fields.number_or_none("creation-time"),
+        absolute_expiry_time=fields.timestamp("absolute-expiry-time"),
+        creation_time=fields.timestamp("creation-time"),
         group_id=fields.text("group-id"),
         group_sequence=fields.number_or_none("group-sequence"),
         reply_to_group_id=fields.text("reply-to-group-id"),

@@ -116,11 +116,11 @@ def read_source(value: AmqpValue) -> Source | None:
     return Source(
         address=fields.raw(),
         durable=fields.number("durable", 0),
-        expiry_policy=str(fields.text("expiry-policy") or "session-end"),
+        expiry_policy=str(fields.symbol("expiry-policy") or "session-end"),
         timeout=fields.number("timeout", 0),
         dynamic=fields.flag("dynamic", False),
         dynamic_node_properties=fields.mapping("dynamic-node-properties"),
-        distribution_mode=fields.text("distribution-mode"),
+        distribution_mode=fields.symbol("distribution-mode"),
         filter=fields.mapping("filter"),
         default_outcome=read_state(fields.raw()),
         outcomes=fields.words("outcomes"),
@@ -142,7 +142,7 @@ def read_target(value: AmqpValue) -> AnyTarget | None:
     return Target(
         address=fields.raw(),
         durable=fields.number("durable", 0),
-        expiry_policy=str(fields.text("expiry-policy") or "session-end"),
+        expiry_policy=str(fields.symbol("expiry-policy") or "session-end"),
         timeout=fields.number("timeout", 0),
         dynamic=fields.flag("dynamic", False),
         dynamic_node_properties=fields.mapping("dynamic-node-properties"),
