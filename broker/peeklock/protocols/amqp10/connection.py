@@ -8,7 +8,12 @@ detach frames, each ending only its own scope.
 from typing import Final, final
 
 from peeklock.errors import ProtocolViolation
-from peeklock.limits import AMQP_FRAME_BYTES_MIN, AMQP_OPEN_TIMEOUT
+from peeklock.limits import (
+    AMQP_FRAME_BYTES_MIN,
+    AMQP_OPEN_TIMEOUT,
+    AMQP_PEER_IDLE_TIMEOUT_MIN,
+    AMQP_UNREAD_BYTES_MAX,
+)
 from peeklock.protocols.amqp10.conditions import (
     DECODE_ERROR,
     FRAMING_ERROR,
@@ -79,10 +84,12 @@ class Connection:
         self._sasl: SaslExchange | None = SaslExchange(None, client) if client else None
         self._in_sasl = False  # SASL frames are exchanged, AMQP's header is to come
         self._header_awaited = True
+        self._verdict_due = False  # the owner decides about a login; what comes on waits
         self._remote = Half.START
         self._local = Half.START
         self._told_closed = False
-        self._discarding = False  # after an error of the peer's, only its close counts
+        self._discarding = False  # we have closed: of the peer, only its close counts
+        self._close_end = 0  # of the parts to be sent, those up to our close
         self._sessions: Final[dict[int, Session]] = {}  # by our channel
         self._by_remote: Final[dict[int, Session]] = {}  # by the peer's channel
         self._last_heard: UnixMs = now
@@ -145,7 +152,9 @@ class Connection:
         if self._local is Half.HEADER:
             self._write_open()
         self._local = Half.CLOSED
+        self._discarding = True
         self._exchange.write(Close(error), 0)
+        self._close_end = len(self._exchange.parts)
         self._close_by = UnixMs(self._now + CLOSE_WAIT)
         if self._remote is Half.CLOSED:
             self.closed = True
@@ -153,10 +162,13 @@ class Connection:
     def sasl_challenge(self, challenge: bytes) -> None:
         """Ask a client for more (§5.3.3.3)."""
         self._exchange.parts.append(sasl_frame(SaslChallenge(challenge)))
+        self._verdict_due = False
+        self._consume()
 
     def sasl_outcome(self, code: int) -> None:
         """Let a client in (0), or not (§5.3.3.6); then the connection ends."""
         self._exchange.parts.append(sasl_frame(SaslOutcome(code)))
+        self._verdict_due = False
         self._in_sasl = False
         if code == OK:
             self._header_awaited = True
@@ -174,6 +186,8 @@ class Connection:
         if not self.closed:
             self._reader.feed(data)
             self._consume()
+            if self._verdict_due and self._reader.unread_bytes > AMQP_UNREAD_BYTES_MAX:
+                self._end_at_once("too much was sent before the login was decided")
         return self.take_events()
 
     def receive_eof(self, now: UnixMs) -> list[Event]:
@@ -193,9 +207,13 @@ class Connection:
 
     def data_to_send(self) -> bytes:
         """All that is due, gathered dispositions included; the buffer is empty after it."""
-        for session in self._sessions.values():
-            session.flush()
         parts = self._exchange.parts
+        if self._local is Half.CLOSED:
+            del parts[self._close_end :]  # §2.4.6: nothing follows our close
+            self._close_end = 0
+        else:
+            for session in self._sessions.values():
+                session.flush()
         if not parts:
             return EMPTY
         self._wrote = True
@@ -240,22 +258,25 @@ class Connection:
     # ---- reading
 
     def _consume(self) -> None:
-        try:
-            while not self.closed:
-                if self._header_awaited:
-                    if not self._read_header():
-                        return
-                elif not self._reader.next_frame():
+        while not self.closed:
+            try:
+                self._consume_frames()
+                return
+            except ProtocolViolation as violation:
+                self._on_violation(violation)
+
+    def _consume_frames(self) -> None:
+        while not self.closed and not self._verdict_due:
+            if self._header_awaited:
+                if not self._read_header():
                     return
-                elif not self._discarding or self._reader.frame_type == AMQP_FRAME:
-                    self._on_frame()
-        except ProtocolViolation as violation:
-            self._on_violation(violation)
+            elif not self._reader.next_frame():
+                return
+            elif not self._discarding or self._reader.frame_type == AMQP_FRAME:
+                self._on_frame()
 
     def _read_header(self) -> bool:
         """§2.2, §5.3.1: the peer's protocol header, or as much of it as shows it is none."""
-        if self._in_sasl and self.is_server:
-            return False  # bytes behind the init wait for its outcome
         so_far = self._reader.peek()
         if not AMQP_HEADER.startswith(so_far) and not SASL_HEADER.startswith(so_far):
             self._on_wrong_header()
@@ -355,8 +376,7 @@ class Connection:
         if event is not None:
             self._exchange.tell(event)
         if self.is_server:
-            # AMQP's header comes next, or a response; the owner's outcome decides.
-            self._header_awaited = self._next_is_header()
+            self._verdict_due = True  # AMQP's header comes next, or a response
         elif sasl.is_done:
             self._in_sasl = False
             self._header_awaited = True
@@ -365,11 +385,6 @@ class Connection:
         elif event is not None:
             self._tell_closed(AmqpError("amqp:unauthorized-access", "the broker let us not in"))
             self.closed = True
-
-    def _next_is_header(self) -> bool:
-        """Has the client pipelined AMQP's header behind its init?"""
-        waiting = self._reader.peek()
-        return len(waiting) >= 4 and waiting[:4] == AMQP_HEADER[:4]
 
     def _on_performative(
         self, performative: Performative, channel: int, payload: bytes
@@ -382,7 +397,7 @@ class Connection:
             )
         if isinstance(performative, Close):
             self._on_close(performative)
-        elif self._discarding or self._local is Half.CLOSED:
+        elif self._discarding:
             return
         elif isinstance(performative, Open):
             self._on_open(performative)
@@ -412,6 +427,13 @@ class Connection:
             open_.max_frame_size, self.settings.max_frame_size
         )
         if open_.idle_time_out:
+            if open_.idle_time_out < AMQP_PEER_IDLE_TIMEOUT_MIN:
+                raise ProtocolViolation(
+                    "AMQP 1.0 §2.4.5",
+                    f"an idle-time-out of {open_.idle_time_out} ms;"
+                    f" at least {AMQP_PEER_IDLE_TIMEOUT_MIN} can be kept",
+                    NOT_ALLOWED,
+                )
             self._heartbeat_ms = max(1, open_.idle_time_out // HEARTBEATS_PER_TIMEOUT)
             self._heartbeat_at = UnixMs(self._now + self._heartbeat_ms)
         if self._local is Half.HEADER:

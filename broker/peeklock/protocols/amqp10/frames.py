@@ -42,6 +42,11 @@ class FrameReader:
         self.data = rest + data if rest else data
         self._at = 0
 
+    @property
+    def unread_bytes(self) -> int:
+        """What has come and was not taken."""
+        return len(self.data) - self._at
+
     def take_header(self) -> bytes | None:
         """The eight bytes of a protocol header (§2.2), once they are there."""
         end = self._at + HEADER_BYTES
