@@ -86,6 +86,32 @@ class EntityDisabled(BrokerError):
     retryable = True
 
 
+class NotOffered(BrokerError):
+    """The specification has it, and this broker does not."""
+
+
+class TransactionUnknown(BrokerError):
+    """No transaction with this id is open here."""
+
+    def __init__(self, txn_id: bytes) -> None:
+        super().__init__(f"no transaction {txn_id.hex()} is open on this connection")
+
+
+class TransactionTimedOut(BrokerError):
+    """The transaction was open for too long, and was rolled back."""
+
+    def __init__(self, txn_id: bytes, limit: Millis) -> None:
+        super().__init__(f"transaction {txn_id.hex()} was open for more than {limit} ms")
+
+
+class TransactionFailed(BrokerError):
+    """Part of a transaction cannot be done, so nothing of it was."""
+
+    def __init__(self, txn_id: bytes, why: BrokerError) -> None:
+        super().__init__(f"transaction {txn_id.hex()} was rolled back: {why}")
+        self.why = why
+
+
 class ProtocolViolation(Exception):
     """The peer broke its specification.
 

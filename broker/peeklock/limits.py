@@ -108,6 +108,13 @@ DEAD_LETTER_TEXT_CHARACTERS_MAX: Final = 4096
 
 # Messages handed out in one go before other receivers and other work get their turn.
 DISPATCH_RUN_MAX: Final = 1000
+# A transaction's sends and settlements: what one append, and so one record, may hold.
+TRANSACTION_ACTIONS_MAX: Final = 1000
+TRANSACTION_BYTES_MAX: Final = 64 * MIB
+# How long a transaction may be open: what it would settle is locked, and stays in memory.
+TRANSACTION_DURATION_MAX: Final = Millis(120_000)
+# Open transactions of one controller's link.
+TRANSACTIONS_OPEN_MAX: Final = 100
 # Messages that one peek or management request may ask for.
 PEEK_COUNT_MAX: Final = 1000
 

@@ -330,6 +330,10 @@ COMPOSITES: dict[str, tuple[int, Fields]] = {
     ),
     "target": (0x29, (*TERMINUS, ("capabilities", symbols))),
     "coordinator": (0x30, (("capabilities", symbols),)),
+    "declare": (0x31, (("global-id", anything),)),
+    "discharge": (0x32, (("txn-id", binary), ("fail", boolean))),
+    "declared": (0x33, (("txn-id", binary),)),
+    "transactional-state": (0x34, (("txn-id", binary), ("outcome", anything))),
     "sasl-mechanisms": (0x40, (("sasl-server-mechanisms", symbols),)),
     "sasl-init": (
         0x41,

@@ -74,7 +74,7 @@ class Engine:
     ) -> None:
         """Take a message. The answer, if the sender waits for one, is an effect."""
         try:
-            self._check_sending()
+            self.check_sending()
             facts = queue.send(given, now)
         except BrokerError as error:
             if not settled:
@@ -92,12 +92,13 @@ class Engine:
 
         Returns the numbers of those that were no duplicates.
         """
-        self._check_sending()
+        self.check_sending()
         facts = queue.send_all(given, now)
         self._commit(queue, facts)
         return [fact.number for fact in facts if isinstance(fact, Enqueued)]
 
-    def _check_sending(self) -> None:
+    def check_sending(self) -> None:
+        """Raises `EntityDisabled` and `DiskFull`: no queue takes anything now."""
         if self.draining:
             raise EntityDisabled(
                 "the broker is shutting down; send it again elsewhere or later"
@@ -225,6 +226,14 @@ class Engine:
     def commit(self, queue: Queue, facts: list[Fact], now: UnixMs) -> Lsn:
         """Facts that a verb of `queue` decided, with the moves that follow from them."""
         return self._commit(queue, with_moves(self.namespace, queue, facts, now))
+
+    def commit_facts(self, facts: list[Fact]) -> Lsn:
+        """Facts of several entities, as one append: all of them, or none."""
+        lsn = self.journal.append(facts)
+        for fact in facts:
+            self._apply_elsewhere(fact, lsn)
+        self._on_append()
+        return lsn
 
     def commit_registry(self, facts: list[Fact]) -> Lsn:
         """Facts about which queues there are."""

@@ -4,17 +4,28 @@ from peeklock.entities.facts import Cause, Fact, Removed
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.errors import NotFound
-from peeklock.types import SequenceNumber, UnixMs
+from peeklock.types import QueueId, SequenceNumber, UnixMs
 
 
 def with_moves(
-    namespace: Namespace, queue: Queue, facts: list[Fact], now: UnixMs
+    namespace: Namespace,
+    queue: Queue,
+    facts: list[Fact],
+    now: UnixMs,
+    arrivals: dict[QueueId, int] | None = None,
 ) -> list[Fact]:
-    """`facts` of `queue`, and for each message it dead-letters, its arrival there."""
+    """`facts` of `queue`, and for each message it dead-letters, its arrival there.
+
+    `arrivals` counts, by queue, what the same append brings in already.
+    """
     moved: list[Fact] = []
+    if arrivals is None:
+        arrivals = {}
     for fact in facts:
         if isinstance(fact, Removed) and fact.cause is Cause.DEAD_LETTERED:
             dead_letters = namespace.dead_letters_of(queue)
+            place = arrivals.get(dead_letters.queue_id, 0)
+            arrivals[dead_letters.queue_id] = place + len(fact.numbers)
             for number in fact.numbers:
                 moved.append(
                     dead_letters.adopt(
@@ -23,9 +34,10 @@ def with_moves(
                         fact.reason,
                         fact.description,
                         now,
-                        len(moved),
+                        place,
                     )
                 )
+                place += 1
     return facts + moved if moved else facts
 
 

@@ -128,8 +128,11 @@ class Queue:
             facts.append(MessageIdSeen(self.queue_id, given.message_id, now))
         return facts
 
-    def send_all(self, given: list[Submission], now: UnixMs) -> list[Fact]:
-        """Take several messages in their order, or raise as `send` does and take none."""
+    def send_all(self, given: list[Submission], now: UnixMs, place: int = 0) -> list[Fact]:
+        """Take several messages in their order, or raise as `send` does and take none.
+
+        The first is the `place`-th arrival (from 0) of its append.
+        """
         fresh: list[Submission] = []
         seen: list[Fact] = []
         ids: set[bytes] = set()
@@ -149,8 +152,8 @@ class Queue:
         over_count = len(self.entries) + len(fresh) - limit if limit else 0
         if over_bytes > 0 or over_count > 0:
             facts.append(self._make_room(over_bytes, over_count))
-        for place, one in enumerate(fresh):
-            facts.append(self._enqueued(one, now, place))
+        for index, one in enumerate(fresh):
+            facts.append(self._enqueued(one, now, place + index))
         return facts + seen
 
     def _check(self, given: Submission) -> None:

@@ -39,6 +39,7 @@ from peeklock.frontends.amqp_nodes import (
     find_source,
     find_target,
 )
+from peeklock.frontends.amqp_transactions import Controllers, Coordinator
 from peeklock.frontends.errors_on_the_wire import amqp_error
 from peeklock.limits import (
     AMQP_BACKLOG_BYTES_MAX,
@@ -70,6 +71,7 @@ from peeklock.protocols.amqp10.outcomes import (
     Modified,
     Rejected,
     Released,
+    TransactionalState,
 )
 from peeklock.protocols.amqp10.outcomes import (
     Accepted as AcceptedState,
@@ -142,6 +144,7 @@ class AmqpFrontend:
         self._writable = True
         self._receivers: Final[list[Receiver]] = []
         self._outlets: Final[list[SenderLink]] = []
+        self._controllers: Final = Controllers(host.engine, self)
         authenticator = host.authenticator
         settings = ConnectionSettings(
             container_id=host.container_id,
@@ -217,6 +220,7 @@ class AmqpFrontend:
         elif isinstance(event, SaslInitReceived):
             self.login = Login(event.mechanism, event.response or b"")
         elif isinstance(event, ConnectionClosed):
+            self._controllers.end(now)
             for receiver in list(self._receivers):
                 self._engine.detach(receiver, now)
             self._receivers.clear()
@@ -232,7 +236,10 @@ class AmqpFrontend:
     def _attach_intake(self, link: ReceiverLink, now: UnixMs) -> None:
         """A peer that wants to send."""
         node = find_target(self._host, self._principal, link.target, now)
-        if node.kind is NodeKind.MANAGEMENT:
+        if node.kind is NodeKind.COORDINATOR:
+            link.context = self._controllers.attach(link)
+            size = None
+        elif node.kind is NodeKind.MANAGEMENT:
             link.context = ManagementIntake(node)
             size = None
         else:
@@ -277,6 +284,8 @@ class AmqpFrontend:
                 self._outlets.remove(link)
         elif isinstance(context, Intake) and context.queue.settings.temporary:
             self._delete_temporary(context.queue)
+        elif isinstance(context, Coordinator):
+            self._controllers.detach(context, now)
 
     def _delete_temporary(self, queue: Queue) -> None:
         """§3.5.9: a dynamic node goes with the link that made it."""
@@ -299,6 +308,10 @@ class AmqpFrontend:
             except BrokerError as refusal:
                 self._refuse(link, context, event, amqp_error(refusal))
                 return
+            if isinstance(event.state, TransactionalState):
+                self._controllers.on_message(event, event.state, context.queue, given, now)
+                self._top_up(link, context)
+                return
             self._engine.send(
                 self,
                 link,
@@ -310,6 +323,9 @@ class AmqpFrontend:
             )
             if event.settled:
                 self._top_up(link, context)
+        elif isinstance(context, Coordinator):
+            link.grant(AMQP_SENDER_CREDIT)
+            self._controllers.on_request(link, context, event, now)
         elif isinstance(context, ManagementIntake):
             if not event.settled:
                 link.settle(event.delivery_id, ACCEPTED)
@@ -362,9 +378,18 @@ class AmqpFrontend:
         if state is None:  # settled without an outcome: the source's default, else give back
             source = link.source
             state = (source.default_outcome if source is not None else None) or RELEASED
+        txn_id = None
+        if isinstance(state, TransactionalState):
+            txn_id = state.txn_id
+            state = state.outcome or RELEASED
         disposition = disposition_of(state)
         if disposition is None:
             return  # `received` and the like say nothing that we act on
+        if txn_id is not None:
+            self._controllers.on_outcome(
+                event, txn_id, context, disposition, answer_to(state), now
+            )
+            return
         self._engine.settle(
             context,
             event.first_delivery_id,
@@ -403,7 +428,9 @@ class AmqpFrontend:
             if outlet.is_attached:
                 first = effect.first_delivery_id
                 state = effect.outcome
-                assert isinstance(state, (AcceptedState, Released, Modified, Rejected))
+                assert isinstance(
+                    state, (AcceptedState, Released, Modified, Rejected, TransactionalState)
+                )
                 outlet.settle_range(first, first + effect.count - 1, state)
         else:
             self._on_rare_effect(effect)

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from peeklock.entities.address import Address, parse_address
 from peeklock.entities.queue import Queue
 from peeklock.entities.settings import QueueSettings
-from peeklock.errors import InvalidRequest, NotAllowed, NotFound
+from peeklock.errors import InvalidRequest, NotFound
 from peeklock.management.operations import create_queue
 from peeklock.protocols.amqp10.outcomes import OUTCOME_SYMBOLS
 from peeklock.protocols.amqp10.terminus import AnyTarget, Coordinator, Source
@@ -18,12 +18,20 @@ from peeklock.types import UnixMs
 if TYPE_CHECKING:
     from peeklock.frontends.amqp10 import AmqpHost
 
+# §4.5.1 and §4.6: local transactions, several of them at a time, over several sessions.
+TRANSACTION_CAPABILITIES: Final = (
+    "amqp:local-transactions",
+    "amqp:multi-txns-per-ssn",
+    "amqp:multi-ssns-per-txn",
+)
+
 
 class NodeKind(Enum):
     """What an address can lead to."""
 
     QUEUE = "queue"
     MANAGEMENT = "management"
+    COORDINATOR = "coordinator"
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ def find_target(
     if target is None:
         raise InvalidRequest("an attach without a target; name a queue in its address")
     if isinstance(target, Coordinator):
-        raise NotAllowed("transactions are not offered by this version")
+        return Node(NodeKind.COORDINATOR, target=Coordinator(list(TRANSACTION_CAPABILITIES)))
     if target.dynamic:
         principal.require(Right.SEND, "temporary queues")
         queue = create_temporary(host, now)

@@ -12,8 +12,12 @@ from peeklock.errors import (
     MessageTooLarge,
     NotAllowed,
     NotFound,
+    NotOffered,
     QuotaExceeded,
     Timeout,
+    TransactionFailed,
+    TransactionTimedOut,
+    TransactionUnknown,
     Unauthorized,
 )
 from peeklock.protocols.amqp10.outcomes import AmqpError
@@ -31,6 +35,10 @@ ON_THE_WIRE: Final[dict[type[BrokerError], tuple[str, int]]] = {
     DiskFull: ("amqp:resource-limit-exceeded", 507),
     MessageTooLarge: ("amqp:link:message-size-exceeded", 413),
     Timeout: ("com.microsoft:timeout", 408),
+    NotOffered: ("amqp:not-implemented", 501),
+    TransactionUnknown: ("amqp:transaction:unknown-id", 404),
+    TransactionTimedOut: ("amqp:transaction:timeout", 408),
+    TransactionFailed: ("amqp:transaction:rollback", 409),
     EntityDisabled: ("com.microsoft:entity-disabled", 403),
 }
 

@@ -38,6 +38,8 @@ SYMBOLIC: Final = {
     "amqp:source:list": 0x28,
     "amqp:target:list": 0x29,
     "amqp:coordinator:list": 0x30,
+    "amqp:declare:list": 0x31,
+    "amqp:discharge:list": 0x32,
     "amqp:declared:list": 0x33,
     "amqp:transactional-state:list": 0x34,
 }
