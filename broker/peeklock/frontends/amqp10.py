@@ -26,7 +26,7 @@ from peeklock.entities.dispositions import (
 )
 from peeklock.entities.queue import Queue
 from peeklock.errors import BrokerError, ProtocolViolation
-from peeklock.frontends.amqp_management import ManagementNode, Reply
+from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.frontends.amqp_message import (
     DELIVERY_TIME,
     delivery_payload,
@@ -39,6 +39,7 @@ from peeklock.frontends.amqp_nodes import (
     find_source,
     find_target,
 )
+from peeklock.frontends.amqp_request import Reply
 from peeklock.frontends.amqp_transactions import Controllers, Coordinator
 from peeklock.frontends.errors_on_the_wire import amqp_error
 from peeklock.limits import (
