@@ -72,6 +72,11 @@ def test_queues_are_made_listed_changed_and_deleted(cli: Cli) -> None:
     cli.run("queue", "resume", "orders")
     cli.run("send", "orders", "a")
     assert cli.run("purge", "orders", "--yes") == "1 removed\n"
+    cli.run("queue", "update", "orders", "--status", "send-disabled")
+    assert "takes no messages for now" in cli.run("send", "orders", "a", code=1)
+    assert "there are active, disabled" in cli.run(
+        "queue", "update", "orders", "--status", "asleep", code=1
+    )
     cli.run("queue", "delete", "orders", "--yes")
     assert "orders" not in cli.run("queue", "list")
 

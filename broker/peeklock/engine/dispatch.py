@@ -27,6 +27,7 @@ class Waiting(Enum):
     NO_CREDIT = "no credit"
     SLOW_PEER = "slow peer"
     PAUSED = "paused"
+    DISABLED = "receiving is disabled"
 
 
 @final
@@ -69,6 +70,8 @@ class Receiver:
 
     def why_waiting(self) -> Waiting:
         """The reason, for operators; meaningful when it is not being served."""
+        if not self.queue.settings.status.receives:
+            return Waiting.DISABLED
         if not self.queue.settings.dispatch:
             return Waiting.PAUSED
         if self.credit <= 0:
@@ -104,16 +107,23 @@ class Line:
         count = len(self.receivers)
         self._next = (self._next + 1) % count if count else 0
         turned = self.receivers[self._next :] + self.receivers[: self._next]
-        return [receiver for receiver in turned if receiver.credit > 0 and not receiver.blocked]
+        hands_out = self.queue.hands_out
+        return [
+            receiver
+            for receiver in turned
+            if receiver.credit > 0
+            and not receiver.blocked
+            and (hands_out or receiver.mode is ReceiveMode.BROWSE)
+        ]
 
     def has_more_for(self, receiver: Receiver) -> bool:
         """Is there something that it wants and could have in another round?"""
         queue = self.queue
-        if receiver.credit <= 0 or not queue.settings.dispatch:
+        if receiver.credit <= 0:
             return False
         if receiver.mode is ReceiveMode.BROWSE:
             return receiver.cursor < queue.next_number
-        return queue.counts[READY] > 0
+        return queue.hands_out and queue.counts[READY] > 0
 
     def share(self, among: int) -> int:
         """How many messages each of so many receivers gets in this round; at least one."""

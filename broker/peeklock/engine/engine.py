@@ -111,7 +111,9 @@ class Engine:
     # ---- what receivers ask
 
     def attach(self, peer: Peer, link: object, queue: Queue, mode: ReceiveMode) -> Receiver:
-        """A receiver, without credit yet."""
+        """A receiver, without credit yet. Raises `EntityDisabled`; looking is allowed."""
+        if mode is not ReceiveMode.BROWSE:
+            queue.check_handing_out()
         receiver = Receiver(peer, link, queue, mode)
         self._line(queue).add(receiver)
         return receiver
@@ -382,12 +384,11 @@ class Engine:
         """Hand out one round of what is ready; the rest in the next turn: others wait."""
         if not line.receivers or self.draining:
             return
-        if line.queue.settings.dispatch:
-            wanting = line.wanting()
-            if wanting:
-                share = min(line.share(len(wanting)), DISPATCH_RUN_MAX)
-                for receiver in wanting:
-                    self._serve_receiver(line, receiver, share, now)
+        wanting = line.wanting()
+        if wanting:
+            share = min(line.share(len(wanting)), DISPATCH_RUN_MAX)
+            for receiver in wanting:
+                self._serve_receiver(line, receiver, share, now)
         for receiver in line.receivers:
             if receiver.blocked or (receiver.credit <= 0 and not receiver.draining):
                 continue

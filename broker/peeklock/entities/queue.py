@@ -55,7 +55,14 @@ from peeklock.entities.queue_index import (
 from peeklock.entities.residency import Residency
 from peeklock.entities.settings import Overflow, QueueSettings
 from peeklock.entities.submission import Submission
-from peeklock.errors import LockLost, MessageTooLarge, NotAllowed, NotFound, QuotaExceeded
+from peeklock.errors import (
+    EntityDisabled,
+    LockLost,
+    MessageTooLarge,
+    NotAllowed,
+    NotFound,
+    QuotaExceeded,
+)
 from peeklock.limits import DISPATCH_RUN_MAX, PRIORITY_MAX
 from peeklock.message import NO_TTL, Message
 from peeklock.types import (
@@ -92,6 +99,9 @@ class Queue:
         self.queue_id: Final[QueueId] = created.queue_id
         self.path: Final[EntityPath] = created.path
         self.settings: QueueSettings = created.settings
+        self.takes = True  # what its settings say for each message, worked out once:
+        self.hands_out = True
+        self._follow(created.settings)
         self.dead_letters_of: Final[QueueId] = (
             created.dead_letters_of if isinstance(created, QueueCreated) else ORDINARY
         )
@@ -113,9 +123,10 @@ class Queue:
     def send(self, given: Submission, now: UnixMs) -> list[Fact]:
         """Take a message; no facts for a duplicate, which is accepted and dropped.
 
-        Raises `MessageTooLarge`, `QuotaExceeded`, `NotAllowed`. A queue that drops its oldest
-        instead of refusing returns their `Removed` before the `Enqueued`.
+        Raises `MessageTooLarge`, `QuotaExceeded`, `NotAllowed`, `EntityDisabled`. A queue that
+        drops its oldest instead of refusing returns their `Removed` before the `Enqueued`.
         """
+        self.check_taking()
         self._check(given)
         if self._is_duplicate(given, now):
             return []
@@ -133,6 +144,7 @@ class Queue:
 
         The first is the `place`-th arrival (from 0) of its append.
         """
+        self.check_taking()
         fresh: list[Submission] = []
         seen: list[Fact] = []
         ids: set[bytes] = set()
@@ -232,6 +244,7 @@ class Queue:
         self, numbers: list[SequenceNumber], nonce: bytes, now: UnixMs
     ) -> list[Fact]:
         """Lock deferred messages by number; `NotFound` when one of them is not deferred."""
+        self.check_handing_out()
         for number in numbers:
             entry = self.entries.get(number)
             if entry is None or entry.state != DEFERRED:
@@ -314,6 +327,20 @@ class Queue:
 
     # ---- looks
 
+    def check_taking(self) -> None:
+        """Raises `EntityDisabled` when its status lets nobody send."""
+        if not self.takes:
+            raise EntityDisabled(
+                f"{self.path!r} is {self.settings.status}: it takes no messages for now"
+            )
+
+    def check_handing_out(self) -> None:
+        """Raises `EntityDisabled` when its status lets nobody receive."""
+        if not self.settings.status.receives:
+            raise EntityDisabled(
+                f"{self.path!r} is {self.settings.status}: it hands out no messages for now"
+            )
+
     def first_ready(self, count: int) -> list[Entry]:
         """The next `count` messages to hand out, in their order."""
         if self.counts[READY] == 0 or count <= 0:
@@ -395,7 +422,7 @@ class Queue:
         elif isinstance(fact, Relocated):
             self._relocate(fact)
         elif isinstance(fact, QueueUpdated):
-            self.settings = fact.settings
+            self._follow(fact.settings)
         elif isinstance(fact, Numbered):
             self.next_number = fact.next_number
         elif isinstance(fact, MessageIdSeen):
@@ -511,6 +538,11 @@ class Queue:
         return self._failed(numbers, NEVER, now) if numbers else []
 
     # ---- helpers of obedience
+
+    def _follow(self, settings: QueueSettings) -> None:
+        self.settings = settings
+        self.takes = settings.status.sends
+        self.hands_out = settings.dispatch and settings.status.receives
 
     def _lane_of(self, entry: Entry) -> int:
         return entry.priority if len(self._lanes) > 1 else 0  # kept, for the way home

@@ -245,6 +245,7 @@ class AmqpFrontend:
             size = None
         else:
             assert node.queue is not None
+            node.queue.check_taking()
             link.context = Intake(node.queue)
             size = node.queue.settings.max_message_bytes
         link.accept(source=link.source, target=node.target, max_message_size=size)

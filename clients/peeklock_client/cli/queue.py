@@ -23,6 +23,14 @@ Settings = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be given more than once."),
 ]
 
+Status = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STATUS",
+        help="Who may use it: active, disabled, send-disabled or receive-disabled.",
+    ),
+]
+
 
 def create(queue: QueueName, setting: Settings = None, url: Url = None) -> None:
     """Create a queue, with its dead-letter queue.
@@ -39,9 +47,16 @@ def create(queue: QueueName, setting: Settings = None, url: Url = None) -> None:
     with_client(url, lambda client: client.create_queue(queue, **settings))
 
 
-def update(queue: QueueName, setting: Settings = None, url: Url = None) -> None:
-    """Change settings; see `peeklock queue create --help` for their names."""
+def update(
+    queue: QueueName, setting: Settings = None, status: Status = None, url: Url = None
+) -> None:
+    """Change settings; see `peeklock queue create --help` for their names.
+
+    A status takes effect at once, also on those who are connected.
+    """
     settings = read_settings(setting)
+    if status is not None:
+        settings["status"] = status
     with_client(url, lambda client: client.queue(queue).update(**settings))
 
 
