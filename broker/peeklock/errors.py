@@ -42,6 +42,22 @@ class InvalidRequest(BrokerError):
     """The request itself is wrong: a missing or ill-typed argument, a setting out of range."""
 
 
+class InvalidFilter(BrokerError):
+    """A filter, selector or action that cannot be used, and where in its text it goes wrong.
+
+    `line` and `column` count from 1; `expected` lists what could have stood there instead.
+    """
+
+    def __init__(
+        self, what: str, line: int = 1, column: int = 1, expected: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(f"line {line}, column {column}: {what}")
+        self.what = what
+        self.line = line
+        self.column = column
+        self.expected = expected
+
+
 class LockLost(BrokerError):
     """The delivery was settled, or its lock ran out, before this call."""
 
@@ -110,6 +126,12 @@ class TransactionFailed(BrokerError):
     def __init__(self, txn_id: bytes, why: BrokerError) -> None:
         super().__init__(f"transaction {txn_id.hex()} was rolled back: {why}")
         self.why = why
+
+
+class FilterError(Exception):
+    """A filter or an action cannot be worked out for one message; what then happens to the
+    message is the subscription's choice. The text says where and why.
+    """
 
 
 class ProtocolViolation(Exception):

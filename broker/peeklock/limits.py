@@ -104,6 +104,31 @@ USER_METADATA_CHARACTERS_MAX: Final = 1024
 # A dead-letter reason and its description, in characters each, as Service Bus cuts them.
 DEAD_LETTER_TEXT_CHARACTERS_MAX: Final = 4096
 
+# ---- filters (filters/)
+
+# A rule's SQL filter or action, in characters: as many as Service Bus takes.
+FILTER_CHARACTERS_MAX: Final = 1024
+# A selector or a CESQL expression: as many as RabbitMQ takes. Parsing one of this length takes
+# some 6 ms of the one thread, once.
+SELECTOR_CHARACTERS_MAX: Final = 4096
+# How deep an expression may nest. More than people write; a recursion of this depth is far from
+# the end of Python's stack.
+FILTER_DEPTH_MAX: Final = 64
+# Operators, properties and constants of one expression: what one message may cost, for each
+# filter that looks at it, stays near 0.1 ms.
+FILTER_NODES_MAX: Final = 1000
+# A LIKE pattern that a message brings; one that is written in a filter is shorter anyway.
+LIKE_PATTERN_CHARACTERS_MAX: Final = 1024
+# Text that a filter makes or matches with LIKE: twice what Service Bus takes for one property.
+FILTER_VALUE_CHARACTERS_MAX: Final = 65_536
+# Properties that one correlation filter names; Service Bus' bound for conditions of a rule.
+CORRELATION_CONDITIONS_MAX: Final = 32
+# SET and REMOVE statements of one action; each may rewrite a property.
+ACTION_STATEMENTS_MAX: Final = 32
+# Texts whose compiled form is kept: workers that reconnect, and subscriptions that look alike,
+# bring the same ones. A few KiB each.
+FILTERS_CACHED_MAX: Final = 1024
+
 # ---- engine (engine/)
 
 # Messages handed out in one go before other receivers and other work get their turn.

@@ -1,0 +1,1 @@
+"""Predicates over a message, and what a rule's action makes of it. Pure, and nothing else."""

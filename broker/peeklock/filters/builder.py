@@ -1,0 +1,275 @@
+"""What the parser reads → nodes: one method a rule of the grammar, called from the leaves up.
+
+What a grammar cannot say is checked here: ranges of numbers, which properties and functions
+there are, where a condition is wanted. A method gets what its rule is made of, tokens and
+nodes, in the order of the text.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final, TypeAlias, TypeVar
+
+from lark import Token
+
+from peeklock.filters.dialects import Dialect
+from peeklock.filters.tree import (
+    And,
+    Arithmetic,
+    Assignment,
+    Call,
+    Comparison,
+    Exists,
+    Expression,
+    In,
+    IsNull,
+    Like,
+    Literal,
+    Not,
+    Or,
+    Parameter,
+    Property,
+    Removal,
+    Scope,
+    Sign,
+    Statement,
+)
+from peeklock.filters.view import SYSTEM_PROPERTIES, SystemProperty
+
+Piece: TypeAlias = "Token | Expression | Statement"
+Wanted = TypeVar("Wanted")
+
+# Functions of Service Bus' dialect, by what they are called with, and how many arguments.
+FUNCTIONS: Final = {"newid": 0, "property": 1, "p": 1}
+# What SET and REMOVE may change: the sender's own words about the message.
+CHANGEABLE: Final = frozenset(
+    {
+        SystemProperty.CONTENT_TYPE,
+        SystemProperty.CORRELATION_ID,
+        SystemProperty.LABEL,
+        SystemProperty.MESSAGE_ID,
+        SystemProperty.REPLY_TO,
+        SystemProperty.REPLY_TO_SESSION_ID,
+        SystemProperty.SESSION_ID,
+        SystemProperty.TO,
+    }
+)
+
+
+class Refused(Exception):
+    """The text is no filter; `at` is where, as an offset."""
+
+    def __init__(self, at: int, what: str) -> None:
+        super().__init__(what)
+        self.at = at
+        self.what = what
+
+
+def tokens(pieces: Sequence[Piece]) -> list[Token]:
+    return [piece for piece in pieces if isinstance(piece, Token)]
+
+
+def nodes(pieces: Sequence[Piece]) -> list[Expression]:
+    found: list[Expression] = []
+    for piece in pieces:
+        assert not isinstance(piece, (Assignment, Removal))
+        if not isinstance(piece, Token):
+            found.append(piece)
+    return found
+
+
+def offset(token: Token) -> int:
+    assert token.start_pos is not None
+    return token.start_pos
+
+
+def says(pieces: Sequence[Piece], keyword: str) -> bool:
+    return any(token.type == keyword for token in tokens(pieces))
+
+
+class TreeBuilder:
+    """For texts of one dialect; keeps nothing between them."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+
+    # ---- conditions
+
+    def either(self, pieces: Sequence[Piece]) -> Expression:
+        parts: list[Expression] = []
+        for part in nodes(pieces):
+            self._check_condition(part)
+            parts += part.parts if isinstance(part, Or) else [part]
+        return Or(tuple(parts), at=offset(tokens(pieces)[0]))
+
+    def both(self, pieces: Sequence[Piece]) -> Expression:
+        parts: list[Expression] = []
+        for part in nodes(pieces):
+            self._check_condition(part)
+            parts += part.parts if isinstance(part, And) else [part]
+        return And(tuple(parts), at=offset(tokens(pieces)[0]))
+
+    def negation(self, pieces: Sequence[Piece]) -> Expression:
+        (operand,) = nodes(pieces)
+        self._check_condition(operand)
+        return Not(operand, at=offset(tokens(pieces)[0]))
+
+    def comparison(self, pieces: Sequence[Piece]) -> Expression:
+        left, right = nodes(pieces)
+        (operator,) = tokens(pieces)
+        symbol = "<>" if operator == "!=" else str(operator)
+        return Comparison(symbol, left, right, at=offset(operator))
+
+    def is_null(self, pieces: Sequence[Piece]) -> Expression:
+        (operand,) = nodes(pieces)
+        return IsNull(operand, says(pieces, "NOT"), at=offset(tokens(pieces)[0]))
+
+    def like(self, pieces: Sequence[Piece]) -> Expression:
+        found = nodes(pieces)
+        operand, pattern = found[0], found[1]
+        escape = found[2] if len(found) == 3 else None
+        if isinstance(escape, Literal):
+            if not isinstance(escape.value, str) or len(escape.value) != 1:
+                raise Refused(escape.at, "ESCAPE takes one character, as a 'string'")
+        at = offset(tokens(pieces)[0])
+        return Like(operand, pattern, escape, says(pieces, "NOT"), at=at)
+
+    def one_of(self, pieces: Sequence[Piece]) -> Expression:
+        operand, *items = nodes(pieces)
+        at = offset(tokens(pieces)[0])
+        return In(operand, tuple(items), says(pieces, "NOT"), at=at)
+
+    def exists(self, pieces: Sequence[Piece]) -> Expression:
+        (operand,) = nodes(pieces)
+        assert isinstance(operand, Property)
+        return Exists(operand, at=offset(tokens(pieces)[0]))
+
+    def _check_condition(self, node: Expression) -> None:
+        if not may_be_condition(node):
+            raise Refused(node.at, "a condition is wanted here, and this is a value")
+
+    # ---- values
+
+    def arithmetic(self, pieces: Sequence[Piece]) -> Expression:
+        left, right = nodes(pieces)
+        (operator,) = tokens(pieces)
+        return Arithmetic(str(operator), left, right, at=offset(operator))
+
+    def sign(self, pieces: Sequence[Piece]) -> Expression:
+        (operand,) = nodes(pieces)
+        (operator,) = tokens(pieces)
+        at = offset(operator)
+        if isinstance(operand, Literal) and not isinstance(operand.value, bool):
+            value = operand.value
+            if isinstance(value, (int, float)):
+                return Literal(-value if operator == "-" else value, at=at)
+        return Sign(str(operator), operand, at=at)
+
+    def integer(self, pieces: Sequence[Piece]) -> Expression:
+        (token,) = tokens(pieces)
+        value = int(token, 16) if token[:2] in ("0x", "0X") else int(token)
+        # The largest is for a minus to stand before it; alone, it is refused afterwards.
+        if value > self._dialect.integer_max + 1:
+            raise Refused(
+                offset(token), f"at most {self._dialect.integer_max} can be said here"
+            )
+        return Literal(value, at=offset(token))
+
+    def decimal(self, pieces: Sequence[Piece]) -> Expression:
+        (token,) = tokens(pieces)
+        value = float(token)
+        if math.isinf(value):
+            raise Refused(offset(token), "a number beyond the range of a double")
+        return Literal(value, at=offset(token))
+
+    def string(self, pieces: Sequence[Piece]) -> Expression:
+        (token,) = tokens(pieces)
+        return Literal(str(token[1:-1]).replace("''", "'"), at=offset(token))
+
+    def constant(self, pieces: Sequence[Piece]) -> Expression:
+        (token,) = tokens(pieces)
+        value = None if token.type == "NULL" else token.type == "TRUE"
+        return Literal(value, at=offset(token))
+
+    def parameter(self, pieces: Sequence[Piece]) -> Expression:
+        (token,) = tokens(pieces)
+        return Parameter(str(token[1:]), at=offset(token))
+
+    def call(self, pieces: Sequence[Piece]) -> Expression:
+        (token,) = tokens(pieces)
+        arguments = nodes(pieces)
+        name = token.lower()
+        wanted = FUNCTIONS.get(name)
+        if wanted is None:
+            raise Refused(
+                offset(token), f"no function {token}; there are newid() and property(name)"
+            )
+        if len(arguments) != wanted:
+            raise Refused(
+                offset(token), f"{name}() takes {wanted} arguments, not {len(arguments)}"
+            )
+        return Call("property" if name == "p" else name, tuple(arguments), at=offset(token))
+
+    # ---- properties
+
+    def property(self, pieces: Sequence[Piece]) -> Expression:
+        """`name`, `user.name` or `sys.name`."""
+        parts = tokens(pieces)
+        at = offset(parts[0])
+        name = unquoted(parts[-1])
+        if len(parts) == 1:
+            return Property(Scope.USER, name, at=at)
+        scope = unquoted(parts[0]).lower()
+        if scope == Scope.USER.value:
+            return Property(Scope.USER, name, at=at)
+        if scope != Scope.SYSTEM.value:
+            raise Refused(
+                at,
+                f"before the dot stands sys or user, not {parts[0]}; "
+                "a name with a dot in it is written [a.b]",
+            )
+        found = SYSTEM_PROPERTIES.get(name.lower())
+        if found is None:
+            known = ", ".join(one.value for one in SystemProperty)
+            raise Refused(offset(parts[1]), f"no system property {name}; there are {known}")
+        return Property(Scope.SYSTEM, found.value, at=at)
+
+    # ---- actions
+
+    def statements(self, pieces: Sequence[Piece]) -> list[Statement]:
+        return [piece for piece in pieces if isinstance(piece, (Assignment, Removal))]
+
+    def assignment(self, pieces: Sequence[Piece]) -> Statement:
+        target, value = nodes(pieces)
+        return Assignment(changeable(target), value, at=offset(tokens(pieces)[0]))
+
+    def removal(self, pieces: Sequence[Piece]) -> Statement:
+        (target,) = nodes(pieces)
+        return Removal(changeable(target), at=offset(tokens(pieces)[0]))
+
+
+def changeable(target: Expression) -> Property:
+    assert isinstance(target, Property)
+    if target.scope is Scope.SYSTEM and SystemProperty(target.name) not in CHANGEABLE:
+        names = ", ".join(sorted(one.value for one in CHANGEABLE))
+        raise Refused(
+            target.at, f"sys.{target.name} is the broker's; these can change: {names}"
+        )
+    return target
+
+
+def unquoted(token: Token) -> str:
+    """A name without its brackets or quotes."""
+    if token.type == "DELIMITED":
+        return str(token[1:-1]).replace("]]", "]")
+    if token.type == "QUOTED":
+        return str(token[1:-1]).replace('""', '"')
+    return str(token)
+
+
+def may_be_condition(node: Expression) -> bool:
+    """Could this be true or false? What a property or a parameter holds is not known yet."""
+    if isinstance(node, Literal):
+        return node.value is None or isinstance(node.value, bool)
+    if isinstance(node, Call):
+        return node.name == "property"
+    return not isinstance(node, (Sign, Arithmetic))

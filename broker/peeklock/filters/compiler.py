@@ -1,0 +1,164 @@
+"""Tree → program: what can be known beforehand is worked out here, once."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import final
+
+from peeklock.filters.comparison import EQUAL, NOT_EQUAL, OPERATORS
+from peeklock.filters.dialects import Dialect
+from peeklock.filters.like import LikePattern
+from peeklock.filters.places import refusal, where
+from peeklock.filters.program import (
+    AllOf,
+    AnyOf,
+    Calculation,
+    Compared,
+    Constant,
+    HasUser,
+    InRange,
+    LikeText,
+    LikeValue,
+    Missing,
+    NamedProperty,
+    Negation,
+    NewId,
+    OneOf,
+    OneOfTexts,
+    Program,
+    SameText,
+    Signed,
+    SystemValue,
+    Trouble,
+    UserProperty,
+    UserPropertyAnyCase,
+)
+from peeklock.filters.tree import (
+    And,
+    Arithmetic,
+    Between,
+    Call,
+    Comparison,
+    Exists,
+    Expression,
+    In,
+    IsNull,
+    Like,
+    Literal,
+    Not,
+    Or,
+    Parameter,
+    Property,
+    Scope,
+    Sign,
+)
+from peeklock.filters.values import Value
+from peeklock.filters.view import SystemProperty
+
+Parameters = Mapping[str, Value]
+
+
+@final
+class Compiler:
+    """For one text of one dialect, with the values of its parameters."""
+
+    __slots__ = ("_dialect", "_parameters", "_text")
+
+    def __init__(self, text: str, dialect: Dialect, parameters: Parameters) -> None:
+        self._text = text
+        self._dialect = dialect
+        self._parameters = parameters
+
+    def compile(self, node: Expression) -> Program:
+        """Raises `InvalidFilter` for a parameter that has no value."""
+        if isinstance(node, Literal):
+            return Constant(node.value)
+        if isinstance(node, Property):
+            return self._property(node)
+        if isinstance(node, Comparison):
+            return self._comparison(node)
+        if isinstance(node, And):
+            return AllOf([self.compile(part) for part in node.parts], self._trouble(node))
+        if isinstance(node, Or):
+            return AnyOf([self.compile(part) for part in node.parts], self._trouble(node))
+        if isinstance(node, Not):
+            return Negation(self.compile(node.operand), self._trouble(node))
+        if isinstance(node, (Like, In, Between, IsNull, Exists)):
+            return self._test(node)
+        return self._value(node)
+
+    def _trouble(self, node: Expression) -> Trouble:
+        return Trouble(where(self._text, node.at), self._dialect.strict)
+
+    def _property(self, node: Property) -> Program:
+        if node.scope is Scope.SYSTEM:
+            return SystemValue(SystemProperty(node.name))
+        if self._dialect.scopes:
+            return UserPropertyAnyCase(node.name)
+        return UserProperty(node.name)
+
+    def _value(self, node: Expression) -> Program:
+        if isinstance(node, Parameter):
+            return Constant(self._parameter(node))
+        if isinstance(node, Sign):
+            minus = node.operator == "-"
+            return Signed(minus, self.compile(node.operand), self._trouble(node))
+        if isinstance(node, Arithmetic):
+            left, right = self.compile(node.left), self.compile(node.right)
+            return Calculation(node.operator, left, right, self._trouble(node))
+        assert isinstance(node, Call)
+        if node.name == "newid":
+            return NewId()
+        return NamedProperty(self.compile(node.arguments[0]), self._trouble(node))
+
+    def _parameter(self, node: Parameter) -> Value:
+        if node.name not in self._parameters:
+            raise refusal(self._text, node.at, f"no value was given for @{node.name}")
+        value = self._parameters[node.name]
+        if isinstance(value, datetime):
+            # Instants are compared in UTC, and one without a zone is meant to be.
+            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return value
+
+    def _comparison(self, node: Comparison) -> Program:
+        operator = OPERATORS[node.operator]
+        left, right = self.compile(node.left), self.compile(node.right)
+        trouble = self._trouble(node)
+        if operator == EQUAL or operator == NOT_EQUAL:
+            if isinstance(left, Constant):
+                left, right = right, left  # both ways say the same
+            if isinstance(right, Constant) and isinstance(right.value, str):
+                return SameText(left, right.value, operator == NOT_EQUAL, trouble)
+        return Compared(operator, left, right, trouble)
+
+    def _test(self, node: Like | In | Between | IsNull | Exists) -> Program:
+        if isinstance(node, Exists):
+            if node.operand.scope is Scope.USER:
+                return HasUser(node.operand.name)
+            return Missing(self.compile(node.operand), True)
+        operand = self.compile(node.operand)
+        trouble = self._trouble(node)
+        if isinstance(node, IsNull):
+            return Missing(operand, node.negated)
+        if isinstance(node, Like):
+            return self._like(node, operand, trouble)
+        if isinstance(node, Between):
+            low, high = self.compile(node.low), self.compile(node.high)
+            return InRange(operand, low, high, node.negated, trouble)
+        items = [self.compile(item) for item in node.items]
+        texts = [item.value for item in items if isinstance(item, Constant)]
+        known = frozenset([text for text in texts if isinstance(text, str)])
+        if len(texts) == len(items) and all(isinstance(text, str) for text in texts):
+            return OneOfTexts(operand, known, node.negated, trouble)
+        return OneOf(operand, items, node.negated, trouble)
+
+    def _like(self, node: Like, operand: Program, trouble: Trouble) -> Program:
+        pattern = self.compile(node.pattern)
+        escape = None if node.escape is None else self.compile(node.escape)
+        character: Value = ""
+        if isinstance(escape, Constant):
+            character = escape.value
+        if isinstance(pattern, Constant) and (escape is None or isinstance(escape, Constant)):
+            text = pattern.value
+            if isinstance(text, str) and isinstance(character, str) and len(character) < 2:
+                return LikeText(operand, LikePattern(text, character), node.negated, trouble)
+        return LikeValue(operand, pattern, escape, node.negated, trouble)

@@ -1,0 +1,114 @@
+"""Filters: what a subscription or a receiver asks of each message.
+
+Made once, asked often. A text is parsed by lark, which is imported when the first one comes.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Final, Protocol, final
+
+from peeklock.errors import FilterError, InvalidFilter
+from peeklock.filters.compiler import Compiler
+from peeklock.filters.correlation import correlation_filter
+from peeklock.filters.dialects import SQL, Dialect
+from peeklock.filters.program import Program
+from peeklock.filters.values import Value, shown
+from peeklock.filters.view import PropertyView
+from peeklock.limits import FILTERS_CACHED_MAX
+
+NO_PARAMETERS: Final[Mapping[str, Value]] = {}
+
+
+class Filter(Protocol):
+    """A predicate over a message."""
+
+    def matches(self, view: PropertyView) -> bool:
+        """Does the message pass? Unknown is no. Raises `FilterError` and nothing else."""
+        ...
+
+
+@final
+class TrueFilter:
+    """Every message passes."""
+
+    __slots__ = ()
+
+    def matches(self, view: PropertyView) -> bool:
+        return True
+
+
+@final
+class FalseFilter:
+    """No message passes."""
+
+    __slots__ = ()
+
+    def matches(self, view: PropertyView) -> bool:
+        return False
+
+
+@final
+class ExpressionFilter:
+    """What a text says, in one of the dialects."""
+
+    __slots__ = ("_program", "_strict", "text")
+
+    def __init__(self, text: str, program: Program, strict: bool) -> None:
+        self.text: Final = text
+        self._program: Final = program
+        self._strict: Final = strict
+
+    def matches(self, view: PropertyView) -> bool:
+        value = self._program.evaluate(view)
+        if value is True:
+            return True
+        if self._strict and value is not None and value is not False:
+            raise FilterError(f"the filter is a condition, and gave {shown(value)}")
+        return False
+
+
+def rule_filter(
+    kind: str, expression: str = "", properties: Iterable[tuple[str, Value]] = ()
+) -> Filter:
+    """The filter of a subscription's rule; raises `InvalidFilter`.
+
+    `kind` is "true", "false", "correlation" or a dialect's name. `properties` are a
+    correlation filter's, the message's own with "sys." before their names.
+    """
+    if kind == "true":
+        return TrueFilter()
+    if kind == "false":
+        return FalseFilter()
+    if kind == "correlation":
+        return correlation_filter(properties)
+    make = DIALECTS.get(kind)
+    if make is None:
+        known = ", ".join(("true", "false", "correlation", *DIALECTS))
+        raise InvalidFilter(f"no filter is called {kind!r}; there are {known}")
+    return make(expression)
+
+
+def sql_filter(text: str, parameters: Mapping[str, Value] = NO_PARAMETERS) -> ExpressionFilter:
+    """A rule's SQL filter, as Service Bus has them; raises `InvalidFilter`.
+
+    `parameters` are the values of its `@names`, without the `@`.
+    """
+    if parameters:
+        return compiled(text, SQL, parameters)
+    return compiled_once(text, SQL)
+
+
+@lru_cache(maxsize=FILTERS_CACHED_MAX)
+def compiled_once(text: str, dialect: Dialect) -> ExpressionFilter:
+    return compiled(text, dialect, NO_PARAMETERS)
+
+
+def compiled(text: str, dialect: Dialect, parameters: Mapping[str, Value]) -> ExpressionFilter:
+    from peeklock.filters.parser import parse_expression
+
+    tree = parse_expression(text, dialect)
+    program = Compiler(text, dialect, parameters).compile(tree)
+    return ExpressionFilter(text, program, dialect.strict)
+
+
+DIALECTS: Final[dict[str, Callable[[str], Filter]]] = {"sql": sql_filter}

@@ -1,0 +1,114 @@
+"""Values and expressions for Hypothesis."""
+
+from datetime import UTC
+
+from hypothesis import strategies as st
+
+from peeklock.filters.tree import (
+    And,
+    Arithmetic,
+    Call,
+    Comparison,
+    Exists,
+    Expression,
+    In,
+    IsNull,
+    Like,
+    Literal,
+    Not,
+    Or,
+    Parameter,
+    Property,
+    Scope,
+    Sign,
+)
+from peeklock.filters.values import Value
+from peeklock.filters.view import SystemProperty
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+integers = st.integers(-(2**63), 2**63 - 1)
+numbers = integers | st.floats() | st.decimals(allow_nan=False, places=2)
+present: st.SearchStrategy[Value] = st.one_of(
+    texts,
+    st.sampled_from(["a", "b", "a%", "_", ""]),
+    st.booleans(),
+    numbers,
+    st.sampled_from([0, 1, -1, 2, 1.0, 0.5]),
+    st.binary(max_size=4),
+    st.uuids(),
+    st.datetimes(timezones=st.just(UTC)),
+    st.timedeltas(),
+)
+values = present  # of properties that are there
+any_values = st.none() | present
+
+NAMES = ("a", "b", "Color", "order id", "AND", "x]y", "né", "_u", "3d", "user", "sys")
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def several(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[tuple[Expression, ...]]:
+    return st.lists(inner, min_size=2, max_size=4).map(tuple)
+
+
+def sql_expressions() -> st.SearchStrategy[Expression]:
+    """Conditions of Service Bus' dialect, as a text can say them."""
+    literals = st.builds(Literal, st.none() | st.booleans() | integers | finite | texts)
+    properties = st.builds(Property, st.just(Scope.USER), st.sampled_from(NAMES) | names())
+    system = st.builds(
+        Property, st.just(Scope.SYSTEM), st.sampled_from([one.value for one in SystemProperty])
+    )
+    atoms: st.SearchStrategy[Expression] = st.one_of(
+        literals, properties, system,
+        st.builds(Parameter, st.sampled_from(["p", "limit", "_x1"])),
+        st.just(Call("newid", ())),
+    )  # fmt: skip
+    sums: st.SearchStrategy[Expression] = st.recursive(
+        atoms,
+        lambda inner: st.one_of(
+            st.builds(Arithmetic, st.sampled_from("+-*/%"), inner, inner),
+            st.builds(Sign, st.sampled_from("+-"), inner.filter(has_no_number)),
+            st.builds(Call, st.just("property"), st.tuples(inner)),
+        ),
+        max_leaves=3,
+    )
+    tests: st.SearchStrategy[Expression] = st.one_of(
+        st.builds(Comparison, st.sampled_from(["=", "<>", "<", "<=", ">", ">="]), sums, sums),
+        st.builds(IsNull, sums, st.booleans()),
+        st.builds(
+            Like, sums, sums,
+            st.none() | st.builds(Literal, st.sampled_from("\\!%_'")), st.booleans(),
+        ),
+        st.builds(In, sums, st.lists(sums, min_size=1, max_size=4).map(tuple), st.booleans()),
+        st.builds(Exists, properties | system),
+        properties,
+        st.builds(Literal, st.booleans()),
+    )  # fmt: skip
+    return st.recursive(
+        tests,
+        lambda inner: st.one_of(
+            st.builds(Not, inner),
+            several(inner).map(all_of),
+            several(inner).map(any_of),
+        ),
+        max_leaves=4,
+    )
+
+
+def all_of(parts: tuple[Expression, ...]) -> Expression:
+    """An And, whose parts are none."""
+    flat = [part.parts if isinstance(part, And) else (part,) for part in parts]
+    return And(tuple(one for run in flat for one in run))
+
+
+def any_of(parts: tuple[Expression, ...]) -> Expression:
+    flat = [part.parts if isinstance(part, Or) else (part,) for part in parts]
+    return Or(tuple(one for run in flat for one in run))
+
+
+def names() -> st.SearchStrategy[str]:
+    return st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+
+
+def has_no_number(node: Expression) -> bool:
+    """A sign before a literal number is part of it: no text says otherwise."""
+    return not isinstance(node, Literal) or isinstance(node.value, (bool, str, type(None)))
