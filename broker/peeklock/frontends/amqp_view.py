@@ -1,0 +1,222 @@
+"""What a filter sees of an AMQP message: `filters.view.PropertyView` over its bare bytes.
+
+Nothing is read before a filter asks for it, and each section once, however many filters look:
+one view serves all rules of a topic for one message.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, final
+from uuid import UUID
+
+from peeklock.clock import IdSource
+from peeklock.errors import ProtocolViolation
+from peeklock.filters.values import Value
+from peeklock.filters.view import SystemProperty
+from peeklock.message import NO_TTL, Message
+from peeklock.protocols.amqp10.decimals import read_decimal
+from peeklock.protocols.amqp10.primitives import read_value
+from peeklock.protocols.amqp10.sections import (
+    APPLICATION_PROPERTIES,
+    PROPERTIES,
+    find_section,
+)
+from peeklock.protocols.amqp10.values import (
+    AmqpValue,
+    Decimal32,
+    Decimal64,
+    Decimal128,
+    Timestamp,
+)
+from peeklock.types import NEVER, SequenceNumber, UnixMs
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+LATEST: Final = datetime.max.replace(tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
+INSTANT_MS_MIN: Final = (EARLIEST - EPOCH) // MILLISECOND
+INSTANT_MS_MAX: Final = (LATEST - EPOCH) // MILLISECOND
+
+# Places in the properties list (§3.2.4).
+FIELDS: Final = {
+    SystemProperty.MESSAGE_ID: 0,
+    SystemProperty.TO: 2,
+    SystemProperty.LABEL: 3,
+    SystemProperty.REPLY_TO: 4,
+    SystemProperty.CORRELATION_ID: 5,
+    SystemProperty.CONTENT_TYPE: 6,
+    SystemProperty.SESSION_ID: 10,
+    SystemProperty.REPLY_TO_SESSION_ID: 12,
+}
+# Keys of the message annotations.
+ANNOTATED: Final = {
+    SystemProperty.PARTITION_KEY: "x-opt-partition-key",
+    SystemProperty.SCHEDULED_TIME: "x-opt-scheduled-enqueue-time",
+    SystemProperty.ENQUEUED_SEQUENCE_NUMBER: "x-opt-enqueue-sequence-number",
+}
+
+
+@final
+class MessageView:
+    """The properties of one message.
+
+    What the broker knows of it beside the message itself comes with it: when it arrived, and
+    its number and failed attempts where it has them already.
+    """
+
+    __slots__ = (
+        "_annotations",
+        "_any_case",
+        "_delivery_count",
+        "_enqueued_at",
+        "_fields",
+        "_ids",
+        "_message",
+        "_number",
+        "_user",
+    )
+
+    def __init__(
+        self,
+        message: Message,
+        ids: IdSource,
+        enqueued_at: UnixMs,
+        number: SequenceNumber | None = None,
+        delivery_count: int = 0,
+    ) -> None:
+        self._message: Final = message
+        self._ids: Final = ids
+        self._enqueued_at: Final = enqueued_at
+        self._number: Final = number
+        self._delivery_count: Final = delivery_count
+        # None until they are read.
+        self._fields: list[AmqpValue] | None = None
+        self._user: dict[AmqpValue, AmqpValue] | None = None
+        self._any_case: dict[str, AmqpValue] | None = None
+        self._annotations: dict[AmqpValue, AmqpValue] | None = None
+
+    # ---- filters.view.PropertyView
+
+    def system(self, which: SystemProperty) -> Value:
+        place = FIELDS.get(which)
+        if place is not None:
+            return as_text(self.field(place))
+        key = ANNOTATED.get(which)
+        if key is not None:
+            return scalar(self.annotations().get(key))
+        return self._of_the_broker(which)
+
+    def user(self, name: str) -> Value:
+        return scalar(self.user_properties().get(name))
+
+    def user_any_case(self, name: str) -> Value:
+        found = self.user_properties()
+        if name in found:
+            return scalar(found[name])
+        return scalar(self._by_any_case().get(name.lower()))
+
+    def has_user(self, name: str) -> bool:
+        return name in self.user_properties() or name.lower() in self._by_any_case()
+
+    def new_id(self) -> UUID:
+        return UUID(bytes=self._ids.nonce() + self._ids.nonce(), version=4)
+
+    # ---- what is read, when it is first asked for
+
+    def field(self, place: int) -> AmqpValue:
+        """One field of the properties section; None when it is not there."""
+        fields = self._fields
+        if fields is None:
+            found = section(self._message.bare, PROPERTIES)
+            fields = found if isinstance(found, list) else []
+            self._fields = fields
+        return fields[place] if place < len(fields) else None
+
+    def user_properties(self) -> dict[AmqpValue, AmqpValue]:
+        user = self._user
+        if user is None:
+            found = section(self._message.bare, APPLICATION_PROPERTIES)
+            user = found if isinstance(found, dict) else {}
+            self._user = user
+        return user
+
+    def annotations(self) -> dict[AmqpValue, AmqpValue]:
+        annotations = self._annotations
+        if annotations is None:
+            annotations = {}
+            if self._message.annotations:
+                annotations = read_annotations(self._message.annotations)
+            self._annotations = annotations
+        return annotations
+
+    def _by_any_case(self) -> dict[str, AmqpValue]:
+        """By names in lower case; of two that differ in case alone, the first counts."""
+        any_case = self._any_case
+        if any_case is None:
+            any_case = {}
+            for name, value in self.user_properties().items():
+                if isinstance(name, str):
+                    any_case.setdefault(name.lower(), value)
+            self._any_case = any_case
+        return any_case
+
+    def _of_the_broker(self, which: SystemProperty) -> Value:
+        message = self._message
+        if which is SystemProperty.ENQUEUED_TIME:
+            return None if self._enqueued_at == NEVER else instant(self._enqueued_at)
+        if which is SystemProperty.SEQUENCE_NUMBER:
+            return self._number
+        if which is SystemProperty.DELIVERY_COUNT:
+            return self._delivery_count
+        if which is SystemProperty.SIZE:
+            return message.size
+        if message.ttl_ms == NO_TTL:
+            return None
+        if which is SystemProperty.TIME_TO_LIVE:
+            return timedelta(milliseconds=message.ttl_ms)
+        return instant(self._enqueued_at + message.ttl_ms)  # when it expires
+
+
+def section(bare: bytes, code: int) -> AmqpValue:
+    """A section's value. One that breaks the rules inside has nothing to show: the broker
+    passes such a message on as it came, and a filter is not the place to refuse it."""
+    try:
+        return find_section(bare, code)
+    except ProtocolViolation:
+        return None
+
+
+def read_annotations(encoded: bytes) -> dict[AmqpValue, AmqpValue]:
+    try:
+        value, _end = read_value(encoded, 0)
+    except ProtocolViolation:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def scalar(value: AmqpValue) -> Value:
+    """An AMQP value as filters have it; None for lists, maps and what is described."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Timestamp):
+        return instant(value)
+    if value is None or isinstance(value, (bool, int, float, UUID)):
+        return value
+    if isinstance(value, (Decimal32, Decimal64, Decimal128)):
+        return read_decimal(value)
+    return value if isinstance(value, bytes) else None
+
+
+def as_text(value: AmqpValue) -> str | None:
+    """An id or address as text: Service Bus shows all of §3.2.11–3.2.14's types as strings."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value) if isinstance(value, (int, UUID)) else None
+
+
+def instant(at_ms: int) -> datetime:
+    """Instants before the year 1 and after 9999 are the first and last that there are."""
+    if at_ms <= INSTANT_MS_MIN:
+        return EARLIEST
+    return LATEST if at_ms >= INSTANT_MS_MAX else EPOCH + timedelta(milliseconds=at_ms)

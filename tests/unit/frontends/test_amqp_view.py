@@ -1,0 +1,176 @@
+"""What filters see of an AMQP message."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peeklock.filters.filter import sql_filter
+from peeklock.filters.values import Value
+from peeklock.filters.view import SystemProperty
+from peeklock.frontends.amqp_view import MessageView
+from peeklock.message import Message
+from peeklock.protocols.amqp10.primitives import encode_value
+from peeklock.protocols.amqp10.sections import DataBody, Properties, encode_bare
+from peeklock.protocols.amqp10.values import (
+    AmqpValue,
+    Byte,
+    Char,
+    Decimal128,
+    Described,
+    Float,
+    Int,
+    Short,
+    Symbol,
+    Timestamp,
+    UByte,
+    UInt,
+    ULong,
+    UShort,
+)
+from peeklock.types import SequenceNumber, UnixMs
+from tests.support.fake_ids import FakeIds
+
+NOW = UnixMs(1_767_268_800_000)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+PRICE = Decimal128(bytes.fromhex("303c00000000000000000000000000fa"))
+
+
+def view_of(
+    user: dict[AmqpValue, AmqpValue] | None = None,
+    properties: Properties | None = None,
+    annotations: bytes = b"",
+    ttl_ms: int = -1,
+) -> MessageView:
+    bare = encode_bare(properties, user, DataBody([b"body"]))
+    return MessageView(Message(bare, annotations, ttl_ms=ttl_ms), FakeIds(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        *[(kind(7), 7) for kind in (UByte, UShort, UInt, ULong, Byte, Short, Int, int)],
+        (ULong(2**64 - 1), 2**64 - 1),
+        (1.5, 1.5),
+        (Float(0.5), 0.5),
+        (PRICE, Decimal("2.50")),
+        (True, True),
+        ("a", "a"),
+        (Symbol("a"), "a"),
+        (Char("a"), "a"),
+        (b"a", b"a"),
+        (UUID(int=1), UUID(int=1)),
+        (Timestamp(NOW), NOON),
+        (Timestamp(-(2**63)), datetime.min.replace(tzinfo=UTC)),
+        (Timestamp(2**63 - 1), datetime.max.replace(tzinfo=UTC)),
+        (None, None),
+        ([1], None),  # nothing that could be compared
+        ({"a": 1}, None),
+        (Described(Symbol("x"), 1), None),
+    ],
+)
+def test_application_properties_keep_their_kind(sent: AmqpValue, seen: Value) -> None:
+    view = view_of({"p": sent})
+    found = view.user("p")
+    assert found == seen
+    assert isinstance(found, bool) is isinstance(seen, bool)
+    assert isinstance(found, datetime) is isinstance(seen, datetime)
+    assert view.has_user("p")
+    assert not view.has_user("q")
+
+
+def test_names_in_any_case() -> None:
+    view = view_of({"Color": 1, "color": 2, "SIZE": 3, 7: "not a name"})
+    assert view.user("COLOR") is None
+    assert view.user_any_case("color") == 2  # the exact one first
+    assert view.user_any_case("COLOR") == 1  # else the first that was sent
+    assert view.user_any_case("size") == 3
+    assert view.has_user("sIzE")
+
+
+PROPERTIES = Properties(
+    message_id=UUID(int=5), to="q", subject="label", reply_to="r", correlation_id=ULong(9),
+    content_type="text/plain", group_id="s", reply_to_group_id="t",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("which", "seen"),
+    [
+        (SystemProperty.MESSAGE_ID, str(UUID(int=5))),
+        (SystemProperty.CORRELATION_ID, "9"),
+        (SystemProperty.TO, "q"),
+        (SystemProperty.LABEL, "label"),
+        (SystemProperty.REPLY_TO, "r"),
+        (SystemProperty.CONTENT_TYPE, "text/plain"),
+        (SystemProperty.SESSION_ID, "s"),
+        (SystemProperty.REPLY_TO_SESSION_ID, "t"),
+        (SystemProperty.ENQUEUED_TIME, NOON),
+        (SystemProperty.TIME_TO_LIVE, timedelta(seconds=5)),
+        (SystemProperty.EXPIRES_AT, NOON + timedelta(seconds=5)),
+        (SystemProperty.PARTITION_KEY, "k"),
+        (SystemProperty.SCHEDULED_TIME, NOON),
+        (SystemProperty.DELIVERY_COUNT, 0),
+        (SystemProperty.SEQUENCE_NUMBER, None),  # not yet
+    ],
+)
+def test_system_properties(which: SystemProperty, seen: Value) -> None:
+    annotations = {
+        Symbol("x-opt-partition-key"): "k",
+        Symbol("x-opt-scheduled-enqueue-time"): Timestamp(NOW),
+    }
+    view = view_of(None, PROPERTIES, encode_value(annotations), ttl_ms=5000)
+    assert view.system(which) == seen
+
+
+def test_every_system_property_has_an_answer_on_a_bare_body() -> None:
+    view = view_of()
+    there = {which for which in SystemProperty if view.system(which) is not None}
+    assert there == {
+        SystemProperty.ENQUEUED_TIME,
+        SystemProperty.DELIVERY_COUNT,
+        SystemProperty.SIZE,
+    }
+
+
+def test_what_the_broker_knows_comes_with_it() -> None:
+    view = MessageView(Message(b""), FakeIds(), NOW, SequenceNumber(12), delivery_count=3)
+    assert view.system(SystemProperty.SEQUENCE_NUMBER) == 12
+    assert view.system(SystemProperty.DELIVERY_COUNT) == 3
+
+
+def test_binary_ids_are_shown_in_hex() -> None:
+    view = view_of(None, Properties(message_id=b"\x01\xff"))
+    assert view.system(SystemProperty.MESSAGE_ID) == "01ff"
+
+
+def test_new_ids_differ() -> None:
+    view = view_of()
+    one, other = view.new_id(), view.new_id()
+    assert one != other
+    assert one.version == 4
+
+
+def test_each_section_is_read_when_it_is_asked_for_and_once() -> None:
+    view = view_of({"color": "red"}, PROPERTIES)
+    sql_filter("color = 'red'").matches(view)
+    assert view._fields is None, "no filter has asked for the properties"
+    user = view._user
+    sql_filter("COLOR = 'blue' OR EXISTS(x) OR sys.To = 'q'").matches(view)
+    fields = view._fields
+    sql_filter("color = 'blue' OR sys.Label = 'l'").matches(view)
+    assert view._user is user
+    assert view._fields is fields
+
+
+@given(st.binary(max_size=60))
+def test_sections_that_cannot_be_read_have_no_properties(noise: bytes) -> None:
+    for prefix in (b"\x00\x53\x73", b"\x00\x53\x74", b""):
+        view = MessageView(Message(prefix + noise, noise), FakeIds(), NOW)
+        for which in SystemProperty:
+            view.system(which)
+        view.user_any_case("a")
+        view.has_user("a")
