@@ -1,4 +1,4 @@
-"""`make fuzz`: changed and random bytes into every decoder, for as long as you like.
+"""`make fuzz`: changed and random bytes into every decoder, and texts into every parser.
 
 A decoder may answer or refuse; anything else it raises is a bug. The seed is printed, and
 what failed is printed as hex: put it into a test.
@@ -14,12 +14,16 @@ from peeklock.entities.facts import QueueCreated
 from peeklock.entities.queue import Queue
 from peeklock.entities.residency import NobodyKeeps, Residency
 from peeklock.entities.settings import QueueSettings
-from peeklock.errors import BrokerError, ProtocolViolation
+from peeklock.errors import BrokerError, FilterError, ProtocolViolation
+from peeklock.filters.filter import sql_filter
+from peeklock.filters.view import SystemProperty
 from peeklock.frontends.amqp_message import (
     delivery_payload,
     peeked_payload,
+    read_message,
     read_submission,
 )
+from peeklock.frontends.amqp_view import MessageView
 from peeklock.limits import MIB
 from peeklock.protocols.amqp10.connection import Connection
 from peeklock.protocols.amqp10.exchange import ConnectionSettings
@@ -33,11 +37,12 @@ from peeklock.store.record import Scanner, encode_record
 from peeklock.types import EntityPath, Lsn, QueueId, UnixMs
 from tests.support import amqp_bytes as wire
 from tests.support.facts import QUEUE, enqueued, removed
+from tests.support.fake_ids import FakeIds
 
 NOW = UnixMs(1)
 SETTINGS = QueueSettings(requires_session=True, duplicate_window_ms=60_000)
 CREATED = QueueCreated(QUEUE, EntityPath("q"), SETTINGS, QueueId(0), NOW)
-REFUSALS = (ProtocolViolation, BrokerError, BadFact)
+REFUSALS = (ProtocolViolation, BrokerError, BadFact, FilterError)
 PROGRESS_SECONDS = 5.0
 
 
@@ -83,6 +88,26 @@ def journal(data: bytes) -> None:
         pass
 
 
+def seen(payload: bytes) -> MessageView:
+    return MessageView(read_message(payload), FakeIds(), NOW)
+
+
+def sql(data: bytes) -> None:
+    """A filter that is not refused is tried on a message, which may have no such thing."""
+    one = sql_filter(data.decode("utf-8", "surrogateescape"))
+    for view in VIEWS:
+        one.matches(view)
+
+
+def view(data: bytes) -> None:
+    """What a hostile message shows to a filter."""
+    one = seen(data)
+    for which in SystemProperty:
+        one.system(which)
+    one.user_any_case("A")
+    one.has_user("b")
+
+
 DECODERS: dict[str, Callable[[bytes], object]] = {
     "value": value,
     "performative": performative,
@@ -92,7 +117,11 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "address": lambda data: parse_address(data.decode("utf-8", "surrogateescape")),
     "facts": lambda data: FactReader(data, 0, len(data), Lsn(0)).read_all(),
     "journal": journal,
+    "view": view,
 }
+# These take texts; they are a hundred times slower, and get a hundredth of the inputs.
+PARSERS: dict[str, Callable[[bytes], object]] = {"sql": sql}
+PARSED_SHARE = 0.01
 
 OPENING = wire.frame(wire.composite("open", container_id="fuzz")) + wire.frame(
     wire.composite("begin", next_outgoing_id=0, incoming_window=100, outgoing_window=100)
@@ -133,6 +162,21 @@ def corpus() -> list[bytes]:
     return [*frames, whole, payload, sasl, facts, header + facts, b"sb://host/a%2Fb/$dlq"]
 
 
+PAYLOAD = (
+    wire.composite("properties", message_id="m", to="q", subject="s")
+    + wire.application_properties({"a": 1, "b": "x", "c": True, "d": -2})
+    + wire.data_section(b"body")
+)
+VIEWS = [seen(PAYLOAD), seen(wire.data_section(b""))]
+
+TEXTS = [
+    b"a = 1 AND b <> 'it''s' OR NOT c",
+    b"sys.Label LIKE 's%_' ESCAPE '!' AND [a] NOT IN (1, -2, 0x3)",
+    b"(a + 2) * 3 % 4 - d / 0.5E1 >= 0 AND EXISTS(user.b)",
+    b"property('sys.' + 'To') IS NOT NULL AND newid() = @p",
+]
+
+
 def changed(data: bytes, chance: random.Random) -> bytes:
     """A few bytes set, taken out, doubled or put in."""
     out = bytearray(data)
@@ -153,7 +197,7 @@ def changed(data: bytes, chance: random.Random) -> bytes:
 
 
 def fuzz(seconds: float, seed: int) -> int:
-    """How many inputs each decoder got; raises what a decoder should not have raised."""
+    """How many inputs there were; raises what a decoder or parser should not have raised."""
     chance = random.Random(seed)
     seeds = corpus()
     count = 0
@@ -161,10 +205,11 @@ def fuzz(seconds: float, seed: int) -> int:
     told = time.monotonic() + PROGRESS_SECONDS
     while time.monotonic() < end:
         for _ in range(200):
-            data = changed(chance.choice(seeds), chance)
+            parsed = chance.random() < PARSED_SHARE
+            data = changed(chance.choice(TEXTS if parsed else seeds), chance)
             if chance.random() < 0.05:
                 data = chance.randbytes(chance.randrange(100))
-            for name, decode in DECODERS.items():
+            for name, decode in (PARSERS if parsed else DECODERS).items():
                 try:
                     decode(data)
                 except REFUSALS:
@@ -186,9 +231,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     given = parser.parse_args()
-    print(f"fuzzing {', '.join(DECODERS)} for {given.seconds:g} s, seed {given.seed}")
+    print(
+        f"fuzzing {', '.join([*DECODERS, *PARSERS])} for {given.seconds:g} s, seed {given.seed}"
+    )
     count = fuzz(given.seconds, given.seed)
-    print(f"{count:,} inputs to each of {len(DECODERS)} decoders: answered or refused, all")
+    print(f"{count:,} inputs, 1 in 100 of them texts for parsers: answered or refused, all")
 
 
 if __name__ == "__main__":
