@@ -1,0 +1,7 @@
+"""Clients that we did not write, against a real broker.
+
+They are optional, and their tests skip without them. To have them, as CI does:
+
+    .venv/bin/python -m pip install python-qpid-proton    # compiles for half a minute
+    (cd tests/interop/node && npm ci)                     # rhea
+"""

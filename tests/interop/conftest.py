@@ -21,6 +21,10 @@ max_messages = 1
 [[queues]]
 name = "brief-{client}"
 lock_duration_ms = 300
+
+[[queues]]
+name = "narrow-{client}"
+max_message_bytes = 1000
 """
 
 

@@ -50,10 +50,10 @@ class Client:
         """Until it is so; raises `proton.Timeout`."""
         self.connection.wait(condition)
 
-    def stays(self, condition: Callable[[], bool]) -> bool:
+    def stays(self, condition: Callable[[], bool], seconds: float = QUIET_SECONDS) -> bool:
         """Is it so for a while?"""
         try:
-            self.connection.wait(lambda: not condition(), timeout=QUIET_SECONDS)
+            self.connection.wait(lambda: not condition(), timeout=seconds)
         except proton.Timeout:
             return True
         return False

@@ -83,6 +83,14 @@ class TestRefusals:
             assert repr(address) in str(refused.value)
         client.sender("brief-proton")  # nothing else has ended
 
+    def test_a_message_that_is_too_large(self, client: Client) -> None:
+        sender = client.sender("narrow-proton")
+        assert sender.link.remote_max_message_size == 1000
+        with pytest.raises(utils.LinkDetached) as refused:
+            sender.send(message(bytes(1001)))
+        assert refused.value.condition == "amqp:link:message-size-exceeded"
+        assert client.sender("narrow-proton").send(message("fits")).remote_state == ACCEPTED
+
     def test_a_dynamic_node_that_has_gone(self, client: Client) -> None:
         replies = client.connection.create_receiver(None, dynamic=True, credit=1)
         address = replies.link.remote_source.address
@@ -91,6 +99,56 @@ class TestRefusals:
         with pytest.raises(utils.LinkDetached) as refused:
             client.sender(address)
         assert refused.value.condition == "amqp:not-found"
+
+
+class TestWhatTheClientBounds:
+    """Frames, windows and silences are as small as the client says."""
+
+    def test_the_smallest_frames(self, open_broker: BrokerProcess, queue: str) -> None:
+        """§2.3.1: 512 bytes. The message takes more of them than the window allows at once."""
+        body = bytes(range(256)) * 20_000
+        with Client(open_broker.url, max_frame_size=512) as client:
+            assert client.sender(queue).send(message(body)).remote_state == ACCEPTED
+            assert client.receiver(queue).take_all(1)[0].body == body
+
+    def test_a_narrow_session(self, open_broker: BrokerProcess, queue: str) -> None:
+        """§2.5.6: room for three frames, which opens again as they are read."""
+        body = bytes(range(256)) * 4_000
+        with Client(open_broker.url) as client:
+            client.sender(queue).send(message(body))
+            session = client.connection.conn.session()
+            session.incoming_capacity = 100_000
+            session.open()
+            reader = Reader()
+            link = session.receiver("narrow")
+            link.source.address = queue
+            link.handler = reader
+            link.open()
+            link.flow(1)
+            client.wait(lambda: reader.is_whole)
+            got = proton.Message()
+            got.decode(bytes(reader.payload))
+            assert got.body == body
+
+    def test_a_heartbeat(self, open_broker: BrokerProcess, queue: str) -> None:
+        """§2.4.5: the broker says something in every silence that is half as long."""
+        with Client(open_broker.url, heartbeat=1) as client:
+            sender = client.sender(queue)
+            assert client.stays(lambda: not client.connection.disconnected, seconds=2.5)
+            assert sender.send(message("still here")).remote_state == ACCEPTED
+
+
+class Reader(proton.Handler):
+    """Takes the parts of a delivery as they come."""
+
+    def __init__(self) -> None:
+        self.payload = bytearray()
+        self.is_whole = False
+
+    def on_delivery(self, event: Any) -> None:
+        while part := event.receiver.recv(65536):
+            self.payload.extend(part)
+        self.is_whole = not event.delivery.partial
 
 
 class Crashing(handlers.MessagingHandler):
