@@ -136,11 +136,6 @@ class TestRefusal:
     def test_no_source(self, ready: AmqpPeer) -> None:
         self.refused(ready, "amqp:invalid-field", role=True, target=composite("target"))
 
-    def test_a_coordinator(self, ready: AmqpPeer) -> None:
-        """part 4 §4.5.1"""
-        reason = self.refused(ready, "amqp:not-allowed", target=composite("coordinator"))
-        assert "transactions" in reason
-
     @pytest.mark.parametrize(
         "address",
         ["", "a" * 261, "nul\0byte", "orders/$NoSuchThing", "$unknown"],

@@ -61,6 +61,7 @@ from peeklock.protocols.amqp10.events import (
     MessageReceived,
     OutcomeReceived,
     SaslInitReceived,
+    SaslResponseReceived,
 )
 from peeklock.protocols.amqp10.exchange import ConnectionSettings
 from peeklock.protocols.amqp10.link import Link, ReceiverLink, SenderLink
@@ -79,7 +80,7 @@ from peeklock.protocols.amqp10.outcomes import (
 )
 from peeklock.protocols.amqp10.sasl import AUTH, OK
 from peeklock.protocols.amqp10.sasl_layer import SaslServer
-from peeklock.security.authenticators import Authenticator
+from peeklock.security.authenticators import Authenticator, Login
 from peeklock.security.principal import ANONYMOUS, Principal
 from peeklock.types import NEVER, LockToken, UnixMs
 
@@ -93,14 +94,6 @@ class AmqpHost:
     authenticator: Authenticator
     container_id: str
     creates_queues: bool  # --dev: an unknown queue is made when somebody attaches to it
-
-
-@dataclass(frozen=True)
-class Login:
-    """A SASL response that somebody should check, off the event loop."""
-
-    mechanism: str
-    response: bytes
 
 
 @final
@@ -135,9 +128,13 @@ class ReplyOutlet:
 class AmqpFrontend:
     """Owns the wire connection of one peer. See `Wire` and `Peer` for its two faces."""
 
-    def __init__(self, host: AmqpHost, now: UnixMs, peer_name: str) -> None:
+    def __init__(
+        self, host: AmqpHost, now: UnixMs, peer_name: str, certificate_name: str = ""
+    ) -> None:
         self.peer_name: Final = peer_name
-        self.login: Login | None = None  # the server checks it and calls `on_login`
+        self.login: Login | None = None  # the server takes it, checks it, calls `on_login`
+        self._certificate_name: Final = certificate_name
+        self._mechanism = ""  # that the client has chosen
         self._host: Final = host
         self._engine: Final = host.engine
         self._principal: Principal = ANONYMOUS
@@ -153,7 +150,7 @@ class AmqpFrontend:
             max_message_size=MESSAGE_BYTES_MAX,
             properties={"product": "peeklock"},
         )
-        sasl = SaslServer(authenticator.mechanisms, authenticator.is_required)
+        sasl = SaslServer(authenticator.mechanisms(certificate_name), authenticator.is_required)
         self._connection: Final = Connection.server(settings, now, sasl)
 
     # ---- the wire's face
@@ -186,7 +183,6 @@ class AmqpFrontend:
 
     def on_login(self, principal: Principal | None, now: UnixMs) -> None:
         """The answer to `login`."""
-        self.login = None
         if principal is not None:
             self._principal = principal
         self._connection.sasl_outcome(AUTH if principal is None else OK)
@@ -208,6 +204,9 @@ class AmqpFrontend:
                 self._on_credit(event)
             else:
                 self._on_rare(event, now)
+        more = self._connection.take_events()
+        if more:  # of what we did to links ourselves
+            self._handle(more, now)
         self._update_blocked()  # a wider window comes without an event
 
     def _on_rare(self, event: Event, now: UnixMs) -> None:
@@ -219,12 +218,25 @@ class AmqpFrontend:
         elif isinstance(event, LinkDetached):
             self._on_detached(event.link, now)
         elif isinstance(event, SaslInitReceived):
-            self.login = Login(event.mechanism, event.response or b"")
+            self._on_init(event)
+        elif isinstance(event, SaslResponseReceived):
+            self._log_in(event.response)
         elif isinstance(event, ConnectionClosed):
             self._controllers.end(now)
             for receiver in list(self._receivers):
                 self._engine.detach(receiver, now)
             self._receivers.clear()
+
+    def _on_init(self, event: SaslInitReceived) -> None:
+        """§5.3.3.2. PLAIN without a response wants to be asked for one (RFC 4422 §3)."""
+        self._mechanism = event.mechanism
+        if event.mechanism == "PLAIN" and event.response is None:
+            self._connection.sasl_challenge(b"")
+        else:
+            self._log_in(event.response or b"")
+
+    def _log_in(self, response: bytes) -> None:
+        self.login = Login(self._mechanism, response, self._certificate_name)
 
     # ---- attaching
 

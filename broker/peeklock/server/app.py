@@ -22,7 +22,7 @@ from peeklock.frontends.amqp10 import AmqpFrontend, AmqpHost
 from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.management.operations import create_queue, settings_from
 from peeklock.management.views import describe
-from peeklock.security.authenticators import AnyoneIn, Authenticator, PasswordUsers, User
+from peeklock.security.authenticators import AnyoneIn, Authenticator, KnownUsers, User
 from peeklock.security.passwords import hash_password
 from peeklock.security.principal import Right
 from peeklock.server.commit import commit_forever
@@ -133,7 +133,7 @@ class App:
             self._credentials = load_or_make(self._data_dir.path if self._data_dir else None)
             hashed = hash_password(self._credentials.password)
             users = [User(self._credentials.user, hashed, frozenset(Right))]
-        return PasswordUsers(users)
+        return KnownUsers(users)
 
     def _create_configured_queues(self) -> None:
         for queue in self._config.queues:
@@ -213,6 +213,13 @@ class App:
             context.load_cert_chain(config.tls_cert, config.tls_key)
         except (OSError, ssl.SSLError) as error:
             raise BadConfig(f"--tls-cert, --tls-key: {error}") from None
+        if config.tls_client_ca is not None:
+            # Asked for, not demanded: who has none proves itself by password.
+            context.verify_mode = ssl.CERT_OPTIONAL
+            try:
+                context.load_verify_locations(config.tls_client_ca)
+            except (OSError, ssl.SSLError) as error:
+                raise BadConfig(f"--tls-client-ca: {error}") from None
         return context
 
     def _address(self) -> str:
@@ -230,8 +237,8 @@ class App:
             self._make_wire, self._clock.now, board.after_read, board.forget
         )
 
-    def _make_wire(self, connection: SocketConnection, peer: str) -> Wire:
-        frontend = AmqpFrontend(self._host, self._clock.now(), peer)
+    def _make_wire(self, connection: SocketConnection, peer: str, certificate: str) -> Wire:
+        frontend = AmqpFrontend(self._host, self._clock.now(), peer, certificate)
         connections = self._switchboard.connections
         if len(connections) >= self._config.connections_max:
             log.warning("connection refused", peer=peer, connections=len(connections))

@@ -32,12 +32,15 @@ class QueueConfig(BaseModel):
 
 
 class UserConfig(BaseModel):
-    """One user. `password_hash` comes from `peeklock serve --hash-password`."""
+    """One user. `password_hash` comes from `peeklock serve --hash-password`.
+
+    Without one the user comes by a client certificate only, whose common name is `name`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    password_hash: str
+    password_hash: str = ""
     rights: list[Literal["send", "listen", "manage"]] = ["send", "listen", "manage"]
 
 
@@ -65,6 +68,8 @@ class Config(BaseSettings):
     amqp: str = "127.0.0.1:5672"
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    # Clients may come with certificates that these authorities have signed (SASL EXTERNAL).
+    tls_client_ca: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "text", "json"] = "auto"
     resident_bytes: int = Field(default=RESIDENT_BYTES_DEFAULT, ge=0)
@@ -115,6 +120,14 @@ def check(config: Config, file: Path | None) -> None:
     """What no single field can tell."""
     if (config.tls_cert is None) != (config.tls_key is None):
         raise BadConfig("configuration: tls_cert and tls_key go together")
+    if config.tls_client_ca is not None and config.tls_cert is None:
+        raise BadConfig("configuration: tls_client_ca needs tls_cert and tls_key")
+    for user in config.users:
+        if not user.password_hash and config.tls_client_ca is None:
+            raise BadConfig(
+                f"configuration: user {user.name!r} has no password_hash, and without"
+                " tls_client_ca there is no other way in"
+            )
     host, _port = split_address(config.amqp)
     if not is_loopback(host):
         if config.dev:

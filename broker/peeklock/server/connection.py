@@ -1,15 +1,28 @@
-"""asyncio.Protocol ⇄ Wire: all the asyncio that a protocol ever sees."""
+"""asyncio.Protocol ⇄ Wire: all the asyncio that a protocol ever sees.
+
+What goes wrong in here is ours, and costs one connection: it is logged, and the peer is told
+`amqp:internal-error`. Nobody else notices.
+"""
 
 import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
+import structlog
+
+from peeklock.security.certificates import common_name
 from peeklock.types import NEVER, Millis, UnixMs
 
 # Above this many bytes in the socket's buffer the peer's receivers are not served.
 WRITE_PAUSE_BYTES: Final = 1024 * 1024
+# Above this many bytes in it, the peer is not read from either: what it asks for would pile up.
+READ_PAUSE_BYTES: Final = 8 * WRITE_PAUSE_BYTES
 # Deadlines are looked at this often even if no earlier one was seen.
 LOOK_AGAIN: Final = Millis(30_000)
+# What a closed connection has not taken after this long it will not take any more.
+LINGER: Final = Millis(5_000)
+
+log = structlog.get_logger()
 
 
 class Wire(Protocol):
@@ -32,13 +45,15 @@ class Wire(Protocol):
 
     def set_writable(self, writable: bool) -> None: ...
 
+    def close(self, condition: str, why: str) -> None: ...
+
 
 class SocketConnection(asyncio.Protocol):
     """One socket and its wire."""
 
     def __init__(
         self,
-        make_wire: Callable[["SocketConnection", str], Wire],
+        make_wire: Callable[["SocketConnection", str, str], Wire],
         now: Callable[[], UnixMs],
         after_read: Callable[["SocketConnection"], None],
         on_lost: Callable[["SocketConnection"], None],
@@ -50,6 +65,9 @@ class SocketConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: UnixMs = NEVER
+        self._is_full = False  # the socket's buffer has more than WRITE_PAUSE_BYTES
+        self._is_deaf = False  # it has more than READ_PAUSE_BYTES: we do not read
+        self.peer_name = "?"
         self.wire: Wire
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -57,15 +75,21 @@ class SocketConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_PAUSE_BYTES)
         peer = transport.get_extra_info("peername")
-        self.wire = self._make_wire(self, f"{peer[0]}:{peer[1]}" if peer else "?")
+        if peer:
+            self.peer_name = f"{peer[0]}:{peer[1]}"
+        proved = common_name(transport.get_extra_info("peercert"))
+        self.wire = self._make_wire(self, self.peer_name, proved)
         self._set_timer()
 
     def data_received(self, data: bytes) -> None:
-        self.wire.receive_data(data, self._now())
+        try:
+            self.wire.receive_data(data, self._now())
+        except Exception as error:  # noqa: BLE001 (whatever it is, it ends one connection)
+            self.fail(error)
         self._after_read(self)
 
     def eof_received(self) -> bool:
-        self.wire.receive_eof(self._now())
+        self._end_of_bytes()
         self._after_read(self)
         return False
 
@@ -73,20 +97,46 @@ class SocketConnection(asyncio.Protocol):
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()
-        self.wire.receive_eof(self._now())
+        self._end_of_bytes()
         self._after_read(self)
         self._on_lost(self)
+
+    def _end_of_bytes(self) -> None:
+        try:
+            self.wire.receive_eof(self._now())
+        except Exception as error:  # noqa: BLE001 (whatever it is, it ends one connection)
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """Our own code broke on this connection: it ends, with a word if that is possible."""
+        log.error("connection failed", peer=self.peer_name, exc_info=error)
+        try:
+            self.wire.close("amqp:internal-error", f"a mistake of ours: {type(error).__name__}")
+        except Exception:  # then it ends without a word
+            log.exception("closing it failed, too", peer=self.peer_name)
+            self.abort()
 
     def flush(self) -> None:
         """Also called when effects were released for this connection."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        data = self.wire.data_to_send()
+        try:
+            data = self.wire.data_to_send()
+        except Exception as error:  # noqa: BLE001 (whatever it is, it ends one connection)
+            self.fail(error)
+            self.abort()
+            return
         if data:
             transport.write(data)
+            if self._is_full and not self._is_deaf:
+                self._is_deaf = transport.get_write_buffer_size() > READ_PAUSE_BYTES
+                if self._is_deaf:
+                    transport.pause_reading()
         if self.wire.closed:
             transport.close()
+            self._set_timer()
+            return
         at = self.wire.next_deadline()
         if at != NEVER and at < self._timer_at:
             self._set_timer()
@@ -96,9 +146,14 @@ class SocketConnection(asyncio.Protocol):
             self._transport.abort()
 
     def pause_writing(self) -> None:
+        self._is_full = True
         self.wire.set_writable(False)
 
     def resume_writing(self) -> None:
+        self._is_full = False
+        if self._is_deaf and self._transport is not None:
+            self._is_deaf = False
+            self._transport.resume_reading()
         self.wire.set_writable(True)
         self._after_read(self)
 
@@ -107,14 +162,23 @@ class SocketConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         now = self._now()
-        at = self.wire.next_deadline()
-        latest = UnixMs(now + LOOK_AGAIN)
-        self._timer_at = latest if at == NEVER else min(latest, max(at, UnixMs(now + 10)))
+        if self.wire.closed:
+            self._timer_at = UnixMs(now + LINGER)
+        else:
+            at = self.wire.next_deadline()
+            latest = UnixMs(now + LOOK_AGAIN)
+            self._timer_at = latest if at == NEVER else min(latest, max(at, UnixMs(now + 10)))
         delay = (self._timer_at - now) / 1000
         self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
-        self.wire.tick(self._now())
+        if self.wire.closed:
+            self.abort()
+            return
+        try:
+            self.wire.tick(self._now())
+        except Exception as error:  # noqa: BLE001 (whatever it is, it ends one connection)
+            self.fail(error)
         self._after_read(self)
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._set_timer()

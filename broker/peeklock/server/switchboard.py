@@ -9,7 +9,7 @@ from peeklock.clock import Clock
 from peeklock.engine.effects import Peer
 from peeklock.engine.engine import Engine
 from peeklock.frontends.amqp10 import AmqpFrontend
-from peeklock.security.authenticators import Authenticator
+from peeklock.security.authenticators import Authenticator, Login
 from peeklock.server.connection import SocketConnection
 from peeklock.types import NEVER
 
@@ -42,7 +42,9 @@ class Switchboard:
         self.turn()
         wire = connection.wire
         if isinstance(wire, AmqpFrontend) and wire.login is not None:
-            task = asyncio.ensure_future(self._check_login(connection, wire))
+            login = wire.login
+            wire.login = None  # each is checked once, whatever comes meanwhile
+            task = asyncio.ensure_future(self._check_login(connection, wire, login))
             self._logins.add(task)
             task.add_done_callback(self._logins.discard)
 
@@ -63,11 +65,14 @@ class Switchboard:
         touched = self._touched
         connections = self.connections
         for effect in self._engine.take_effects():
-            peer = effect.peer
-            peer.on_effect(effect)
-            connection = connections.get(peer)
-            if connection is not None:
-                touched.add(connection)
+            connection = connections.get(effect.peer)
+            if connection is None:
+                continue  # it is gone: nobody is there to be told
+            touched.add(connection)
+            try:
+                effect.peer.on_effect(effect)
+            except Exception as error:  # noqa: BLE001 (whatever it is, it ends one connection)
+                connection.fail(error)  # of that connection: the others' effects are due
         if touched:
             self._touched = set()
             for connection in touched:
@@ -93,13 +98,15 @@ class Switchboard:
         self._engine.tick(self._clock.now())
         self.turn()
 
-    async def _check_login(self, connection: SocketConnection, wire: AmqpFrontend) -> None:
-        login = wire.login
-        if login is None:
-            return
+    async def _check_login(
+        self, connection: SocketConnection, wire: AmqpFrontend, login: Login
+    ) -> None:
         loop = asyncio.get_running_loop()
-        principal = await loop.run_in_executor(
-            self._login_thread, self._authenticator.check, login.mechanism, login.response
-        )
-        wire.on_login(principal, self._clock.now())
+        try:
+            principal = await loop.run_in_executor(
+                self._login_thread, self._authenticator.check, login
+            )
+            wire.on_login(principal, self._clock.now())
+        except Exception as error:  # noqa: BLE001 (whatever it is, it ends one connection)
+            connection.fail(error)
         self.after_read(connection)

@@ -36,6 +36,13 @@ def serve(
         Path | None, typer.Option(help="Certificate chain (PEM); AMQP is then TLS only.")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(
+            help="Authorities (PEM): a client whose certificate they signed and whose common"
+            " name is a user's logs in with SASL EXTERNAL."
+        ),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error.")
     ] = None,
@@ -71,6 +78,7 @@ def serve(
         "dev": dev,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
+        "tls_client_ca": tls_client_ca,
         "log_level": log_level,
         "log_format": log_format,
     }

@@ -121,6 +121,8 @@ async def open_transport(
 ) -> AmqpTransport:
     """Connect and open; raises `Unreachable` or `Unauthenticated`."""
     sasl = SaslClient("ANONYMOUS", b"")
+    if location.tls and tls is not None:  # its certificate may say who we are
+        sasl = SaslClient("EXTERNAL", b"", sasl)
     if location.user is not None:
         sasl = SaslClient("PLAIN", plain_response(location.user, location.password or ""))
     settings = ConnectionSettings(

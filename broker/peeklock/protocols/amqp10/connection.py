@@ -294,8 +294,9 @@ class Connection:
     def _on_wrong_header(self) -> None:
         """§2.2: answer with what we speak, and close."""
         if self._local is Half.START:
-            required = self._sasl_server is not None and self._sasl_server.required
-            self._exchange.parts.append(SASL_HEADER if required else AMQP_HEADER)
+            server = self._sasl_server
+            wanted = server is not None and server.required and self._sasl is None
+            self._exchange.parts.append(SASL_HEADER if wanted else AMQP_HEADER)
         self._tell_closed(AmqpError(FRAMING_ERROR, "the peer does not speak AMQP 1.0"))
         self.closed = True
 

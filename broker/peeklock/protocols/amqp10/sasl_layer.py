@@ -37,10 +37,11 @@ class SaslServer:
 
 @dataclass(frozen=True)
 class SaslClient:
-    """What a client wants to use."""
+    """What a client wants to use; `otherwise`: where that is not offered."""
 
     mechanism: str
     initial_response: bytes | None = None
+    otherwise: "SaslClient | None" = None
 
 
 def plain_response(user: str, password: str) -> bytes:
@@ -87,10 +88,11 @@ class SaslExchange:
         raise out_of_order(performative)
 
     def _receive_as_client(self, performative: SaslPerformative) -> tuple[bytes, Event | None]:
-        client = self._client
-        assert client is not None
         if isinstance(performative, SaslMechanisms):
-            if client.mechanism not in performative.mechanisms:
+            client = self._client
+            while client is not None and client.mechanism not in performative.mechanisms:
+                client = client.otherwise
+            if client is None:
                 return b"", SaslFailed(-1)
             return sasl_frame(SaslInit(client.mechanism, client.initial_response)), None
         if isinstance(performative, SaslChallenge):
