@@ -15,6 +15,7 @@ from peeklock.entities.queue import Queue
 from peeklock.entities.residency import NobodyKeeps, Residency
 from peeklock.entities.settings import QueueSettings
 from peeklock.errors import BrokerError, FilterError, ProtocolViolation
+from peeklock.filters.actions import Changes, sql_action
 from peeklock.filters.filter import sql_filter
 from peeklock.filters.view import SystemProperty
 from peeklock.frontends.amqp_message import (
@@ -23,6 +24,7 @@ from peeklock.frontends.amqp_message import (
     read_message,
     read_submission,
 )
+from peeklock.frontends.amqp_rewrite import rewritten
 from peeklock.frontends.amqp_view import MessageView
 from peeklock.limits import MIB
 from peeklock.protocols.amqp10.connection import Connection
@@ -99,13 +101,24 @@ def sql(data: bytes) -> None:
         one.matches(view)
 
 
+def action(data: bytes) -> None:
+    one = sql_action(data.decode("utf-8", "surrogateescape"))
+    for view in VIEWS:
+        rewritten(read_message(PAYLOAD), one.apply(view))
+
+
 def view(data: bytes) -> None:
-    """What a hostile message shows to a filter."""
+    """What a hostile message shows to a filter, and what an action can make of it."""
     one = seen(data)
     for which in SystemProperty:
         one.system(which)
     one.user_any_case("A")
     one.has_user("b")
+    changes = Changes()
+    changes.set_user("A", 1)
+    changes.remove_user("b")
+    changes.set_system(SystemProperty.TO, "q")
+    read_message(rewritten(read_message(data), changes).bare)
 
 
 DECODERS: dict[str, Callable[[bytes], object]] = {
@@ -120,7 +133,7 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "view": view,
 }
 # These take texts; they are a hundred times slower, and get a hundredth of the inputs.
-PARSERS: dict[str, Callable[[bytes], object]] = {"sql": sql}
+PARSERS: dict[str, Callable[[bytes], object]] = {"sql": sql, "action": action}
 PARSED_SHARE = 0.01
 
 OPENING = wire.frame(wire.composite("open", container_id="fuzz")) + wire.frame(
@@ -173,7 +186,8 @@ TEXTS = [
     b"a = 1 AND b <> 'it''s' OR NOT c",
     b"sys.Label LIKE 's%_' ESCAPE '!' AND [a] NOT IN (1, -2, 0x3)",
     b"(a + 2) * 3 % 4 - d / 0.5E1 >= 0 AND EXISTS(user.b)",
-    b"property('sys.' + 'To') IS NOT NULL AND newid() = @p",
+    b"property('sys.' + 'To') IS NOT NULL AND newid() = a",
+    b"SET a = a / 2; REMOVE [b]; SET sys.To = sys.To + 'x', set c = (a > 1) REMOVE sys.Label",
 ]
 
 

@@ -84,6 +84,10 @@ def parse(text: str, dialect: Dialect) -> Expression | list[Statement]:
         what = f"it has {len(text)} characters; a {dialect.called} has at most"
         raise InvalidFilter(f"{what} {dialect.characters_max}")
     try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise refusal(text, error.start, "half of a character, which is none") from None
+    try:
         return parsed(lark_parser(dialect).parse(text))
     except UnexpectedToken as error:
         raise unexpected(text, dialect, error.token) from None

@@ -25,6 +25,7 @@ from peeklock.protocols.amqp10.values import (
     Decimal32,
     Decimal64,
     Decimal128,
+    Described,
     Timestamp,
 )
 from peeklock.types import NEVER, SequenceNumber, UnixMs
@@ -35,6 +36,11 @@ LATEST: Final = datetime.max.replace(tzinfo=UTC)
 MILLISECOND: Final = timedelta(milliseconds=1)
 INSTANT_MS_MIN: Final = (EARLIEST - EPOCH) // MILLISECOND
 INSTANT_MS_MAX: Final = (LATEST - EPOCH) // MILLISECOND
+
+# Descriptors of what .NET's clients have and AMQP has not: ticks of 100 ns, as a long.
+TIMESPAN: Final = "com.microsoft:timespan"
+DATETIME_OFFSET: Final = "com.microsoft:datetime-offset"  # since the year 1, UTC
+URI: Final = "com.microsoft:uri"
 
 # Places in the properties list (§3.2.4).
 FIELDS: Final = {
@@ -194,7 +200,7 @@ def read_annotations(encoded: bytes) -> dict[AmqpValue, AmqpValue]:
 
 
 def scalar(value: AmqpValue) -> Value:
-    """An AMQP value as filters have it; None for lists, maps and what is described."""
+    """An AMQP value as filters have it; None for what is no scalar."""
     if isinstance(value, str):
         return value
     if isinstance(value, Timestamp):
@@ -203,7 +209,21 @@ def scalar(value: AmqpValue) -> Value:
         return value
     if isinstance(value, (Decimal32, Decimal64, Decimal128)):
         return read_decimal(value)
+    if isinstance(value, Described):
+        return described(value.descriptor, value.value)
     return value if isinstance(value, bytes) else None
+
+
+def described(descriptor: AmqpValue, value: AmqpValue) -> Value:
+    """What .NET's clients wrote; None for what somebody else described."""
+    if descriptor == URI and isinstance(value, str):
+        return value
+    if descriptor in (TIMESPAN, DATETIME_OFFSET) and isinstance(value, int):
+        span = timedelta(microseconds=value // 10)
+        if descriptor == TIMESPAN:
+            return span
+        return EARLIEST + span if timedelta(0) <= span <= LATEST - EARLIEST else None
+    return None
 
 
 def as_text(value: AmqpValue) -> str | None:

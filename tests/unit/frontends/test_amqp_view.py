@@ -70,6 +70,15 @@ def view_of(
         ([1], None),  # nothing that could be compared
         ({"a": 1}, None),
         (Described(Symbol("x"), 1), None),
+        (Described(Symbol("com.microsoft:uri"), "http://a"), "http://a"),
+        (Described(Symbol("com.microsoft:timespan"), 50_000_000), timedelta(seconds=5)),
+        (
+            Described(Symbol("com.microsoft:timespan"), -(2**63)),
+            timedelta(-10675200, 76_314, 522_419),
+        ),
+        (Described(Symbol("com.microsoft:datetime-offset"), 639_028_656_000_000_000), NOON),
+        (Described(Symbol("com.microsoft:datetime-offset"), 2**63 - 1), None),
+        (Described(Symbol("com.microsoft:datetime-offset"), "noon"), None),
     ],
 )
 def test_application_properties_keep_their_kind(sent: AmqpValue, seen: Value) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peeklock.protocols.amqp10.decimals import SHAPES, read_decimal
+from peeklock.protocols.amqp10.decimals import AS_128, SHAPES, read_decimal, write_decimal
 from peeklock.protocols.amqp10.values import Decimal32, Decimal64, Decimal128
 
 
@@ -78,3 +78,25 @@ def test_any_bytes_are_a_number(kind: tuple[type[bytes], int], data: st.DataObje
     assert isinstance(raw, (Decimal32, Decimal64, Decimal128))
     found = read_decimal(raw)
     assert found.is_qnan() or found == found
+
+
+@given(st.decimals(allow_nan=False))
+def test_what_is_written_is_read_rounded_to_34_digits(number: Decimal) -> None:
+    found = read_decimal(write_decimal(number))
+    if not number or not number.is_finite() or -6000 < number.adjusted() < 6000:
+        assert found == AS_128.plus(number)
+        assert found.is_signed() is number.is_signed()
+
+
+@pytest.mark.parametrize(
+    ("number", "raw"),
+    [
+        ("1", "30400000000000000000000000000001"),
+        ("-2.50", "b03c00000000000000000000000000fa"),
+        ("NaN", "7c000000000000000000000000000000"),
+        ("-Infinity", "f8000000000000000000000000000000"),
+        ("1E+9999", "78000000000000000000000000000000"),  # beyond what there is
+    ],
+)
+def test_known_bytes(number: str, raw: str) -> None:
+    assert write_decimal(Decimal(number)).hex() == raw

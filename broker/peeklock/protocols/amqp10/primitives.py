@@ -519,7 +519,11 @@ def write_map(out: bytearray, value: dict[AmqpValue, AmqpValue]) -> None:
     for key, element in value.items():
         write_value(body, key)
         write_value(body, element)
-    count = 2 * len(value)
+    write_encoded_map(out, body, 2 * len(value))
+
+
+def write_encoded_map(out: bytearray, body: bytes | bytearray, count: int) -> None:
+    """A map of `count` keys and values, which are encoded already."""
     if len(body) < 255 and count < 256:
         out.append(0xC1)
         out.append(len(body) + 1)
