@@ -44,6 +44,7 @@ class Receiver:
         self.blocked = False  # its connection has more under way than it reads
         self.closed = False
         self.cursor = SequenceNumber(1)  # browse: the next number to show
+        self.told_at = Lsn(0)  # its last effect waits in the outbox for this position
         self._handed: list[Locked] = []
         self._prune_at = 64
 

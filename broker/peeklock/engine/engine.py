@@ -413,7 +413,7 @@ class Engine:
             numbers = [entry.number for entry in entries]
             removed: list[Fact] = [Removed(queue.queue_id, numbers, Cause.RECEIVED)]
             lsn = self._record(line, removed)
-            self.outbox.hold(lsn, Deliver(receiver, entries, b"", NEVER))
+            self._tell(lsn, Deliver(receiver, entries, b"", NEVER))
             return
         nonce = self.ids.nonce()
         locked = queue.receive(entries, nonce, now)
@@ -421,20 +421,27 @@ class Engine:
         self._record(line, [locked])
         self._deliver(line, Deliver(receiver, entries, nonce, locked.until))
 
+    def _tell(self, until: Lsn, effect: Deliver) -> None:
+        effect.receiver.told_at = self.outbox.hold(until, effect)
+
     def _deliver(self, line: Line, effect: Deliver) -> None:
         """Behind the messages' own durability, not behind that of their locks.
 
         Where a message's bytes lie says whether it is durable, except for one that was moved:
-        its bytes are old, its being here is not.
+        its bytes are old, its being here is not. And never before what the receiver was told
+        earlier: that may be durable by now, and wait in the outbox all the same.
         """
         durable = self.journal.durable
+        if effect.receiver.told_at > self.outbox.released:
+            self._tell(line.enqueued_lsn, effect)
+            return
         if line.enqueued_lsn <= durable:
             self.outbox.release_now(effect)
             return
         is_fresh = line.moved_lsn > durable
         for entry in effect.entries:
             if is_fresh or entry.body_at >= durable or entry.body_at == NOWHERE:
-                self.outbox.hold(line.enqueued_lsn, effect)
+                self._tell(line.enqueued_lsn, effect)
                 return
         self.outbox.release_now(effect)
 

@@ -16,15 +16,17 @@ class Outbox:
     """
 
     def __init__(self) -> None:
+        self.released = Lsn(0)  # what was held up to here has gone
         self._held: Final[deque[tuple[Lsn, Effect]]] = deque()
         self._due: list[Effect] = []
 
-    def hold(self, until: Lsn, effect: Effect) -> None:
-        """Keep it until the journal is durable up to `until`, at least."""
+    def hold(self, until: Lsn, effect: Effect) -> Lsn:
+        """Keep it until the journal is durable up to `until`, at least; returns up to what."""
         held = self._held
         if held and held[-1][0] > until:
             until = held[-1][0]
         held.append((until, effect))
+        return until
 
     def release_now(self, effect: Effect) -> None:
         """Nothing that a crash could take back stands behind it."""
@@ -39,6 +41,7 @@ class Outbox:
 
     def release(self, durable: Lsn) -> list[Effect]:
         """Take out what may be told now, in order."""
+        self.released = durable
         due = self._due
         held = self._held
         while held and held[0][0] <= durable:

@@ -293,3 +293,19 @@ def test_the_outbox_keeps_its_order() -> None:
     ids = [e.delivery_id for e in house.sync() if isinstance(e, Accepted)]
     assert ids == list(range(20))
     assert house.journal.durable == house.journal.end > Lsn(0)
+
+
+def test_no_delivery_overtakes_an_earlier_one_to_the_same_receiver() -> None:
+    """What the first one waits for may be durable before anybody has let it out."""
+    house = House()
+    queue = house.queue()
+    receiver = house.receiver(queue, 1)
+    house.sync()
+    house.send(queue)
+    house.turn()
+    house.send(queue)
+    house.journal.sync()
+    house.engine.set_credit(receiver, 1, draining=False)
+    house.turn()
+    told = [e for e in house.engine.take_effects() if isinstance(e, Deliver)]
+    assert [entry.number for effect in told for entry in effect.entries] == [1, 2]
