@@ -163,9 +163,6 @@ class TestRefusal:
         source = composite("source", address=queue, distribution_mode="share")
         self.refused(ready, "amqp:invalid-field", role=True, source=source)
 
-    def test_cbs_is_not_there(self, ready: AmqpPeer) -> None:
-        self.refused(ready, "amqp:not-found", target=composite("target", address="$cbs"))
-
 
 class TestAddresses:
     @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """One AMQP connection in the house: wire events → engine verbs; effects → link calls."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
-from peeklock.engine.dispatch import ReceiveMode, Receiver
+from peeklock.engine.dispatch import ReceiveMode, Receiver, soonest
 from peeklock.engine.effects import (
     Accepted,
     Deliver,
@@ -26,6 +26,7 @@ from peeklock.entities.dispositions import (
 )
 from peeklock.entities.queue import Queue
 from peeklock.errors import BrokerError, ProtocolViolation
+from peeklock.frontends.amqp_grants import Grants
 from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.frontends.amqp_message import (
     DELIVERY_TIME,
@@ -40,6 +41,8 @@ from peeklock.frontends.amqp_nodes import (
     find_target,
 )
 from peeklock.frontends.amqp_request import Reply
+from peeklock.frontends.amqp_tokens import TokenReply
+from peeklock.frontends.amqp_tokens import answer as answer_token
 from peeklock.frontends.amqp_transactions import Controllers, Coordinator
 from peeklock.frontends.errors_on_the_wire import amqp_error
 from peeklock.limits import (
@@ -82,6 +85,9 @@ from peeklock.protocols.amqp10.sasl import AUTH, OK
 from peeklock.protocols.amqp10.sasl_layer import SaslServer
 from peeklock.security.authenticators import Authenticator, Login
 from peeklock.security.principal import ANONYMOUS, Principal
+from peeklock.security.rights import Right
+from peeklock.security.token_claims import TokenClaims
+from peeklock.security.tokens import Tokens
 from peeklock.types import NEVER, LockToken, UnixMs
 
 
@@ -92,6 +98,7 @@ class AmqpHost:
     engine: Engine
     management: ManagementNode
     authenticator: Authenticator
+    tokens: Tokens
     container_id: str
     creates_queues: bool  # --dev: an unknown queue is made when somebody attaches to it
 
@@ -106,8 +113,8 @@ class Intake:
 
 
 @final
-class ManagementIntake:
-    """A link on which a peer sends requests to a management node."""
+class RequestIntake:
+    """A link on which a peer sends requests to a management node or to `$cbs`."""
 
     def __init__(self, node: Node) -> None:
         self.node: Final = node
@@ -115,7 +122,7 @@ class ManagementIntake:
 
 @final
 class ReplyOutlet:
-    """A link on which a peer takes the replies of a management node."""
+    """A link on which a peer takes the replies of such a node."""
 
     def __init__(self, node: Node, address: str) -> None:
         self.node: Final = node
@@ -143,6 +150,7 @@ class AmqpFrontend:
         self._receivers: Final[list[Receiver]] = []
         self._outlets: Final[list[SenderLink]] = []
         self._controllers: Final = Controllers(host.engine, self)
+        self._grants: Final = Grants()
         authenticator = host.authenticator
         settings = ConnectionSettings(
             container_id=host.container_id,
@@ -171,10 +179,11 @@ class AmqpFrontend:
 
     def tick(self, now: UnixMs) -> None:
         self._now = now
+        self._let_tokens_lapse(now)
         self._handle(self._connection.tick(now), now)
 
     def next_deadline(self) -> UnixMs:
-        return self._connection.next_deadline()
+        return soonest(self._connection.next_deadline(), self._grants.deadline(self._principal))
 
     def set_writable(self, writable: bool) -> None:
         """The socket takes more, or has enough for now."""
@@ -185,8 +194,14 @@ class AmqpFrontend:
         """The answer to `login`."""
         if principal is not None:
             self._principal = principal
+            if principal.claims is not None:  # each connection has tokens of its own
+                self._principal = replace(principal, claims=TokenClaims())
         self._connection.sasl_outcome(AUTH if principal is None else OK)
         self._handle(self._connection.take_events(), now)
+
+    def _let_tokens_lapse(self, now: UnixMs) -> None:
+        if self._grants.lapse(self._principal, now):
+            self._handle(self._connection.take_events(), now)
 
     def close(self, condition: str, why: str) -> None:
         """The broker ends the connection."""
@@ -211,6 +226,7 @@ class AmqpFrontend:
 
     def _on_rare(self, event: Event, now: UnixMs) -> None:
         if isinstance(event, AttachReceived):
+            self._let_tokens_lapse(now)
             try:
                 self._on_attach(event.link, now)
             except BrokerError as error:
@@ -252,12 +268,13 @@ class AmqpFrontend:
         if node.kind is NodeKind.COORDINATOR:
             link.context = self._controllers.attach(link)
             size = None
-        elif node.kind is NodeKind.MANAGEMENT:
-            link.context = ManagementIntake(node)
+        elif node.kind is not NodeKind.QUEUE:
+            link.context = RequestIntake(node)
             size = None
         else:
             assert node.queue is not None
             node.queue.check_taking()
+            self._grants.note(link, Right.SEND, node.queue.path)
             link.context = Intake(node.queue)
             size = node.queue.settings.max_message_bytes
         link.accept(source=link.source, target=node.target, max_message_size=size)
@@ -266,12 +283,13 @@ class AmqpFrontend:
     def _attach_outlet(self, link: SenderLink, now: UnixMs) -> None:
         """A peer that wants to receive."""
         node = find_source(self._host, self._principal, link.source, now)
-        if node.kind is NodeKind.MANAGEMENT:
+        if node.kind is not NodeKind.QUEUE:
             address = getattr(link.target, "address", None)
             link.context = ReplyOutlet(node, address if isinstance(address, str) else "")
             self._outlets.append(link)
         else:
             assert node.queue is not None
+            self._grants.note(link, Right.LISTEN, node.queue.path)
             mode = ReceiveMode.PEEK_LOCK
             if node.is_browsing:
                 mode = ReceiveMode.BROWSE
@@ -286,6 +304,7 @@ class AmqpFrontend:
         link.accept(source=node.source, target=link.target, max_message_size=size or 0)
 
     def _on_detached(self, link: Link, now: UnixMs) -> None:
+        self._grants.forget(link)
         context = link.context
         if isinstance(context, Receiver):
             if context in self._receivers:
@@ -340,15 +359,23 @@ class AmqpFrontend:
         elif isinstance(context, Coordinator):
             link.grant(AMQP_SENDER_CREDIT)
             self._controllers.on_request(link, context, event, now)
-        elif isinstance(context, ManagementIntake):
+        elif isinstance(context, RequestIntake):
             if not event.settled:
                 link.settle(event.delivery_id, ACCEPTED)
             link.grant(AMQP_SENDER_CREDIT)
-            reply = self._host.management.answer(
-                self._principal, context.node, event.payload, now
-            )
-            if reply is not None:
-                self._engine.reply(self, reply)
+            self._on_request(context.node, event.payload, now)
+
+    def _on_request(self, node: Node, payload: bytes, now: UnixMs) -> None:
+        principal = self._principal
+        if node.kind is NodeKind.TOKENS:
+            token_reply = answer_token(self._host.tokens, principal, node, payload, now)
+            if token_reply is not None:
+                self._reply(token_reply)
+            return
+        self._let_tokens_lapse(now)
+        reply = self._host.management.answer(principal, node, payload, now)
+        if reply is not None:
+            self._engine.reply(self, reply)
 
     def _refuse(
         self, link: ReceiverLink, intake: Intake, event: MessageReceived, error: AmqpError
@@ -510,7 +537,7 @@ class AmqpFrontend:
 
     # ---- management
 
-    def _reply(self, reply: Reply) -> None:
+    def _reply(self, reply: Reply | TokenReply) -> None:
         """To the link or the queue that the request named, else to any link of its node."""
         payload = reply.payload()
         outlet = self._outlet_named(reply.reply_to)

@@ -54,7 +54,8 @@ from peeklock.management.operations import (
 from peeklock.management.views import describe
 from peeklock.protocols.amqp10.sections import read_properties, split_message
 from peeklock.protocols.amqp10.values import ARRAY_LONG, ARRAY_TIMESTAMP, AmqpArray, Timestamp
-from peeklock.security.principal import Principal, Right
+from peeklock.security.principal import Principal
+from peeklock.security.rights import Right
 from peeklock.types import SequenceNumber, UnixMs
 
 

@@ -12,7 +12,8 @@ from peeklock.management.operations import create_queue
 from peeklock.protocols.amqp10.outcomes import OUTCOME_SYMBOLS
 from peeklock.protocols.amqp10.terminus import AnyTarget, Coordinator, Source
 from peeklock.protocols.amqp10.values import AmqpValue, Symbol
-from peeklock.security.principal import Principal, Right
+from peeklock.security.principal import Principal
+from peeklock.security.rights import Right
 from peeklock.types import UnixMs
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class NodeKind(Enum):
     QUEUE = "queue"
     MANAGEMENT = "management"
     COORDINATOR = "coordinator"
+    TOKENS = "$cbs"
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def find_node(
         raise InvalidRequest("an address is a string that names a queue")
     parsed = parse_address(address)
     if parsed.is_cbs:
-        raise NotFound(address)
+        return Node(NodeKind.TOKENS)
     if parsed.is_management:
         return management_node(host, principal, parsed)
     principal.require(right, parsed.path)
@@ -128,7 +130,7 @@ def find_reply_queue(host: "AmqpHost", principal: Principal, reply_to: str) -> Q
     namespace = host.engine.namespace
     if parsed.is_management or not parsed.path or not namespace.has(parsed.path):
         return None
-    return namespace.find(parsed.path) if Right.SEND in principal.rights else None
+    return namespace.find(parsed.path) if principal.has(Right.SEND, parsed.path) else None
 
 
 def create_temporary(host: "AmqpHost", now: UnixMs) -> Queue:

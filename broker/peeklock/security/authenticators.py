@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from peeklock.security.passwords import is_password
-from peeklock.security.principal import ANONYMOUS, Principal, Right
+from peeklock.security.principal import ANONYMOUS, Principal
+from peeklock.security.rights import Right
+from peeklock.security.token_claims import TokenClaims
 
 
 @dataclass(frozen=True)
@@ -63,20 +65,25 @@ class KnownUsers:
     """SASL PLAIN (RFC 4616) and EXTERNAL (RFC 4422 appendix A) for the users of a list.
 
     EXTERNAL is offered to a client whose certificate's common name is a user's name; which
-    authorities sign such certificates is the listener's business.
+    authorities sign such certificates is the listener's business. Where tokens are taken, one
+    may come in anonymously, too, and may do what its tokens allow.
     """
 
     is_required: Final = True
 
-    def __init__(self, users: list[User]) -> None:
+    def __init__(self, users: list[User], *, takes_tokens: bool = False) -> None:
+        self._takes_tokens: Final = takes_tokens
         self._users: Final = {user.name: user for user in users}
         # For a name that nobody has: checked all the same, so that time tells nothing.
         self._nobody: Final = next((u.password_hash for u in users if u.password_hash), "")
 
     def mechanisms(self, certificate_name: str) -> tuple[str, ...]:
-        return ("EXTERNAL", "PLAIN") if certificate_name in self._users else ("PLAIN",)
+        offered = ("EXTERNAL", "PLAIN") if certificate_name in self._users else ("PLAIN",)
+        return (*offered, "MSSBCBS", "ANONYMOUS") if self._takes_tokens else offered
 
     def check(self, login: Login) -> Principal | None:
+        if self._takes_tokens and login.mechanism in ("MSSBCBS", "ANONYMOUS"):
+            return Principal("anonymous", frozenset(), TokenClaims())
         user: User | None = None
         if login.mechanism == "PLAIN":
             user = self._by_password(login.response)

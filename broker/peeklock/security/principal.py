@@ -1,33 +1,31 @@
 """Who somebody has proved to be, and what that allows."""
 
 from dataclasses import dataclass
-from enum import Enum
 
 from peeklock.errors import Unauthorized
-
-
-class Right(Enum):
-    """What a principal may do with the broker's entities."""
-
-    SEND = "send"
-    LISTEN = "listen"
-    MANAGE = "manage"
-
-
-ALL_RIGHTS = frozenset(Right)
+from peeklock.security.rights import ALL_RIGHTS, Right
+from peeklock.security.token_claims import TokenClaims
 
 
 @dataclass(frozen=True)
 class Principal:
-    """One authenticated peer."""
+    """One authenticated peer: rights of its own on everything, and those of its tokens."""
 
     name: str
     rights: frozenset[Right] = ALL_RIGHTS
+    claims: TokenClaims | None = None  # None: it is known by its login, not by tokens
+
+    def has(self, right: Right, path: str) -> bool:
+        if right in self.rights:
+            return True
+        return self.claims is not None and self.claims.allow(right, path)
 
     def require(self, right: Right, path: str) -> None:
         """Raises `Unauthorized` when it has not got the right."""
-        if right not in self.rights:
-            raise Unauthorized(f"user {self.name!r} has no right to {right.value} on {path!r}")
+        if not self.has(right, path):
+            how = "user" if self.claims is None else "no token of user"
+            may = "has no right to" if self.claims is None else "allows to"
+            raise Unauthorized(f"{how} {self.name!r} {may} {right.value} on {path!r}")
 
 
 ANONYMOUS = Principal("anonymous")

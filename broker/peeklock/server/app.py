@@ -24,7 +24,8 @@ from peeklock.management.operations import create_queue, settings_from
 from peeklock.management.views import describe
 from peeklock.security.authenticators import AnyoneIn, Authenticator, KnownUsers, User
 from peeklock.security.passwords import hash_password
-from peeklock.security.principal import Right
+from peeklock.security.rights import Right
+from peeklock.security.tokens import AccessKey, JwtKey, Tokens
 from peeklock.server.commit import commit_forever
 from peeklock.server.config import BadConfig, Config, split_address
 from peeklock.server.connection import SocketConnection, Wire
@@ -62,6 +63,7 @@ class App:
         journal = self._open_journal()
         self.engine: Final = Engine(journal, self._namespace, SystemIds(), self._on_append)
         self._credentials: Credentials | None = None
+        self._tokens: Final = make_tokens(config)
         self._authenticator: Final = self._make_authenticator()
         self._switchboard: Final = Switchboard(
             self.engine,
@@ -73,6 +75,7 @@ class App:
             engine=self.engine,
             management=ManagementNode(self.engine, self.stats),
             authenticator=self._authenticator,
+            tokens=self._tokens,
             container_id=f"peeklock-{os.getpid()}",
             creates_queues=config.dev,
         )
@@ -133,7 +136,7 @@ class App:
             self._credentials = load_or_make(self._data_dir.path if self._data_dir else None)
             hashed = hash_password(self._credentials.password)
             users = [User(self._credentials.user, hashed, frozenset(Right))]
-        return KnownUsers(users)
+        return KnownUsers(users, takes_tokens=self._tokens.are_taken)
 
     def _create_configured_queues(self) -> None:
         for queue in self._config.queues:
@@ -296,6 +299,19 @@ class App:
         """The entity table as one line of JSON on stderr (SIGUSR1)."""
         entities = [describe(self.engine, queue) for queue in self._namespace.by_id.values()]
         print(json.dumps({"broker": self.stats(), "entities": entities}), file=sys.stderr)
+
+
+def make_tokens(config: Config) -> Tokens:
+    keys = [
+        AccessKey(
+            one.name, one.key, frozenset(Right(right) for right in one.rights), one.entity
+        )
+        for one in config.access_keys
+    ]
+    jwt = config.jwt
+    if jwt is None:
+        return Tokens(keys)
+    return Tokens(keys, JwtKey(jwt.key, tuple(jwt.algorithms), jwt.audience, jwt.issuer))
 
 
 def data_path(config: Config) -> Path:

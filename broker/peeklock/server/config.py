@@ -44,6 +44,28 @@ class UserConfig(BaseModel):
     rights: list[Literal["send", "listen", "manage"]] = ["send", "listen", "manage"]
 
 
+class AccessKeyConfig(BaseModel):
+    """A key that signs tokens (shared access signatures) for an entity, or for everything."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    key: str = Field(min_length=16)
+    rights: list[Literal["send", "listen", "manage"]] = ["send", "listen", "manage"]
+    entity: str = ""
+
+
+class JwtConfig(BaseModel):
+    """How JSON Web Tokens are checked; their claims `rights` and `entity` say what for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str = Field(min_length=32)  # a shared secret, or a public key as PEM
+    algorithms: list[Literal["HS256", "HS384", "HS512", "RS256", "ES256"]] = ["HS256"]
+    audience: str | None = None
+    issuer: str | None = None
+
+
 class JournalConfig(BaseModel):
     """How facts are kept on disk. Sizes in bytes."""
 
@@ -78,6 +100,8 @@ class Config(BaseSettings):
     journal: JournalConfig = JournalConfig()
     queues: list[QueueConfig] = []
     users: list[UserConfig] = []
+    access_keys: list[AccessKeyConfig] = []
+    jwt: JwtConfig | None = None
 
     toml_file: Path | None = Field(default=None, exclude=True)
 
@@ -136,8 +160,11 @@ def check(config: Config, file: Path | None) -> None:
             )
         if config.tls_cert is None:
             raise BadConfig(f"listening on {host}, which is not loopback, needs --tls-cert")
-        if not config.users:
-            raise BadConfig(f"listening on {host}, which is not loopback, needs [[users]]")
+        if not (config.users or config.access_keys or config.jwt):
+            raise BadConfig(
+                f"listening on {host}, which is not loopback, needs [[users]], "
+                "[[access_keys]] or [jwt]"
+            )
     if file is not None:
         unknown = set(read_toml(file)) - set(Config.model_fields)
         if unknown:

@@ -6,7 +6,9 @@ from peeklock.frontends.amqp10 import AmqpHost
 from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.frontends.amqp_nodes import find_reply_queue
 from peeklock.security.authenticators import AnyoneIn
-from peeklock.security.principal import Principal, Right
+from peeklock.security.principal import Principal
+from peeklock.security.rights import Right
+from peeklock.security.tokens import Tokens
 from tests.support.house import House
 
 
@@ -16,6 +18,7 @@ def host_of(house: House) -> AmqpHost:
         engine=house.engine,
         management=ManagementNode(house.engine, dict),
         authenticator=AnyoneIn(),
+        tokens=Tokens([]),
         container_id="test",
         creates_queues=True,
     )

@@ -1,0 +1,128 @@
+"""Tokens: shared access signatures, and JSON Web Tokens where a key for them is configured."""
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from peeklock.errors import Unauthorized
+from peeklock.security.rights import ALL_RIGHTS, Right
+from peeklock.security.token_claims import Claim
+from peeklock.types import UnixMs
+
+SIGNATURE_PREFIX: Final = "SharedAccessSignature "
+TOKEN_CHARACTERS_MAX: Final = 16_384  # far more than any signature or sensible JWT has
+
+
+@dataclass(frozen=True)
+class AccessKey:
+    """A named key that signs for rights on an entity and all below it; "" is everything."""
+
+    name: str
+    key: str
+    rights: frozenset[Right] = ALL_RIGHTS
+    entity: str = ""
+
+
+@dataclass(frozen=True)
+class JwtKey:
+    """How JSON Web Tokens are checked. Their claims `rights` and `entity` say what for."""
+
+    key: str  # the shared secret, or the public key as PEM
+    algorithms: tuple[str, ...] = ("HS256",)
+    audience: str | None = None
+    issuer: str | None = None
+
+
+class Tokens:
+    """Decides about tokens. Without keys it takes none."""
+
+    def __init__(self, keys: list[AccessKey], jwt_key: JwtKey | None = None) -> None:
+        self._keys: Final = {key.name: key for key in keys}
+        self._jwt_key: Final = jwt_key
+
+    @property
+    def are_taken(self) -> bool:
+        return bool(self._keys) or self._jwt_key is not None
+
+    def claim(self, token: str, audience: str, now: UnixMs) -> Claim:
+        """What `token` allows on `audience`, a URI or a path; raises `Unauthorized`."""
+        if len(token) > TOKEN_CHARACTERS_MAX:
+            raise Unauthorized(f"a token of more than {TOKEN_CHARACTERS_MAX} characters")
+        if token.startswith(SIGNATURE_PREFIX):
+            claim = self._check_signature(token.removeprefix(SIGNATURE_PREFIX))
+        else:
+            claim = self._check_jwt(token)
+        wanted = path_of(audience)
+        if not claim.covers(wanted):
+            raise Unauthorized(f"the token is for {claim.path!r}, not for {wanted!r}")
+        if claim.expires_at <= now:
+            raise Unauthorized("the token has expired")
+        return Claim(wanted, claim.rights, claim.expires_at)
+
+    def _check_signature(self, text: str) -> Claim:
+        """`sr=URI&sig=SIGNATURE&se=SECONDS&skn=KEY`, signed as it is written, encoded."""
+        raw = dict(part.partition("=")[::2] for part in text.split("&"))
+        fields = {name: values[0] for name, values in parse_qs(text).items()}
+        key = self._keys.get(fields.get("skn", ""))
+        expiry = fields.get("se", "")
+        if key is None:
+            raise Unauthorized(f"no access key is named {fields.get('skn', '')!r}")
+        if not expiry.isascii() or not expiry.isdigit() or len(expiry) > 15:
+            raise Unauthorized("the token's expiry (se) is no number of seconds")
+        signed = f"{raw.get('sr', '')}\n{raw.get('se', '')}".encode()
+        wanted = hmac.new(key.key.encode(), signed, hashlib.sha256).digest()
+        # `+` is a space in a form, and a plus sign in base64.
+        given = fields.get("sig", "").replace(" ", "+")
+        if not hmac.compare_digest(base64.b64encode(wanted), given.encode()):
+            raise Unauthorized(f"the token's signature does not fit key {key.name!r}")
+        claim = Claim(path_of(fields.get("sr", "")), key.rights, UnixMs(int(expiry) * 1000))
+        own = Claim(key.entity.casefold(), key.rights, claim.expires_at)
+        if own.covers(claim.path):
+            return claim
+        if claim.covers(own.path):
+            return own  # signed for more than the key is good for
+        raise Unauthorized(f"access key {key.name!r} is for {key.entity!r}")
+
+    def _check_jwt(self, token: str) -> Claim:
+        key = self._jwt_key
+        if key is None:
+            raise Unauthorized("a token that is no shared access signature")
+        import jwt  # not before one is configured and put: it loads much
+
+        try:
+            found = jwt.decode(
+                token,
+                key.key,
+                algorithms=list(key.algorithms),
+                audience=key.audience,
+                issuer=key.issuer,
+                # The expiry is checked by the broker's clock, as for signatures.
+                options={
+                    "require": ["exp"],
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                    "verify_aud": key.audience is not None,
+                },
+            )
+        except jwt.PyJWTError as error:
+            raise Unauthorized(f"the token is not valid: {error}") from None
+        expiry = found["exp"]
+        rights = found.get("rights", [])
+        entity = found.get("entity", "")
+        if not isinstance(rights, list) or not isinstance(entity, str):
+            raise Unauthorized("the token's rights are a list, its entity is a string")
+        if isinstance(expiry, bool) or not isinstance(expiry, (int, float)):
+            raise Unauthorized("the token's exp is no number of seconds")
+        allowed = frozenset(right for right in Right if right.value in rights)
+        return Claim(entity.casefold(), allowed, UnixMs(int(expiry * 1000)))
+
+
+def path_of(uri: str) -> str:
+    """The entity in `sb://host:port/entity`, in lower case; "" for the namespace."""
+    parts = urlsplit(uri)
+    path = parts.path if parts.scheme and "://" in uri else uri
+    return unquote(path).strip("/").casefold()
