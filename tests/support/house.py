@@ -11,8 +11,10 @@ from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.queue_index import WAITING
 from peeklock.entities.residency import NobodyKeeps, Residency
-from peeklock.entities.settings import QueueSettings
+from peeklock.entities.settings import QueueSettings, RuleSettings, TopicSettings
 from peeklock.entities.submission import Submission
+from peeklock.entities.subscription import DEFAULT_RULE
+from peeklock.entities.topic import Topic
 from peeklock.message import NO_TTL, Message
 from peeklock.store.journal import Journal
 from peeklock.store.memory_journal import MemoryJournal
@@ -56,12 +58,29 @@ class House:
         self.engine.commit_registry(self.namespace.create(name, chosen, self.now))
         return self.namespace.find(name)
 
+    def topic(self, name: str = "tickets", **settings: object) -> Topic:
+        """A new one."""
+        chosen = TopicSettings(**settings)  # type: ignore[arg-type]  # checked by the class
+        self.engine.commit_registry(self.namespace.create_topic(name, chosen, self.now))
+        return self.namespace.find_topic(name)
+
+    def subscription(
+        self, topic: Topic, name: str, *rules: RuleSettings, **settings: object
+    ) -> Queue:
+        """A new one's queue; without rules it takes everything."""
+        chosen = QueueSettings(**settings)  # type: ignore[arg-type]  # checked by the class
+        facts = self.namespace.create_subscription(
+            topic.path, name, chosen, self.now, rules or (RuleSettings(DEFAULT_RULE),)
+        )
+        self.engine.commit_registry(facts)
+        return topic.find(name).queue
+
     def dead_letters(self, queue: Queue) -> Queue:
         return self.namespace.dead_letters_of(queue)
 
     def send(
         self,
-        queue: Queue,
+        entity: Queue | Topic,
         body: bytes = b"job",
         *,
         not_before: int = NEVER,
@@ -73,7 +92,7 @@ class House:
     ) -> None:
         message = Message(body, priority=priority, ttl_ms=ttl_ms)
         self.engine.send(
-            self.peer, "link", delivery_id, queue,
+            self.peer, "link", delivery_id, entity,
             Submission(message, UnixMs(not_before), message_id, session_id), self.now,
             settled=False,
         )  # fmt: skip

@@ -31,6 +31,7 @@ from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import LOCKED, Entry
 from peeklock.entities.submission import Submission
+from peeklock.entities.topic import Topic
 from peeklock.errors import BrokerError, DiskFull, EntityDisabled, LockLost, NotFound
 from peeklock.limits import AMQP_BACKLOG_BYTES_MAX, DISPATCH_RUN_MAX
 from peeklock.message import Message
@@ -66,7 +67,7 @@ class Engine:
         peer: Peer,
         link: object,
         delivery_id: int,
-        queue: Queue,
+        entity: Queue | Topic,
         given: Submission,
         now: UnixMs,
         *,
@@ -74,14 +75,17 @@ class Engine:
     ) -> None:
         """Take a message. The answer, if the sender waits for one, is an effect."""
         try:
-            self.check_sending()
-            facts = queue.send(given, now)
+            self.check_sending(entity)
+            facts = entity.send(given, now)
         except BrokerError as error:
             if not settled:
                 refused = Refused(peer, link, delivery_id, error)
                 self.outbox.hold(self.journal.end, refused)
             return
-        lsn = self._commit(queue, facts)
+        if isinstance(entity, Topic):
+            lsn = self._fan_out(facts)
+        else:
+            lsn = self._commit(entity, facts)
         if not settled:
             self.outbox.hold(lsn, Accepted(peer, link, delivery_id))
 
@@ -92,13 +96,29 @@ class Engine:
 
         Returns the numbers of those that were no duplicates.
         """
-        self.check_sending()
+        self.check_sending(queue)
         facts = queue.send_all(given, now)
         self._commit(queue, facts)
         return [fact.number for fact in facts if isinstance(fact, Enqueued)]
 
-    def check_sending(self) -> None:
-        """Raises `EntityDisabled` and `DiskFull`: no queue takes anything now."""
+    def publish(
+        self, topic: Topic, given: list[Submission], now: UnixMs
+    ) -> list[SequenceNumber]:
+        """Send several messages to a topic, all or none; raises `BrokerError`.
+
+        Returns the topic's numbers of those that were no duplicates, taken or not.
+        """
+        self.check_sending(topic)
+        first = topic.next_number
+        self._fan_out(topic.send_all(given, now, {}, number_all=True))
+        return [SequenceNumber(number) for number in range(first, topic.next_number)]
+
+    def unpublish(self, topic: Topic, numbers: list[SequenceNumber]) -> None:
+        """Take back all copies of messages that are not due yet; raises `NotFound`."""
+        self.commit_facts(topic.cancel_scheduled(numbers))
+
+    def check_sending(self, entity: Queue | Topic) -> None:
+        """Raises `EntityDisabled` and `DiskFull`: nothing is taken now; and `NotFound`."""
         if self.draining:
             raise EntityDisabled(
                 "the broker is shutting down; send it again elsewhere or later"
@@ -107,6 +127,8 @@ class Engine:
             raise DiskFull(
                 "the broker's disk is nearly full; receiving and settling still work"
             )
+        if not self.namespace.has_entity(entity):  # a link may outlive what it leads to
+            raise NotFound(entity.path)
 
     # ---- what receivers ask
 
@@ -346,6 +368,23 @@ class Engine:
                     line.enqueued_lsn = lsn
             else:
                 self._apply_elsewhere(fact, lsn)
+        self._on_append()
+        return lsn
+
+    def _fan_out(self, facts: list[Fact]) -> Lsn:
+        """Record and obey what a topic decided; most of it is about its subscriptions."""
+        lsn = self.journal.append(facts)
+        queues = self.namespace.by_id
+        for fact in facts:
+            queue = queues.get(fact.queue_id)
+            if queue is None:
+                self.namespace.apply(fact)
+                continue
+            queue.apply(fact)
+            line = self._line(queue)
+            if isinstance(fact, Enqueued):
+                line.enqueued_lsn = lsn
+            self._mark(line)
         self._on_append()
         return lsn
 

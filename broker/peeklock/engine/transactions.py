@@ -16,10 +16,10 @@ from peeklock.entities.dispositions import RELEASE, Disposition
 from peeklock.entities.facts import Fact
 from peeklock.entities.queue import Queue
 from peeklock.entities.submission import Submission
+from peeklock.entities.topic import Topic
 from peeklock.errors import (
     BrokerError,
     LockLost,
-    NotFound,
     QuotaExceeded,
     TransactionFailed,
     TransactionTimedOut,
@@ -74,7 +74,7 @@ class Transaction:
     def __init__(self, txn_id: bytes, ends_at: UnixMs) -> None:
         self.txn_id: Final = txn_id
         self.ends_at: Final = ends_at
-        self.sends: Final[list[tuple[Queue, Submission]]] = []
+        self.sends: Final[list[tuple[Queue | Topic, Submission]]] = []
         self.retirements: Final[list[Retirement]] = []
         self.action_count = 0
         self.size_bytes = 0
@@ -116,16 +116,18 @@ class Transactions:
 
     # ---- work under a transaction
 
-    def send(self, txn: Transaction, queue: Queue, given: Submission, now: UnixMs) -> None:
+    def send(
+        self, txn: Transaction, entity: Queue | Topic, given: Submission, now: UnixMs
+    ) -> None:
         """Send when the transaction is discharged. Raises what refuses it already now."""
         try:
             self._count(txn, 1, given.message.size)
-            self._engine.check_sending()
-            queue.send(given, now)  # decides, and changes nothing
+            self._engine.check_sending(entity)
+            entity.send(given, now)  # decides, and changes nothing
         except BrokerError as error:
             txn.failure = txn.failure or error
             raise
-        txn.sends.append((queue, given))
+        txn.sends.append((entity, given))
 
     def settle(
         self,
@@ -199,7 +201,6 @@ class Transactions:
         try:
             if txn.failure is not None:
                 raise txn.failure
-            self._engine.check_sending()
             arrivals: dict[QueueId, int] = {}
             facts = self._settle_facts(txn, arrivals, now)
             facts.extend(self._send_facts(txn, arrivals, now))
@@ -227,16 +228,19 @@ class Transactions:
     def _send_facts(
         self, txn: Transaction, arrivals: dict[QueueId, int], now: UnixMs
     ) -> list[Fact]:
-        """One decision a queue, so that its bounds hold for all that it is to take."""
-        by_queue: dict[QueueId, list[Submission]] = {}
-        for queue, given in txn.sends:
-            if queue.queue_id not in self._engine.namespace.by_id:
-                raise NotFound(queue.path)
-            by_queue.setdefault(queue.queue_id, []).append(given)
+        """One decision an entity, so that its bounds hold for all that it is to take."""
+        by_entity: dict[QueueId, tuple[Queue | Topic, list[Submission]]] = {}
+        for entity, given in txn.sends:
+            self._engine.check_sending(entity)
+            entity_id = entity.queue_id if isinstance(entity, Queue) else entity.topic_id
+            by_entity.setdefault(entity_id, (entity, []))[1].append(given)
         facts: list[Fact] = []
-        for queue_id, submissions in by_queue.items():
-            queue = self._engine.namespace.by_id[queue_id]
-            facts.extend(queue.send_all(submissions, now, arrivals.get(queue_id, 0)))
+        for entity, submissions in by_entity.values():
+            if isinstance(entity, Queue):
+                place = arrivals.get(entity.queue_id, 0)
+                facts.extend(entity.send_all(submissions, now, place))
+            else:
+                facts.extend(entity.send_all(submissions, now, arrivals))
         return facts
 
     def _roll_back(self, txn: Transaction, now: UnixMs) -> None:

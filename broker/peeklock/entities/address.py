@@ -15,6 +15,7 @@ from peeklock.types import EntityPath
 
 DEAD_LETTER_SUFFIX: Final = "/$DeadLetterQueue"
 SUBSCRIPTIONS: Final = "/Subscriptions/"
+RULES: Final = "/Rules/"
 MANAGEMENT_SUFFIX: Final = "/$management"
 MANAGEMENT: Final = "$management"
 CBS: Final = "$cbs"
@@ -74,6 +75,23 @@ def dead_letter_path(path: EntityPath) -> EntityPath:
 
 def subscription_path(topic: EntityPath, name: str) -> EntityPath:
     return EntityPath(topic + SUBSCRIPTIONS + name)
+
+
+def subscription_parts(path: str) -> tuple[str, str] | None:
+    """A subscription's path as its topic's and its own name; None for any other path."""
+    at = path.casefold().find(SUBSCRIPTIONS.casefold())
+    if at < 0:
+        return None
+    name = path[at + len(SUBSCRIPTIONS) :]
+    return (path[:at], name) if "/" not in name else None
+
+
+def rule_parts(path: str) -> tuple[str, str] | None:
+    """A rule's path as its subscription's and its own name; None for any other path."""
+    if SUBSCRIPTIONS.casefold() not in path.casefold():
+        return None
+    at = path.casefold().find(RULES.casefold())
+    return None if at < 0 else (path[:at], path[at + len(RULES) :])
 
 
 def check_name(path: str) -> EntityPath:

@@ -170,6 +170,12 @@ class Namespace:
     def has_topic(self, name: str) -> bool:
         return key_of(name) in self._topics_by_key
 
+    def has_entity(self, entity: Queue | Topic) -> bool:
+        """Is it still there?"""
+        if isinstance(entity, Queue):
+            return entity.queue_id in self.by_id
+        return entity.topic_id in self.topics_by_id
+
     def dead_letters_of(self, queue: Queue) -> Queue:
         """The dead-letter sub-queue of an ordinary queue or a subscription."""
         return self._dead_letters[queue.queue_id]
@@ -209,6 +215,7 @@ class Namespace:
             owner = self._subscriptions.get(fact.queue_id)
             if owner is not None:
                 owner[1].apply(fact)
+                owner[0].on_rules_changed()
         elif queue is not None:
             queue.apply(fact)
         elif isinstance(fact, (MessageIdSeen, Numbered)):
@@ -230,9 +237,13 @@ class Namespace:
             assert topic is not None
             subscription = Subscription(fact.name, queue)
             topic.subscriptions[fact.name.casefold()] = subscription
+            topic.on_rules_changed()
             self._subscriptions[fact.queue_id] = (topic, subscription)
         elif fact.dead_letters_of != ORDINARY:
             self._dead_letters[fact.dead_letters_of] = queue
+            owner = self._subscriptions.get(fact.dead_letters_of)
+            if owner is not None:
+                owner[1].bring_dead_letters(queue)
 
     def _delete(self, queue_id: QueueId) -> None:
         queue = self.by_id.pop(queue_id, None)
@@ -245,6 +256,7 @@ class Namespace:
         if owner is not None:
             topic, subscription = owner
             del topic.subscriptions[subscription.name.casefold()]
+            topic.on_rules_changed()
 
     def _apply_to_topic(self, fact: TopicCreated | TopicUpdated | TopicDeleted) -> None:
         if isinstance(fact, TopicCreated):

@@ -158,15 +158,19 @@ class Queue:
                 seen.append(MessageIdSeen(self.queue_id, one.message_id, now))
             fresh.append(one)
             size += one.message.size
-        facts: list[Fact] = []
-        over_bytes = self.size_bytes + size - self.settings.max_bytes
-        limit = self.settings.max_messages
-        over_count = len(self.entries) + len(fresh) - limit if limit else 0
-        if over_bytes > 0 or over_count > 0:
-            facts.append(self._make_room(over_bytes, over_count))
+        facts = self.room_for(size, len(fresh))
         for index, one in enumerate(fresh):
             facts.append(self._enqueued(one, now, place + index))
         return facts + seen
+
+    def room_for(self, size: int, count: int) -> list[Fact]:
+        """What gives way to `count` messages of `size` bytes; raises `QuotaExceeded`."""
+        over_bytes = self.size_bytes + size - self.settings.max_bytes
+        limit = self.settings.max_messages
+        over_count = len(self.entries) + count - limit if limit else 0
+        if over_bytes <= 0 and over_count <= 0:
+            return []
+        return [self._make_room(over_bytes, over_count)]
 
     def _check(self, given: Submission) -> None:
         size = given.message.size
@@ -195,9 +199,62 @@ class Queue:
             now,
             message.size,
             self._priority_of(message),
-            self._expiry_of(message, due if due != NEVER else now),
+            self._expiry_of(message, due if due != NEVER else now, 0),
             due,
             session_id=given.session_id if self.settings.requires_session else None,
+        )
+
+    def take_copy(
+        self,
+        given: Submission,
+        now: UnixMs,
+        place: int,
+        ttl_ms: int,
+        source_number: SequenceNumber,
+        shares: Enqueued | None,
+    ) -> Enqueued:
+        """A copy of a topic's message, as the `place`-th arrival of one append (from 0).
+
+        `ttl_ms` is the topic's. The caller asks `room_for` all of the append.
+        """
+        message = given.message
+        due = given.not_before if given.not_before > now else NEVER
+        return Enqueued(
+            self.queue_id,
+            SequenceNumber(self.next_number + place),
+            message,
+            now,
+            message.size,
+            self._priority_of(message),
+            self._expiry_of(message, due if due != NEVER else now, ttl_ms),
+            due,
+            session_id=given.session_id if self.settings.requires_session else None,
+            source_number=source_number,
+            shares=shares,
+        )
+
+    def take_dead_copy(
+        self,
+        given: Submission,
+        now: UnixMs,
+        place: int,
+        origin: Origin,
+        source_number: SequenceNumber,
+        shares: Enqueued | None,
+    ) -> Enqueued:
+        """A copy that its subscription could not take; `place` as in `take_copy`."""
+        message = given.message
+        return Enqueued(
+            self.queue_id,
+            SequenceNumber(self.next_number + place),
+            message,
+            now,
+            message.size,
+            0,
+            origin=origin,
+            session_id=given.session_id,
+            source_number=source_number,
+            shares=shares,
         )
 
     def adopt(
@@ -341,6 +398,12 @@ class Queue:
                 f"{self.path!r} is {self.settings.status}: it hands out no messages for now"
             )
 
+    @property
+    def wants_identity(self) -> bool:
+        """Does it look at a message's id or session? Else nobody need read them."""
+        settings = self.settings
+        return settings.requires_session or settings.duplicate_window_ms != 0
+
     def first_ready(self, count: int) -> list[Entry]:
         """The next `count` messages to hand out, in their order."""
         if self.counts[READY] == 0 or count <= 0:
@@ -352,6 +415,17 @@ class Queue:
             if len(found) >= count:
                 break
             found.extend(lane.first(count - len(found), self.entries))
+        return found
+
+    def waiting_copies(self, source_numbers: set[SequenceNumber]) -> list[SequenceNumber]:
+        """Messages that are not due yet, by their numbers in the topic they came from."""
+        found: list[SequenceNumber] = []
+        for _at, number in self._waiting.heap:
+            entry = self.entries.get(number)
+            if entry is not None and entry.state == WAITING and entry.delivery_count == 0:
+                if entry.source_number in source_numbers and number not in found:
+                    found.append(number)
+        found.sort()
         return found
 
     def browse(self, start: SequenceNumber, count: int) -> list[Entry]:
@@ -449,9 +523,11 @@ class Queue:
     def _priority_of(self, message: Message) -> int:
         return min(message.priority, PRIORITY_MAX) if self.settings.priorities else 0
 
-    def _expiry_of(self, message: Message, start: UnixMs) -> UnixMs:
-        """The shorter of what the sender and the queue allow, from when it may be had."""
+    def _expiry_of(self, message: Message, start: UnixMs, ttl_ms: int) -> UnixMs:
+        """The shortest of what sender, queue and topic (`ttl_ms`) allow, from `start` on."""
         ttl = self.settings.default_ttl_ms
+        if ttl_ms and (ttl == 0 or ttl_ms < ttl):
+            ttl = ttl_ms
         if message.ttl_ms != NO_TTL and (ttl == 0 or message.ttl_ms < ttl):
             ttl = max(message.ttl_ms, 1)
         return UnixMs(start + ttl) if ttl else NEVER

@@ -3,10 +3,20 @@
 from typing import Final, final
 
 from peeklock.entities.deduplication import Deduplication
-from peeklock.entities.facts import MessageIdSeen, Numbered, TopicCreated
+from peeklock.entities.facts import (
+    Cause,
+    Fact,
+    MessageIdSeen,
+    Numbered,
+    Removed,
+    TopicCreated,
+)
+from peeklock.entities.fan_out import FanOut
+from peeklock.entities.rule_plan import RulePlan
 from peeklock.entities.settings import TopicSettings
+from peeklock.entities.submission import Submission
 from peeklock.entities.subscription import Subscription
-from peeklock.errors import NotFound
+from peeklock.errors import EntityDisabled, MessageTooLarge, NotFound, QuotaExceeded
 from peeklock.types import EntityPath, Millis, QueueId, SequenceNumber, UnixMs
 
 
@@ -22,6 +32,94 @@ class Topic:
         self.subscriptions: Final[dict[str, Subscription]] = {}  # by name in lower case
         self.next_number = SequenceNumber(1)  # of the messages that were sent to it
         self.seen: Final = Deduplication()
+        self._plan: RulePlan | None = None  # None: rules have changed since it was made
+        # At least what the subscriptions hold: exact when it was last counted, and every
+        # send since then added. Counting all of them for each message would take too long.
+        self._bytes_at_most = 0
+
+    # ---- verbs
+
+    def send(self, given: Submission, now: UnixMs) -> list[Fact]:
+        """Copies for the subscriptions that take it; no facts where none does.
+
+        None for a duplicate either. Raises `EntityDisabled`, `MessageTooLarge`, and
+        `QuotaExceeded`: a message for which one taker has no room is refused as a whole, so
+        that its sender hears of it and may try again.
+        """
+        return self.send_all([given], now, {})
+
+    def send_all(
+        self,
+        given: list[Submission],
+        now: UnixMs,
+        arrivals: dict[QueueId, int],
+        *,
+        number_all: bool = False,
+    ) -> list[Fact]:
+        """Several messages in their order, or raise as `send` does and take none.
+
+        `arrivals` counts, by queue, what the same append brings in already.
+        `number_all`: those that nobody takes get a number, too, for their sender to know.
+        """
+        self.check_taking()
+        copies = FanOut(
+            self.topic_id, self.next_number, self.settings.default_ttl_ms, now, arrivals
+        )
+        seen: list[Fact] = []
+        ids: set[bytes] = set()
+        for one in given:
+            if one.message.size > self.settings.max_message_bytes:
+                raise MessageTooLarge(one.message.size, self.settings.max_message_bytes)
+            if self._is_duplicate(one, now) or one.message_id in ids:
+                continue
+            if one.message_id and self.settings.duplicate_window_ms:
+                ids.add(one.message_id)
+                seen.append(MessageIdSeen(self.topic_id, one.message_id, now))
+            copies.add(one, self.plan.takers(), number_all)
+        self._check_room(copies.size_bytes)
+        return copies.facts() + seen
+
+    def cancel_scheduled(self, numbers: list[SequenceNumber]) -> list[Fact]:
+        """Remove what is not due yet; `NotFound` when nobody has one of these waiting."""
+        wanted = set(numbers)
+        found: set[SequenceNumber] = set()
+        facts: list[Fact] = []
+        for subscription in self.subscriptions.values():
+            queue = subscription.queue
+            copies = queue.waiting_copies(wanted)
+            found.update([queue.entries[number].source_number for number in copies])
+            if copies:
+                facts.append(Removed(queue.queue_id, copies, Cause.PURGED))
+        for number in numbers:
+            if number not in found:
+                raise NotFound(f"{self.path} scheduled message {number}")
+        return facts
+
+    def _is_duplicate(self, given: Submission, now: UnixMs) -> bool:
+        window = self.settings.duplicate_window_ms
+        if window == 0 or not given.message_id:
+            return False
+        return self.seen.is_duplicate(given.message_id, Millis(window), now)
+
+    def _check_room(self, wanted_bytes: int) -> None:
+        limit = self.settings.max_bytes
+        if self._bytes_at_most + wanted_bytes > limit:
+            self._bytes_at_most = self.size_bytes
+            if self._bytes_at_most + wanted_bytes > limit:
+                raise QuotaExceeded(
+                    f"topic {self.path!r} is full: its subscriptions hold "
+                    f"{self._bytes_at_most} bytes"
+                )
+        self._bytes_at_most += wanted_bytes
+
+    # ---- looks
+
+    def check_taking(self) -> None:
+        """Raises `EntityDisabled` when its status lets nobody send."""
+        if not self.settings.status.sends:
+            raise EntityDisabled(
+                f"{self.path!r} is {self.settings.status}: it takes no messages for now"
+            )
 
     def find(self, name: str) -> Subscription:
         """The subscription with this name, in any case; raises `NotFound`."""
@@ -30,8 +128,33 @@ class Topic:
             raise NotFound(f"{self.path}/Subscriptions/{name}")
         return subscription
 
+    @property
+    def size_bytes(self) -> int:
+        """What its subscriptions hold, each for itself."""
+        return sum([one.queue.size_bytes for one in self.subscriptions.values()])
+
+    @property
+    def wants_identity(self) -> bool:
+        """Does anybody here look at a message's id or session? Else nobody need read them."""
+        return self.settings.duplicate_window_ms != 0 or self.plan.wants_session
+
+    @property
+    def plan(self) -> RulePlan:
+        """Its subscriptions' rules, arranged for finding those that take a message."""
+        plan = self._plan
+        if plan is None:
+            plan = RulePlan(list(self.subscriptions.values()))
+            self._plan = plan
+        return plan
+
+    # ---- obedience
+
     def apply(self, fact: MessageIdSeen | Numbered) -> None:
         if isinstance(fact, Numbered):
             self.next_number = fact.next_number
             return
         self.seen.add(fact.key, fact.at, Millis(self.settings.duplicate_window_ms))
+
+    def on_rules_changed(self) -> None:
+        """A subscription or rule came or went."""
+        self._plan = None
