@@ -25,6 +25,7 @@ from peeklock.entities.dispositions import (
     Verdict,
 )
 from peeklock.entities.queue import Queue
+from peeklock.entities.topic import Topic
 from peeklock.errors import BrokerError, ProtocolViolation
 from peeklock.frontends.amqp_grants import Grants
 from peeklock.frontends.amqp_management import ManagementNode
@@ -105,10 +106,10 @@ class AmqpHost:
 
 @final
 class Intake:
-    """A link on which a peer sends to a queue."""
+    """A link on which a peer sends to a queue or topic."""
 
-    def __init__(self, queue: Queue) -> None:
-        self.queue: Final = queue
+    def __init__(self, entity: Queue | Topic) -> None:
+        self.entity: Final = entity
         self.unanswered_count = 0  # accepted or refused since we last granted credit
 
 
@@ -268,15 +269,16 @@ class AmqpFrontend:
         if node.kind is NodeKind.COORDINATOR:
             link.context = self._controllers.attach(link)
             size = None
-        elif node.kind is not NodeKind.QUEUE:
+        elif node.kind not in (NodeKind.QUEUE, NodeKind.TOPIC):
             link.context = RequestIntake(node)
             size = None
         else:
-            assert node.queue is not None
-            node.queue.check_taking()
-            self._grants.note(link, Right.SEND, node.queue.path)
-            link.context = Intake(node.queue)
-            size = node.queue.settings.max_message_bytes
+            entity = node.entity
+            assert entity is not None
+            entity.check_taking()
+            self._grants.note(link, Right.SEND, entity.path)
+            link.context = Intake(entity)
+            size = entity.settings.max_message_bytes
         link.accept(source=link.source, target=node.target, max_message_size=size)
         link.grant(AMQP_SENDER_CREDIT)
 
@@ -315,8 +317,10 @@ class AmqpFrontend:
         elif isinstance(context, ReplyOutlet) and isinstance(link, SenderLink):
             if link in self._outlets:
                 self._outlets.remove(link)
-        elif isinstance(context, Intake) and context.queue.settings.temporary:
-            self._delete_temporary(context.queue)
+        elif isinstance(context, Intake):
+            entity = context.entity
+            if isinstance(entity, Queue) and entity.settings.temporary:
+                self._delete_temporary(entity)
         elif isinstance(context, Coordinator):
             self._controllers.detach(context, now)
 
@@ -333,7 +337,7 @@ class AmqpFrontend:
         context = link.context
         if isinstance(context, Intake):
             try:
-                given = read_submission(event.payload, context.queue, now)
+                given = read_submission(event.payload, context.entity, now)
             except ProtocolViolation as violation:
                 error = AmqpError(violation.condition, str(violation))
                 self._refuse(link, context, event, error)
@@ -342,14 +346,14 @@ class AmqpFrontend:
                 self._refuse(link, context, event, amqp_error(refusal))
                 return
             if isinstance(event.state, TransactionalState):
-                self._controllers.on_message(event, event.state, context.queue, given, now)
+                self._controllers.on_message(event, event.state, context.entity, given, now)
                 self._top_up(link, context)
                 return
             self._engine.send(
                 self,
                 link,
                 event.delivery_id,
-                context.queue,
+                context.entity,
                 given,
                 now,
                 settled=event.settled,

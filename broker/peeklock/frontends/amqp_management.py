@@ -19,17 +19,17 @@ from peeklock.entities.dispositions import (
 )
 from peeklock.entities.queue import token_of
 from peeklock.entities.queue_index import Entry
-from peeklock.entities.settings import QueueSettings
 from peeklock.entities.submission import Submission
+from peeklock.entities.topic import Topic
 from peeklock.errors import BrokerError, InvalidRequest, NotFound, ProtocolViolation
 from peeklock.frontends.amqp_message import (
     delivery_payload,
     peeked_payload,
     read_submission,
 )
+from peeklock.frontends.amqp_namespace import NamespaceOperations
 from peeklock.frontends.amqp_nodes import Node
 from peeklock.frontends.amqp_request import (
-    CREATED,
     NO_CONTENT,
     NOT_IMPLEMENTED,
     Reply,
@@ -38,20 +38,13 @@ from peeklock.frontends.amqp_request import (
     read_request,
 )
 from peeklock.frontends.errors_on_the_wire import condition_of, status_of
-from peeklock.limits import PEEK_COUNT_MAX
 from peeklock.management.operations import (
-    create_queue,
     dead_letter_reasons,
-    delete_queue,
-    list_queues,
     peek,
     purge,
     redrive_dead_letters,
     set_dispatch,
-    settings_from,
-    update_queue,
 )
-from peeklock.management.views import describe
 from peeklock.protocols.amqp10.sections import read_properties, split_message
 from peeklock.protocols.amqp10.values import ARRAY_LONG, ARRAY_TIMESTAMP, AmqpArray, Timestamp
 from peeklock.security.principal import Principal
@@ -67,11 +60,7 @@ class ManagementNode:
         self._engine: Final = engine
         self._stats: Final = stats
         self._operations: Final[dict[str, Callable[[Request, Reply], None]]] = {
-            "CREATE": self._create,
-            "READ": self._read,
-            "UPDATE": self._update,
-            "DELETE": self._delete,
-            "QUERY": self._query,
+            **NamespaceOperations(engine).by_name(),
             "peeklock:stats": self._tell_stats,
             "com.microsoft:peek-message": self._peek,
             "com.microsoft:renew-lock": self._renew,
@@ -104,41 +93,13 @@ class ManagementNode:
             operation(request, reply)
         except BrokerError as error:
             condition = condition_of(error)
-            if isinstance(error, NotFound) and request.node.queue is not None:
+            if isinstance(error, NotFound) and request.node.entity is not None:
                 condition = "com.microsoft:message-not-found"
             return reply.refuse(status_of(error), condition, str(error))
         return reply
 
-    # ---- the namespace
-
-    def _create(self, request: Request, reply: Reply) -> None:
-        request.principal.require(Right.MANAGE, request.name)
-        settings = settings_from(request.arguments, QueueSettings())
-        queue = create_queue(self._engine, request.name, settings, request.now)
-        reply.status = CREATED
-        reply.result = as_amqp(describe(self._engine, queue))
-
-    def _read(self, request: Request, reply: Reply) -> None:
-        queue = self._engine.namespace.find(request.name)
-        reply.result = as_amqp(describe(self._engine, queue))
-
-    def _update(self, request: Request, reply: Reply) -> None:
-        request.principal.require(Right.MANAGE, request.name)
-        queue = update_queue(self._engine, request.name, request.arguments)
-        reply.result = as_amqp(describe(self._engine, queue))
-
-    def _delete(self, request: Request, reply: Reply) -> None:
-        request.principal.require(Right.MANAGE, request.name)
-        delete_queue(self._engine, request.name)
-
-    def _query(self, request: Request, reply: Reply) -> None:
-        prefix = request.text("prefix", "")
-        top = min(request.whole("top", 100), PEEK_COUNT_MAX)
-        queues = list_queues(self._engine, prefix, request.whole("skip", 0), top)
-        reply.result = {"entities": [as_amqp(describe(self._engine, q)) for q in queues]}
-
     def _tell_stats(self, request: Request, reply: Reply) -> None:
-        reply.result = as_amqp(self._stats())
+        reply.tell(self._stats())
 
     # ---- one entity's messages
 
@@ -203,7 +164,8 @@ class ManagementNode:
         )
 
     def _schedule(self, request: Request, reply: Reply) -> None:
-        request.principal.require(Right.SEND, request.queue.path)
+        entity = request.entity
+        request.principal.require(Right.SEND, entity.path)
         batch: list[Submission] = []
         for item in request.values("messages"):
             raw = item.get("message") if isinstance(item, dict) else None
@@ -212,16 +174,23 @@ class ManagementNode:
                     "schedule-message: messages are maps with a binary message"
                 )
             try:
-                batch.append(read_submission(raw, request.queue, request.now))
+                batch.append(read_submission(raw, entity, request.now))
             except ProtocolViolation as violation:
                 raise InvalidRequest(str(violation)) from None
-        numbers = self._engine.enqueue(request.queue, batch, request.now)
+        if isinstance(entity, Topic):
+            numbers = self._engine.publish(entity, batch, request.now)
+        else:
+            numbers = self._engine.enqueue(entity, batch, request.now)
         reply.result = {"sequence-numbers": AmqpArray(ARRAY_LONG, [int(n) for n in numbers])}
 
     def _cancel(self, request: Request, reply: Reply) -> None:
-        request.principal.require(Right.SEND, request.queue.path)
-        facts = request.queue.cancel_scheduled(request.numbers("sequence-numbers"))
-        self._engine.commit(request.queue, facts, request.now)
+        entity = request.entity
+        request.principal.require(Right.SEND, entity.path)
+        numbers = request.numbers("sequence-numbers")
+        if isinstance(entity, Topic):
+            self._engine.unpublish(entity, numbers)
+        else:
+            self._engine.commit(entity, entity.cancel_scheduled(numbers), request.now)
 
     # ---- operators
 
@@ -254,8 +223,3 @@ class ManagementNode:
         reply.result = {
             "reasons": [{"reason": reason, "count": count} for reason, count in counts.items()]
         }
-
-
-def as_amqp(view: dict[str, object]) -> Result:
-    """A view's names and values are AMQP's already; only the key type is wider."""
-    return dict(view.items())

@@ -8,9 +8,11 @@ Service Bus does.
 from struct import Struct
 from typing import Final
 
+from peeklock.entities.facts import UNNUMBERED
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, WAITING, Entry
 from peeklock.entities.submission import Submission
+from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, ProtocolViolation
 from peeklock.limits import AMQP_MAP_BYTES_MAX, INSTANT_MAX
 from peeklock.message import NO_TTL, Message
@@ -31,6 +33,7 @@ from peeklock.types import NEVER, SessionId, UnixMs
 SEQUENCE_NUMBER: Final = Symbol("x-opt-sequence-number")
 ENQUEUED_TIME: Final = Symbol("x-opt-enqueued-time")
 LOCKED_UNTIL: Final = Symbol("x-opt-locked-until")
+SOURCE_NUMBER: Final = Symbol("x-opt-enqueue-sequence-number")
 MESSAGE_STATE: Final = Symbol("x-opt-message-state")
 DEAD_LETTER_SOURCE: Final = Symbol("x-opt-deadletter-source")
 SCHEDULED_TIME: Final = Symbol("x-opt-scheduled-enqueue-time")
@@ -60,7 +63,8 @@ ITEM_ENQUEUED: Final = encoded_symbol(ENQUEUED_TIME) + b"\x83"
 ITEM_LOCKED: Final = encoded_symbol(LOCKED_UNTIL) + b"\x83"
 SHOWN: Final = Struct(f">{len(ITEM_NUMBER)}sq{len(ITEM_ENQUEUED)}sq")
 HELD: Final = Struct(f">{len(ITEM_NUMBER)}sq{len(ITEM_ENQUEUED)}sq{len(ITEM_LOCKED)}sq")
-MAP8_BYTES_MAX: Final = 255
+ITEM_SOURCE: Final = encoded_symbol(SOURCE_NUMBER) + b"\x81"
+SOURCED: Final = Struct(f">{len(ITEM_SOURCE)}sq")
 HEADER_TTL: Final = Struct(">BI")
 
 
@@ -82,15 +86,14 @@ def read_message(payload: bytes) -> Message:
     )
 
 
-def read_submission(payload: bytes, queue: Queue, now: UnixMs) -> Submission:
-    """A transfer's payload as a sender hands it in to `queue`.
+def read_submission(payload: bytes, entity: Queue | Topic, now: UnixMs) -> Submission:
+    """A transfer's payload as a sender hands it in to `entity`.
 
     Raises `ProtocolViolation` for what is no message, `InvalidRequest` for what is a wrong one.
     """
     message = read_message(payload)
-    settings = queue.settings
     not_before = scheduled_for(message, now)
-    if not settings.requires_session and not settings.duplicate_window_ms:
+    if not entity.wants_identity:
         return Submission(message, not_before)
     message_id, session_id = identity_of(message)
     return Submission(message, not_before, message_id, session_id)
@@ -161,6 +164,9 @@ def delivery_payload(entry: Entry, message: Message, locked_until: UnixMs) -> by
     header = header_section(message, entry.delivery_count)
     if entry.origin is None and not message.annotations:
         items, count = own_items(entry, locked_until)
+        if entry.source_number != UNNUMBERED:
+            items += SOURCED.pack(ITEM_SOURCE, entry.source_number)
+            count += 2
         size = len(items) + 1
         annotations = ANNOTATIONS + b"\xc1" + bytes([size, count]) + items
         return header + annotations + message.bare
@@ -219,6 +225,9 @@ def annotations_section(
     annotations.pop(LOCKED_UNTIL, None)
     if locked_until != NEVER:
         annotations[LOCKED_UNTIL] = Timestamp(locked_until)
+    annotations.pop(SOURCE_NUMBER, None)
+    if entry.source_number != UNNUMBERED:
+        annotations[SOURCE_NUMBER] = int(entry.source_number)
     if entry.origin is not None:
         annotations[DEAD_LETTER_SOURCE] = entry.origin.source
     if with_state:

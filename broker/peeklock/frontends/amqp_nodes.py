@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from peeklock.entities.address import Address, parse_address
 from peeklock.entities.queue import Queue
 from peeklock.entities.settings import QueueSettings
-from peeklock.errors import InvalidRequest, NotFound
+from peeklock.entities.topic import Topic
+from peeklock.errors import InvalidRequest, NotAllowed, NotFound
 from peeklock.management.operations import create_queue
 from peeklock.protocols.amqp10.outcomes import OUTCOME_SYMBOLS
 from peeklock.protocols.amqp10.terminus import AnyTarget, Coordinator, Source
@@ -31,6 +32,7 @@ class NodeKind(Enum):
     """What an address can lead to."""
 
     QUEUE = "queue"
+    TOPIC = "topic"
     MANAGEMENT = "management"
     COORDINATOR = "coordinator"
     TOKENS = "$cbs"
@@ -41,13 +43,19 @@ class Node:
     """Where a link ends in the broker, and the termini that its attach is answered with."""
 
     kind: NodeKind
-    queue: Queue | None = None  # management: the queue that it is of; None: the namespace's
+    queue: Queue | None = None
+    topic: Topic | None = None  # management: what it is of; neither: the namespace's
     source: Source | None = None
     target: AnyTarget | None = None
     is_browsing: bool = False
 
+    @property
+    def entity(self) -> Queue | Topic | None:
+        return self.topic or self.queue
+
     def is_same(self, other: "Node") -> bool:
-        return self.kind is other.kind and self.queue is other.queue
+        same = self.kind is other.kind and self.queue is other.queue
+        return same and self.topic is other.topic
 
 
 def find_target(
@@ -63,6 +71,12 @@ def find_target(
         queue = create_temporary(host, now)
         return Node(NodeKind.QUEUE, queue, target=replace(target, address=str(queue.path)))
     found = find_node(host, principal, target.address, Right.SEND, now)
+    if found.queue is not None and found.kind is NodeKind.QUEUE:
+        owner = host.engine.namespace.subscription_of(found.queue)
+        if owner is not None:
+            raise NotAllowed(
+                f"a subscription takes from its topic alone: send to {owner[0].path!r}"
+            )
     return replace(found, target=target)
 
 
@@ -78,6 +92,10 @@ def find_source(
         answer = answered(replace(source, address=str(queue.path)))
         return Node(NodeKind.QUEUE, queue, source=answer)
     found = find_node(host, principal, source.address, Right.LISTEN, now)
+    if found.kind is NodeKind.TOPIC:
+        raise NotAllowed(
+            f"a topic hands nothing out: receive from {source.address}/Subscriptions/<name>"
+        )
     mode = source.distribution_mode
     if mode not in (None, "move", "copy"):
         raise InvalidRequest(f"distribution-mode {mode!r}; there are move and copy (§3.5.7)")
@@ -101,6 +119,9 @@ def find_node(
     if parsed.is_management:
         return management_node(host, principal, parsed)
     principal.require(right, parsed.path)
+    namespace = host.engine.namespace
+    if namespace.has_topic(parsed.path):
+        return Node(NodeKind.TOPIC, topic=namespace.find_topic(parsed.path))
     return Node(NodeKind.QUEUE, find_queue(host, parsed, address, now))
 
 
@@ -108,7 +129,10 @@ def management_node(host: "AmqpHost", principal: Principal, parsed: Address) -> 
     if not parsed.path:
         principal.require(Right.MANAGE, "$management")
         return Node(NodeKind.MANAGEMENT)
-    return Node(NodeKind.MANAGEMENT, host.engine.namespace.find(parsed.path))
+    namespace = host.engine.namespace
+    if namespace.has_topic(parsed.path):
+        return Node(NodeKind.MANAGEMENT, topic=namespace.find_topic(parsed.path))
+    return Node(NodeKind.MANAGEMENT, namespace.find(parsed.path))
 
 
 def find_queue(host: "AmqpHost", parsed: Address, address: str, now: UnixMs) -> Queue:

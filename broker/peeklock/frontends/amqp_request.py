@@ -9,6 +9,7 @@ from typing import Final, final
 from uuid import UUID
 
 from peeklock.entities.queue import Queue
+from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, NotAllowed
 from peeklock.frontends.amqp_nodes import Node
 from peeklock.protocols.amqp10.sections import (
@@ -60,6 +61,10 @@ class Reply:
             Properties(correlation_id=correlation), status, ValueBody(self.result)
         )
 
+    def tell(self, view: dict[str, object]) -> None:
+        """A view's names and values are AMQP's already; only the key type is wider."""
+        self.result = dict(view.items())
+
     def refuse(self, status: int, condition: str, description: str) -> "Reply":
         self.status = status
         self.condition = condition
@@ -78,6 +83,7 @@ class Request:
         node: Node,
         principal: Principal,
         operation: str,
+        entity_type: str,
         name: str,
         arguments: Arguments,
         now: UnixMs,
@@ -85,12 +91,20 @@ class Request:
         self.node: Final = node
         self.principal: Final = principal
         self.operation: Final = operation
+        self.entity_type: Final = entity_type  # "" where the request does not say it
         self.name: Final = name
         self.arguments: Final = arguments
         self.now: Final = now
 
     @property
+    def entity(self) -> Queue | Topic:
+        """What takes messages in: for scheduling."""
+        return self.node.topic or self.queue
+
+    @property
     def queue(self) -> Queue:
+        if self.node.topic is not None:
+            raise NotAllowed(f"{self.operation}: a topic holds no messages, subscriptions do")
         queue = self.node.queue
         if queue is None:
             raise NotAllowed(f"{self.operation} is an operation of <entity>/$management")
@@ -155,11 +169,13 @@ def read_request(principal: Principal, node: Node, bare: bytes, now: UnixMs) -> 
     if isinstance(value, dict):
         arguments = {str(key): argument for key, argument in value.items()}
     operation = properties.get("operation")
+    entity_type = properties.get("type")
     name = properties.get("name")
     return Request(
         node,
         principal,
         operation if isinstance(operation, str) else "",
+        entity_type if isinstance(entity_type, str) else "",
         name if isinstance(name, str) else "",
         arguments,
         now,

@@ -9,6 +9,7 @@ from peeklock.engine.transactions import Transaction, Transactions
 from peeklock.entities.dispositions import Disposition
 from peeklock.entities.queue import Queue
 from peeklock.entities.submission import Submission
+from peeklock.entities.topic import Topic
 from peeklock.errors import BrokerError, NotOffered, ProtocolViolation, TransactionUnknown
 from peeklock.frontends.errors_on_the_wire import amqp_error
 from peeklock.protocols.amqp10.events import MessageReceived, OutcomeReceived
@@ -94,7 +95,7 @@ class Controllers:
         self,
         event: MessageReceived,
         state: TransactionalState,
-        queue: Queue,
+        entity: Queue | Topic,
         given: Submission,
         now: UnixMs,
     ) -> None:
@@ -102,7 +103,7 @@ class Controllers:
         outcome: DeliveryState = ACCEPTED
         try:
             transactions, txn = self._find(state.txn_id, now)
-            transactions.send(txn, queue, given, now)
+            transactions.send(txn, entity, given, now)
         except BrokerError as error:
             outcome = Rejected(amqp_error(error))
         if not event.settled:

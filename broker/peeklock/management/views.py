@@ -1,9 +1,11 @@
-"""What an operator sees of a queue."""
+"""What an operator sees of queues, topics, subscriptions and rules."""
 
 from peeklock.engine.engine import Engine
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING
-from peeklock.entities.settings_map import settings_as_map
+from peeklock.entities.settings_map import rule_as_map, settings_as_map
+from peeklock.entities.subscription import Rule
+from peeklock.entities.topic import Topic
 
 
 def describe(engine: Engine, queue: Queue) -> dict[str, object]:
@@ -25,8 +27,35 @@ def describe(engine: Engine, queue: Queue) -> dict[str, object]:
         receivers=len(receivers),
         receivers_waiting=[receiver.why_waiting().value for receiver in receivers],
     )
+    owner = engine.namespace.subscription_of(queue)
+    if owner is not None:
+        topic, subscription = owner
+        view["topic"] = str(topic.path)
+        view["subscription"] = subscription.name
+        view["rules"] = [rule.settings.name for rule in subscription.rules.values()]
     if queue.dead_letters_of == 0:
         view["dead_letters"] = len(engine.namespace.dead_letters_of(queue).entries)
+    return view
+
+
+def describe_topic(topic: Topic) -> dict[str, object]:
+    """Settings and state of a topic; what its subscriptions hold is counted in each."""
+    view: dict[str, object] = {"name": str(topic.path)}
+    view.update(settings_as_map(topic.settings))
+    view.update(
+        subscriptions=len(topic.subscriptions),
+        bytes=topic.size_bytes,
+        next_sequence_number=int(topic.next_number),
+        created_at=int(topic.created_at),
+    )
+    return view
+
+
+def describe_rule(rule: Rule) -> dict[str, object]:
+    """A rule as its author wrote it."""
+    view = rule_as_map(rule.settings)
+    view["properties"] = dict(rule.settings.properties)
+    view["created_at"] = int(rule.created_at)
     return view
 
 

@@ -16,12 +16,11 @@ from peeklock.engine.engine import Engine
 from peeklock.engine.restore import Restorer
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.residency import NobodyKeeps, Residency
-from peeklock.entities.settings import QueueSettings
 from peeklock.errors import BrokerError
 from peeklock.frontends.amqp10 import AmqpFrontend, AmqpHost
 from peeklock.frontends.amqp_management import ManagementNode
-from peeklock.management.operations import create_queue, settings_from
-from peeklock.management.views import describe
+from peeklock.management.definitions import ensure_queue, ensure_topic
+from peeklock.management.views import describe, describe_topic
 from peeklock.security.authenticators import AnyoneIn, Authenticator, KnownUsers, User
 from peeklock.security.passwords import hash_password
 from peeklock.security.rights import Right
@@ -138,21 +137,24 @@ class App:
             users = [User(self._credentials.user, hashed, frozenset(Right))]
         return KnownUsers(users, takes_tokens=self._tokens.are_taken)
 
-    def _create_configured_queues(self) -> None:
+    def _create_configured_entities(self) -> None:
+        now = self._clock.now()
         for queue in self._config.queues:
-            if not self._namespace.has(queue.name):
-                changes = dict(queue.model_extra or {})
-                try:
-                    settings = settings_from(changes, QueueSettings())
-                    create_queue(self.engine, queue.name, settings, self._clock.now())
-                except BrokerError as error:
-                    raise BadConfig(f"configuration: queue {queue.name!r}: {error}") from None
+            try:
+                ensure_queue(self.engine, queue.definition(), now)
+            except BrokerError as error:
+                raise BadConfig(f"configuration: queue {queue.name!r}: {error}") from None
+        for topic in self._config.topics:
+            try:
+                ensure_topic(self.engine, topic.definition(), now)
+            except BrokerError as error:
+                raise BadConfig(f"configuration: topic {topic.name!r}: {error}") from None
 
     # ---- running
 
     async def run(self) -> None:
         """Serve until `stop`. Raises what made the broker unable to go on."""
-        self._create_configured_queues()
+        self._create_configured_entities()
         self.engine.start(self._clock.now())
         await self._listen()
         commits = asyncio.ensure_future(self._commit_forever())
@@ -292,12 +294,14 @@ class App:
             "resident_bytes": residency.used_bytes,
             "has_room": journal.has_room,
             "queues": len(self._namespace.queues()),
+            "topics": len(self._namespace.topics()),
             "pid": os.getpid(),
         }
 
     def dump(self) -> None:
         """The entity table as one line of JSON on stderr (SIGUSR1)."""
         entities = [describe(self.engine, queue) for queue in self._namespace.by_id.values()]
+        entities += [describe_topic(topic) for topic in self._namespace.topics()]
         print(json.dumps({"broker": self.stats(), "entities": entities}), file=sys.stderr)
 
 

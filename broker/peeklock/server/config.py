@@ -17,6 +17,11 @@ from peeklock.limits import (
     RESIDENT_BYTES_DEFAULT,
     SEGMENT_BYTES_DEFAULT,
 )
+from peeklock.management.definitions import (
+    QueueDefinition,
+    SubscriptionDefinition,
+    TopicDefinition,
+)
 
 
 class BadConfig(Exception):
@@ -29,6 +34,45 @@ class QueueConfig(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     name: str
+
+    def definition(self) -> QueueDefinition:
+        return QueueDefinition(self.name, extras(self))
+
+
+class RuleConfig(BaseModel):
+    """One rule of a new subscription; the rest is as in `peeklock rule create`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+
+class SubscriptionConfig(BaseModel):
+    """One subscription that is to be there; without rules it takes everything."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    rules: list[RuleConfig] | None = None
+
+    def definition(self) -> SubscriptionDefinition:
+        rules = None
+        if self.rules is not None:
+            rules = tuple((rule.name, extras(rule)) for rule in self.rules)
+        return SubscriptionDefinition(self.name, extras(self), rules)
+
+
+class TopicConfig(BaseModel):
+    """One topic that is to be there; settings are those of `peeklock topic create`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    subscriptions: list[SubscriptionConfig] = []
+
+    def definition(self) -> TopicDefinition:
+        subscriptions = tuple(one.definition() for one in self.subscriptions)
+        return TopicDefinition(self.name, extras(self), subscriptions)
 
 
 class UserConfig(BaseModel):
@@ -99,6 +143,7 @@ class Config(BaseSettings):
     drain_seconds: float = Field(default=5.0, ge=0)
     journal: JournalConfig = JournalConfig()
     queues: list[QueueConfig] = []
+    topics: list[TopicConfig] = []
     users: list[UserConfig] = []
     access_keys: list[AccessKeyConfig] = []
     jwt: JwtConfig | None = None
@@ -119,6 +164,11 @@ class Config(BaseSettings):
         if file is None:
             return init_settings, env_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+
+def extras(model: BaseModel) -> dict[str, object]:
+    """What a table of the file says beside the fields that are known here."""
+    return dict(model.model_extra or {})
 
 
 def load(overrides: dict[str, Any], file: Path | None = None) -> Config:

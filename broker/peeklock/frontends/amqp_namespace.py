@@ -1,0 +1,184 @@
+"""`$management`'s operations on entities: CREATE, READ, UPDATE, DELETE and QUERY.
+
+A request names an entity by its path: `orders`, `tickets`, `tickets/Subscriptions/erp`,
+`tickets/Subscriptions/erp/Rules/paid`. What cannot be told from the path, its `type` says:
+of a new entity `topic` or, by default, `queue`; of a QUERY `topic`, `subscription` or `rule`,
+the latter two with the owner's path as the request's name.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, final
+
+from peeklock.engine.engine import Engine
+from peeklock.entities.address import rule_parts, subscription_parts
+from peeklock.entities.settings import QueueSettings, RuleSettings
+from peeklock.entities.subscription import Rule, Subscription
+from peeklock.errors import InvalidRequest
+from peeklock.limits import PEEK_COUNT_MAX
+from peeklock.management.operations import (
+    create_queue,
+    delete_queue,
+    list_queues,
+    settings_from,
+    update_queue,
+)
+from peeklock.management.topics import (
+    add_rule,
+    create_subscription,
+    create_topic,
+    delete_topic,
+    list_subscriptions,
+    list_topics,
+    remove_rule,
+    rule_from,
+    subscription_at,
+    update_rule,
+    update_topic,
+)
+from peeklock.management.views import describe, describe_rule, describe_topic
+from peeklock.security.rights import Right
+
+if TYPE_CHECKING:
+    from peeklock.frontends.amqp_request import Reply, Request
+
+View = dict[str, object]
+CREATED: Final = 201
+QUEUE: Final = "queue"
+TOPIC: Final = "topic"
+SUBSCRIPTION: Final = "subscription"
+RULE: Final = "rule"
+
+
+@final
+class NamespaceOperations:
+    """Each checks the right, does it, and tells what is there then."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine: Final = engine
+
+    def by_name(self) -> dict[str, Callable[["Request", "Reply"], None]]:
+        return {
+            "CREATE": self._create,
+            "READ": self._read,
+            "UPDATE": self._update,
+            "DELETE": self._delete,
+            "QUERY": self._query,
+        }
+
+    # ---- one entity
+
+    def _create(self, request: "Request", reply: "Reply") -> None:
+        request.principal.require(Right.MANAGE, request.name)
+        reply.status = CREATED
+        rule = rule_parts(request.name)
+        below = subscription_parts(request.name)
+        if rule is not None:
+            reply.tell(self._create_rule(request, rule[0], rule[1]))
+        elif below is not None:
+            reply.tell(self._create_subscription(request, below[0], below[1]))
+        elif request.entity_type == TOPIC:
+            topic = create_topic(self._engine, request.name, request.arguments, request.now)
+            reply.tell(describe_topic(topic))
+        else:
+            settings = settings_from(request.arguments, QueueSettings())
+            queue = create_queue(self._engine, request.name, settings, request.now)
+            reply.tell(describe(self._engine, queue))
+
+    def _create_subscription(self, request: "Request", topic: str, name: str) -> View:
+        changes = dict(request.arguments)
+        rules = rules_from(changes.pop("rules", None))
+        settings = settings_from(changes, QueueSettings())
+        queue = create_subscription(self._engine, topic, name, settings, rules, request.now)
+        return describe(self._engine, queue)
+
+    def _create_rule(self, request: "Request", path: str, name: str) -> View:
+        subscription = subscription_at(self._engine, path)
+        rule = rule_from(name, request.arguments)
+        return told(subscription, add_rule(self._engine, subscription, rule, request.now))
+
+    def _read(self, request: "Request", reply: "Reply") -> None:
+        rule = rule_parts(request.name)
+        namespace = self._engine.namespace
+        if rule is not None:
+            subscription = subscription_at(self._engine, rule[0])
+            reply.tell(told(subscription, subscription.find_rule(rule[1])))
+        elif namespace.has_topic(request.name):
+            reply.tell(describe_topic(namespace.find_topic(request.name)))
+        else:
+            reply.tell(describe(self._engine, namespace.find(request.name)))
+
+    def _update(self, request: "Request", reply: "Reply") -> None:
+        request.principal.require(Right.MANAGE, request.name)
+        rule = rule_parts(request.name)
+        if rule is not None:
+            subscription = subscription_at(self._engine, rule[0])
+            changed = rule_from(
+                subscription.find_rule(rule[1]).settings.name, request.arguments
+            )
+            changed_rule = update_rule(self._engine, subscription, changed, request.now)
+            reply.tell(told(subscription, changed_rule))
+        elif self._engine.namespace.has_topic(request.name):
+            topic = update_topic(self._engine, request.name, request.arguments)
+            reply.tell(describe_topic(topic))
+        else:
+            queue = update_queue(self._engine, request.name, request.arguments)
+            reply.tell(describe(self._engine, queue))
+
+    def _delete(self, request: "Request", reply: "Reply") -> None:
+        request.principal.require(Right.MANAGE, request.name)
+        rule = rule_parts(request.name)
+        if rule is not None:
+            remove_rule(self._engine, subscription_at(self._engine, rule[0]), rule[1])
+        elif self._engine.namespace.has_topic(request.name):
+            delete_topic(self._engine, request.name)
+        else:
+            delete_queue(self._engine, request.name)
+
+    # ---- many
+
+    def _query(self, request: "Request", reply: "Reply") -> None:
+        prefix = request.text("prefix", "")
+        skip = request.whole("skip", 0)
+        top = min(request.whole("top", 100), PEEK_COUNT_MAX)
+        kind = request.entity_type or QUEUE
+        reply.result = {"entities": [*self._found(kind, request.name, prefix, skip, top)]}
+
+    def _found(self, kind: str, owner: str, prefix: str, skip: int, top: int) -> list[View]:
+        engine = self._engine
+        if kind == QUEUE:
+            return [describe(engine, queue) for queue in list_queues(engine, prefix, skip, top)]
+        if kind == TOPIC:
+            return [describe_topic(topic) for topic in list_topics(engine, prefix, skip, top)]
+        if kind == SUBSCRIPTION:
+            topic = engine.namespace.find_topic(owner)
+            found = list_subscriptions(topic, prefix, skip, top)
+            return [describe(engine, subscription.queue) for subscription in found]
+        if kind == RULE:
+            subscription = subscription_at(engine, owner)
+            rules = list(subscription.rules.values())[skip : skip + top]
+            return [told(subscription, rule) for rule in rules]
+        kinds = ", ".join((QUEUE, TOPIC, SUBSCRIPTION, RULE))
+        raise InvalidRequest(f"no entities of type {kind!r}; there are {kinds}")
+
+
+def told(subscription: Subscription, rule: Rule) -> View:
+    return describe_rule(rule) | {"subscription": str(subscription.queue.path)}
+
+
+def rules_from(given: object) -> tuple[RuleSettings, ...] | None:
+    """A new subscription's rules: maps, each with a name; None: the default one."""
+    if given is None:
+        return None
+    if not isinstance(given, list):
+        raise InvalidRequest(f"rules are a list of maps, not {given!r}")
+    found: list[RuleSettings] = []
+    for one in given:
+        if not isinstance(one, dict):
+            raise InvalidRequest(f"a rule is a map, not {one!r}")
+        arguments: Mapping[str, object] = {str(key): value for key, value in one.items()}
+        name = arguments.get("name")
+        if not isinstance(name, str):
+            raise InvalidRequest("a rule has a name")
+        rest = {key: value for key, value in arguments.items() if key != "name"}
+        found.append(rule_from(str(name), rest))
+    return tuple(found)

@@ -1,0 +1,178 @@
+"""Create, change and look at topics, subscriptions and rules: once, for all front-ends."""
+
+from collections.abc import Mapping
+
+from peeklock.engine.engine import Engine
+from peeklock.entities.queue import Queue
+from peeklock.entities.settings import QueueSettings, RuleSettings, Scalar, TopicSettings
+from peeklock.entities.settings_map import settings_as_map, with_changes
+from peeklock.entities.subscription import DEFAULT_RULE, Rule, Subscription
+from peeklock.entities.topic import Topic
+from peeklock.errors import InvalidRequest, NotFound
+from peeklock.types import UnixMs
+
+RULE_ARGUMENTS = ("sql", "correlation", "kind", "expression", "properties", "action")
+KINDS = ("true", "false")
+
+
+# ---- topics
+
+
+def topic_settings_from(changes: Mapping[str, object], base: TopicSettings) -> TopicSettings:
+    """`base` with some settings changed; raises `InvalidRequest` naming what is wrong."""
+    known = settings_as_map(base)
+    for name in changes:
+        if name not in known:
+            raise InvalidRequest(f"no setting {name!r}; there are {', '.join(sorted(known))}")
+    try:
+        return with_changes(base, changes)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(str(error)) from None
+
+
+def create_topic(
+    engine: Engine, name: str, changes: Mapping[str, object], now: UnixMs
+) -> Topic:
+    """A new topic; raises `AlreadyExists`, `InvalidRequest`."""
+    settings = topic_settings_from(changes, TopicSettings())
+    engine.commit_registry(engine.namespace.create_topic(name, settings, now))
+    return engine.namespace.find_topic(name)
+
+
+def update_topic(engine: Engine, name: str, changes: Mapping[str, object]) -> Topic:
+    topic = engine.namespace.find_topic(name)
+    settings = topic_settings_from(changes, topic.settings)
+    engine.commit_registry(engine.namespace.update_topic(name, settings))
+    return topic
+
+
+def delete_topic(engine: Engine, name: str) -> None:
+    """With its subscriptions and their messages."""
+    engine.commit_registry(engine.namespace.delete_topic(name))
+
+
+def list_topics(engine: Engine, prefix: str, skip: int, top: int) -> list[Topic]:
+    """Topics by name."""
+    folded = prefix.casefold()
+    found = [t for t in engine.namespace.topics() if t.path.casefold().startswith(folded)]
+    found.sort(key=lambda topic: topic.path.casefold())
+    return found[skip : skip + top]
+
+
+# ---- subscriptions
+
+
+def create_subscription(
+    engine: Engine,
+    topic: str,
+    name: str,
+    settings: QueueSettings,
+    rules: tuple[RuleSettings, ...] | None,
+    now: UnixMs,
+) -> Queue:
+    """A new subscription; without rules said, it takes everything."""
+    chosen = (RuleSettings(DEFAULT_RULE),) if rules is None else rules
+    facts = engine.namespace.create_subscription(topic, name, settings, now, chosen)
+    engine.commit_registry(facts)
+    return engine.namespace.find_topic(topic).find(name).queue
+
+
+def list_subscriptions(topic: Topic, prefix: str, skip: int, top: int) -> list[Subscription]:
+    """A topic's subscriptions by name."""
+    folded = prefix.casefold()
+    found = [
+        subscription
+        for name, subscription in sorted(topic.subscriptions.items())
+        if name.startswith(folded)
+    ]
+    return found[skip : skip + top]
+
+
+def subscription_at(engine: Engine, path: str) -> Subscription:
+    """The subscription with this path, `<topic>/Subscriptions/<name>`."""
+    owner = engine.namespace.subscription_of(engine.namespace.find(path))
+    if owner is None:
+        raise NotFound(path)
+    return owner[1]
+
+
+# ---- rules
+
+
+def rule_from(name: str, arguments: Mapping[str, object]) -> RuleSettings:
+    """A rule as a request or file has it; raises `InvalidRequest`.
+
+    Either `sql` (a condition) or `correlation` (a map of what has to be equal), or neither
+    for a rule that takes everything; or a `kind` with its `expression` or `properties`. An
+    `action` may come with each.
+    """
+    for key in arguments:
+        if key not in RULE_ARGUMENTS:
+            known = ", ".join(RULE_ARGUMENTS)
+            raise InvalidRequest(f"a rule has no {key!r}; there are {known}")
+    sql = text_of(arguments, "sql")
+    expression = sql or text_of(arguments, "expression")
+    properties = properties_from(
+        arguments.get("correlation") or arguments.get("properties") or {}
+    )
+    if expression and properties:
+        raise InvalidRequest(f"rule {name!r} has an expression and properties: make two of it")
+    kind = text_of(arguments, "kind") or implied_kind(expression, properties)
+    if kind not in KINDS:
+        raise InvalidRequest(f"no rules of kind {kind!r}; there are {', '.join(KINDS)}")
+    return RuleSettings(name, kind, expression, properties, text_of(arguments, "action"))
+
+
+def implied_kind(expression: str, properties: tuple[tuple[str, Scalar], ...]) -> str:
+    if properties:
+        return "correlation"
+    return "sql" if expression else "true"
+
+
+def text_of(arguments: Mapping[str, object], name: str) -> str:
+    value = arguments.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidRequest(f"a rule's {name} is a string, not {value!r}")
+    return str(value)
+
+
+def properties_from(given: object) -> tuple[tuple[str, Scalar], ...]:
+    """Name and value of what a correlation filter compares, in the order given."""
+    if not isinstance(given, dict):
+        raise InvalidRequest(f"a rule's properties are a map, not {given!r}")
+    found: list[tuple[str, Scalar]] = []
+    for name, value in given.items():
+        if not isinstance(name, str) or not isinstance(value, (str, bool, int, float)):
+            raise InvalidRequest(f"a correlation filter compares no {name!r} with {value!r}")
+        found.append((str(name), plain(value)))
+    return tuple(found)
+
+
+def plain(value: Scalar) -> Scalar:
+    """Off the wire it may be of a subclass that knows its AMQP type."""
+    if isinstance(value, bool):
+        return value
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+def add_rule(
+    engine: Engine, subscription: Subscription, rule: RuleSettings, now: UnixMs
+) -> Rule:
+    engine.commit_registry(subscription.add_rule(rule, now))
+    return subscription.find_rule(rule.name)
+
+
+def update_rule(
+    engine: Engine, subscription: Subscription, rule: RuleSettings, now: UnixMs
+) -> Rule:
+    engine.commit_registry(subscription.update_rule(rule, now))
+    return subscription.find_rule(rule.name)
+
+
+def remove_rule(engine: Engine, subscription: Subscription, name: str) -> None:
+    engine.commit_registry(subscription.remove_rule(name))
