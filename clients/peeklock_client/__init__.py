@@ -24,12 +24,15 @@ from peeklock_client.errors import (
 from peeklock_client.job import Job
 from peeklock_client.message import ReceivedMessage
 from peeklock_client.queue import DeferredJob, Queue
+from peeklock_client.topic import Subscription, Topic
 from peeklock_client.worker import DeadLetter, Retry, Worker
 
 __all__ = [
     "connect",
     "Client",
     "Queue",
+    "Topic",
+    "Subscription",
     "Job",
     "DeferredJob",
     "Worker",

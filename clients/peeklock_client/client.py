@@ -31,6 +31,7 @@ from peeklock_client.location import Location, find_broker
 from peeklock_client.queue import Queue
 from peeklock_client.requester import Requester
 from peeklock_client.sender import Sender
+from peeklock_client.topic import Subscription, Topic
 from peeklock_client.transports.amqp10 import AmqpTransport, open_transport
 
 # How long a broken connection is tried again before everybody waiting hears of it, seconds:
@@ -140,10 +141,35 @@ class Client:
 
     async def queues(self, prefix: str = "") -> list[dict[str, object]]:
         """Settings and state of all queues whose name begins with `prefix`, by name."""
+        return await self.query("queue", "", prefix)
+
+    def topic(self, name: str) -> Topic:
+        """A handle to a topic; nothing is asked of the broker yet."""
+        return Topic(self, name)
+
+    def subscription(self, topic: str, name: str) -> Subscription:
+        """A handle to a topic's subscription; nothing is asked of the broker yet."""
+        return Subscription(self, topic, name)
+
+    async def create_topic(self, name: str, **settings: object) -> Topic:
+        """Make a topic; raises `Refused` (`com.microsoft:entity-already-exists`)."""
+        await self.request("", "CREATE", name, settings, kind="topic")
+        return self.topic(name)
+
+    async def topics(self, prefix: str = "") -> list[dict[str, object]]:
+        """Settings and state of all topics whose name begins with `prefix`, by name."""
+        return await self.query("topic", "", prefix)
+
+    async def query(self, kind: str, owner: str, prefix: str) -> list[dict[str, object]]:
+        """Entities of a kind (queue, topic, subscription, rule), the latter two `owner`'s."""
         found: list[dict[str, object]] = []
         while True:
             page = await self.request(
-                "", "QUERY", "", {"prefix": prefix, "skip": len(found), "top": 100}
+                "",
+                "QUERY",
+                owner,
+                {"prefix": prefix, "skip": len(found), "top": 100},
+                kind=kind,
             )
             entities = page.get("entities")
             if not isinstance(entities, list) or not entities:
@@ -155,14 +181,23 @@ class Client:
         return await self.request("", "peeklock:stats", "", {})
 
     async def request(
-        self, entity: str, operation: str, name: str, arguments: dict[str, object]
+        self,
+        entity: str,
+        operation: str,
+        name: str,
+        arguments: dict[str, object],
+        *,
+        kind: str = "",
     ) -> dict[str, object]:
-        """One management operation, of an entity or (entity "") of the namespace."""
+        """One management operation, of an entity or (entity "") of the namespace.
+
+        `kind` says which kind of entity it is about, where `name` does not.
+        """
         requester = self._requesters.get(entity)
         if requester is None:
             requester = Requester(self, entity)
             self._requesters[entity] = requester
-        return await requester.request(operation, name, arguments)
+        return await requester.request(operation, name, arguments, kind)
 
     # ---- for endpoints
 

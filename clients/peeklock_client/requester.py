@@ -47,13 +47,13 @@ class Requester:
         self._answers: dict[str, asyncio.Future[dict[str, object]]] = {}
 
     async def request(
-        self, operation: str, name: str, arguments: dict[str, object]
+        self, operation: str, name: str, arguments: dict[str, object], kind: str
     ) -> dict[str, object]:
         """The result of one operation; raises `Refused`, `Unreachable`."""
         request_id = uuid4().hex
         payload = encode_bare(
             Properties(message_id=request_id, reply_to=self._reply_to),
-            {"operation": operation, "name": name},
+            {"operation": operation, "name": name, **({"type": kind} if kind else {})},
             ValueBody(dict(arguments.items())),
         )
         answer: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()

@@ -81,6 +81,30 @@ def test_queues_are_made_listed_changed_and_deleted(cli: Cli) -> None:
     assert "orders" not in cli.run("queue", "list")
 
 
+def test_topics_subscriptions_and_rules_by_words(cli: Cli) -> None:
+    cli.run("topic", "create", "tickets", "--set", "default_ttl_ms=60000")
+    cli.run("subscription", "create", "tickets", "erp", "--set", "max_delivery_count=5")
+    cli.run("send", "tickets", "sold", "--subject", "sold")
+    assert cli.run("receive", "tickets/Subscriptions/erp", "-n", "1") == "sold\n"
+    [topic] = cli.json("topic", "list")
+    assert (topic["name"], topic["subscriptions"]) == ("tickets", 1)
+    [subscription] = cli.json("subscription", "list", "tickets")
+    assert (subscription["subscription"], subscription["max_delivery_count"]) == ("erp", 5)
+    assert "erp" in cli.run("subscription", "list", "tickets")
+    cli.run("rule", "create", "tickets", "erp", "none", "--nothing")
+    cli.run("rule", "delete", "tickets", "erp", "$Default")
+    [rule] = cli.json("rule", "list", "tickets", "erp")
+    assert (rule["name"], rule["kind"]) == ("none", "false")
+    assert cli.run("rule", "list", "tickets", "erp") == "none\tfalse\t\t\n"
+    cli.run("subscription", "update", "tickets", "erp", "--set", "max_delivery_count=7")
+    assert cli.json("subscription", "show", "tickets", "erp")[0]["max_delivery_count"] == 7
+    cli.run("topic", "update", "tickets", "--set", "default_ttl_ms=0")
+    assert cli.json("topic", "show", "tickets")[0]["default_ttl_ms"] == 0
+    cli.run("subscription", "delete", "tickets", "erp", "--yes")
+    cli.run("topic", "delete", "tickets", "--yes")
+    assert cli.run("topic", "list").split() == ["topic", "subscriptions", "bytes", "status"]
+
+
 def test_dead_letters_are_counted_seen_and_sent_back(cli: Cli) -> None:
     cli.run("send", "orders", "broken")
     cli.run("receive", "orders", "-n", "1", "--then", "dead-letter", "--reason", "Malformed")
@@ -151,7 +175,21 @@ def test_top_looks_once_and_bench_measures(cli: Cli) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    ["serve", "send", "receive", "peek", "work", "queue", "dlq", "purge", "top", "bench"],
+    [
+        "serve",
+        "send",
+        "receive",
+        "peek",
+        "work",
+        "queue",
+        "topic",
+        "subscription",
+        "rule",
+        "dlq",
+        "purge",
+        "top",
+        "bench",
+    ],
 )
 def test_every_verb_explains_itself(verb: str) -> None:
     words = Cli("amqp://127.0.0.1:1").run(verb, "--help")

@@ -1,6 +1,6 @@
 """`queue`: create, list, show, change, delete, pause and resume queues."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +11,8 @@ from peeklock_client.cli.session import (
     Url,
     parse_pairs,
     parse_value,
+    print_columns,
+    print_pairs,
     show,
     with_client,
 )
@@ -80,9 +82,7 @@ def show_queue(queue: QueueName, url: Url = None, as_json: AsJson = False) -> No
     if as_json:
         show(view)
     else:
-        width = max(len(name) for name in view)
-        for name, value in view.items():
-            print(f"{name:{width}}  {value}")
+        print_pairs(view)
 
 
 def delete(
@@ -134,13 +134,9 @@ def read_settings(pairs: list[str] | None) -> dict[str, object]:
     return {name: parse_value(value) for name, value in found.items()}
 
 
-def print_table(views: list[Mapping[str, Any]] | list[dict[str, object]]) -> None:
+def print_table(views: Sequence[Mapping[str, Any]]) -> None:
     """Names first, then counts by state."""
-    width = max([len("queue"), *(len(str(view["name"])) for view in views)])
-    print("queue".ljust(width), *(column.rjust(12) for column in COLUMNS))
-    for view in views:
-        counts = (str(view.get(column, "")).rjust(12) for column in COLUMNS)
-        print(str(view["name"]).ljust(width), *counts)
+    print_columns("queue", views, "name", COLUMNS)
 
 
 def register(app: typer.Typer) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
@@ -24,6 +24,10 @@ Url = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line, for programs.")]
 QueueName = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name.")]
+TopicName = Annotated[str, typer.Argument(metavar="TOPIC", help="The topic's name.")]
+SubscriptionName = Annotated[
+    str, typer.Argument(metavar="SUBSCRIPTION", help="The subscription's name.")
+]
 
 
 def with_client(url: str | None, command: Callable[[Client], Awaitable[Result]]) -> Result:
@@ -49,6 +53,29 @@ def usage(what: str) -> NoReturn:
 def show(value: Any) -> None:
     """One JSON document on a line of its own."""
     print(json.dumps(value, default=str), flush=True)
+
+
+def print_pairs(view: Mapping[str, Any]) -> None:
+    """One line a value, names first."""
+    width = max(len(name) for name in view)
+    for name, value in view.items():
+        print(f"{name:{width}}  {value}")
+
+
+def print_columns(
+    title: str, views: Sequence[Mapping[str, Any]], name: str, columns: Sequence[str]
+) -> None:
+    """A table: under `title` what each view has as `name`, then these columns."""
+    width = max([len(title), *(len(str(view[name])) for view in views)])
+    widths = [max(12, len(column)) for column in columns]
+    heads = (column.rjust(size) for column, size in zip(columns, widths, strict=True))
+    print(title.ljust(width), *heads)
+    for view in views:
+        cells = (
+            str(view.get(column, "")).rjust(size)
+            for column, size in zip(columns, widths, strict=True)
+        )
+        print(str(view[name]).ljust(width), *cells)
 
 
 def parse_pairs(pairs: list[str] | None, what: str) -> dict[str, str]:

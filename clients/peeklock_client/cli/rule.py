@@ -1,0 +1,180 @@
+"""`rule`: what a subscription takes, and what it changes on its copies."""
+
+from typing import Annotated, Any
+
+import typer
+
+from peeklock_client.cli.session import (
+    AsJson,
+    SubscriptionName,
+    TopicName,
+    Url,
+    parse_pairs,
+    parse_value,
+    print_pairs,
+    show,
+    usage,
+    with_client,
+)
+from peeklock_client.client import Client
+
+RuleName = Annotated[str, typer.Argument(metavar="RULE", help="The rule's name.")]
+Sql = Annotated[
+    str | None,
+    typer.Option("--sql", metavar="CONDITION", help="Takes messages for which it is true."),
+]
+Correlation = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--correlation",
+        metavar="NAME=VALUE",
+        help="Takes messages that have this; may be given more than once, then all must hold.",
+    ),
+]
+Nothing = Annotated[bool, typer.Option("--nothing", help="Takes no message.")]
+Action = Annotated[
+    str | None,
+    typer.Option("--action", metavar="STATEMENTS", help="Changes the copy: SET and REMOVE."),
+]
+
+
+def create(
+    topic: TopicName,
+    subscription: SubscriptionName,
+    rule: RuleName,
+    sql: Sql = None,
+    correlation: Correlation = None,
+    nothing: Nothing = False,
+    action: Action = None,
+    url: Url = None,
+) -> None:
+    """Add a rule to a subscription: what any of its rules takes, it takes.
+
+    Without --sql, --correlation or --nothing the rule takes everything. A subscription that
+    was made without a filter takes everything by its rule $Default: delete that one.
+
+    A name stands for an application property, sys.NAME for the message's own: sys.Label (the
+    subject), sys.MessageId, sys.CorrelationId, sys.To, sys.ReplyTo, sys.SessionId,
+    sys.ContentType. In --correlation, numbers, true and false are what they look like.
+
+    Rules without an action make one copy together, each with an action one of its own, which
+    says by the property RuleName where it is from.
+
+    Examples:
+
+      peeklock rule create tickets erp paid --sql "paid = TRUE AND amount > 100"
+
+      peeklock rule create tickets erp big --sql "amount > 1000" --action "SET urgent = TRUE"
+
+      peeklock rule create tickets gate sold --correlation sys.Label=sold --correlation site=3
+
+      peeklock rule delete tickets erp '$Default'
+    """
+    given = read_rule(sql, correlation, nothing, action)
+    with_client(
+        url,
+        lambda client: client.subscription(topic, subscription).add_rule(rule, **given),
+    )
+
+
+def update(
+    topic: TopicName,
+    subscription: SubscriptionName,
+    rule: RuleName,
+    sql: Sql = None,
+    correlation: Correlation = None,
+    nothing: Nothing = False,
+    action: Action = None,
+    url: Url = None,
+) -> None:
+    """Give a rule another filter and action, as a whole; see `peeklock rule create --help`."""
+    given = read_rule(sql, correlation, nothing, action)
+    with_client(
+        url,
+        lambda client: client.subscription(topic, subscription).update_rule(rule, **given),
+    )
+
+
+def list_rules(
+    topic: TopicName, subscription: SubscriptionName, url: Url = None, as_json: AsJson = False
+) -> None:
+    """List a subscription's rules: name, kind, filter, action."""
+    found = with_client(url, lambda client: client.subscription(topic, subscription).rules())
+    for rule in found:
+        if as_json:
+            show(rule)
+        else:
+            print(rule["name"], rule["kind"], filter_text(rule), rule["action"], sep="\t")
+
+
+def show_rule(
+    topic: TopicName,
+    subscription: SubscriptionName,
+    rule: RuleName,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one rule."""
+
+    async def run(client: Client) -> dict[str, Any]:
+        return await client.subscription(topic, subscription).rule(rule)
+
+    view = with_client(url, run)
+    if as_json:
+        show(view)
+    else:
+        print_pairs(view)
+
+
+def delete(
+    topic: TopicName, subscription: SubscriptionName, rule: RuleName, url: Url = None
+) -> None:
+    """Delete a rule; messages that it took stay. Without rules, nothing is taken."""
+    with_client(url, lambda client: client.subscription(topic, subscription).remove_rule(rule))
+
+
+def read_rule(
+    sql: str | None, correlation: list[str] | None, nothing: bool, action: str | None
+) -> dict[str, Any]:
+    given = read_filter(sql, correlation)
+    if nothing:
+        if given:
+            usage("--nothing goes with neither --sql nor --correlation")
+        given = {"kind": "false"}
+    return given if action is None else {**given, "action": action}
+
+
+def read_filter(sql: str | None, correlation: list[str] | None) -> dict[str, Any]:
+    """A filter as the client takes it; empty for one that takes everything."""
+    if sql is not None and correlation:
+        usage("--sql and --correlation are two rules: create both")
+    if sql is not None:
+        return {"sql": sql}
+    if not correlation:
+        return {}
+    pairs = parse_pairs(correlation, "--correlation")
+    return {
+        "correlation": {
+            name: value if name.lower().startswith("sys.") else parse_value(value)
+            for name, value in pairs.items()
+        }
+    }
+
+
+def filter_text(rule: dict[str, Any]) -> str:
+    """A rule's filter in one line."""
+    if rule["properties"]:
+        return " ".join(f"{name}={value}" for name, value in rule["properties"].items())
+    return str(rule["expression"])
+
+
+def register(app: typer.Typer) -> None:
+    rule = typer.Typer(
+        no_args_is_help=True, help="What a subscription takes: create, list, delete rules."
+    )
+    rule.command()(create)
+    rule.command()(update)
+    rule.command("list")(list_rules)
+    rule.command("show")(show_rule)
+    rule.command()(delete)
+    app.add_typer(rule, name="rule")

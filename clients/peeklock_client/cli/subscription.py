@@ -1,0 +1,105 @@
+"""`subscription`: create, list, show, change, delete subscriptions of a topic."""
+
+from typing import Annotated
+
+import typer
+
+from peeklock_client.cli.queue import COLUMNS, Settings, read_settings
+from peeklock_client.cli.rule import Correlation, Sql, read_filter
+from peeklock_client.cli.session import (
+    AsJson,
+    SubscriptionName,
+    TopicName,
+    Url,
+    print_columns,
+    print_pairs,
+    show,
+    with_client,
+)
+
+
+def create(
+    topic: TopicName,
+    subscription: SubscriptionName,
+    sql: Sql = None,
+    correlation: Correlation = None,
+    setting: Settings = None,
+    url: Url = None,
+) -> None:
+    """Create a subscription, with its dead-letter queue.
+
+    It takes everything, or with --sql or --correlation what that says: its first rule, by
+    the name $Default. More rules: peeklock rule create. Settings are those of a queue, and
+    dead_letter_on_filter_error.
+
+    Examples:
+
+      peeklock subscription create tickets erp --set max_delivery_count=5
+
+      peeklock subscription create tickets alarms --sql "level >= 3 AND site = 'north'"
+
+      peeklock subscription create tickets gate --correlation sys.Label=sold
+    """
+    settings = read_settings(setting)
+    first = read_filter(sql, correlation)
+    rules = [{"name": "$Default", **first}] if first else None
+    with_client(
+        url,
+        lambda client: client.topic(topic).subscribe(subscription, rules=rules, **settings),
+    )
+
+
+def update(
+    topic: TopicName,
+    subscription: SubscriptionName,
+    setting: Settings = None,
+    url: Url = None,
+) -> None:
+    """Change settings; see `peeklock queue create --help` for their names."""
+    settings = read_settings(setting)
+    with_client(url, lambda client: client.subscription(topic, subscription).update(**settings))
+
+
+def list_subscriptions(topic: TopicName, url: Url = None, as_json: AsJson = False) -> None:
+    """List a topic's subscriptions with how many messages they have, by state."""
+    found = with_client(url, lambda client: client.topic(topic).subscriptions())
+    if as_json:
+        for view in found:
+            show(view)
+    else:
+        print_columns("subscription", found, "subscription", COLUMNS)
+
+
+def show_subscription(
+    topic: TopicName, subscription: SubscriptionName, url: Url = None, as_json: AsJson = False
+) -> None:
+    """Show a subscription's settings and state."""
+    view = with_client(url, lambda client: client.subscription(topic, subscription).info())
+    if as_json:
+        show(view)
+    else:
+        print_pairs(view)
+
+
+def delete(
+    topic: TopicName,
+    subscription: SubscriptionName,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: Url = None,
+) -> None:
+    """Delete a subscription with all that it holds."""
+    if not yes:
+        typer.confirm(f"Delete {subscription} of {topic} with all its messages?", abort=True)
+    with_client(url, lambda client: client.subscription(topic, subscription).delete())
+
+
+def register(app: typer.Typer) -> None:
+    subscription = typer.Typer(
+        no_args_is_help=True, help="Create, list, show, change, delete a topic's subscriptions."
+    )
+    subscription.command()(create)
+    subscription.command()(update)
+    subscription.command("list")(list_subscriptions)
+    subscription.command("show")(show_subscription)
+    subscription.command()(delete)
+    app.add_typer(subscription, name="subscription")

@@ -1,0 +1,90 @@
+"""`topic`: create, list, show, change, delete topics."""
+
+from typing import Annotated
+
+import typer
+
+from peeklock_client.cli.queue import Settings, read_settings
+from peeklock_client.cli.session import (
+    AsJson,
+    TopicName,
+    Url,
+    print_columns,
+    print_pairs,
+    show,
+    with_client,
+)
+
+COLUMNS = ("subscriptions", "bytes", "status")
+
+
+def create(topic: TopicName, setting: Settings = None, url: Url = None) -> None:
+    """Create a topic. What is sent to it, each of its subscriptions takes by its rules.
+
+    Settings: default_ttl_ms max_bytes max_message_bytes duplicate_window_ms
+    auto_delete_on_idle_ms status (active, disabled, send-disabled) user_metadata.
+
+    Example:
+
+      peeklock topic create tickets
+
+      peeklock subscription create tickets erp
+
+      peeklock send tickets '{"ticket": 1}' --subject sold
+
+      peeklock receive tickets/Subscriptions/erp
+    """
+    settings = read_settings(setting)
+    with_client(url, lambda client: client.create_topic(topic, **settings))
+
+
+def update(topic: TopicName, setting: Settings = None, url: Url = None) -> None:
+    """Change settings; see `peeklock topic create --help` for their names."""
+    settings = read_settings(setting)
+    with_client(url, lambda client: client.topic(topic).update(**settings))
+
+
+def list_topics(
+    prefix: Annotated[str, typer.Argument(help="Only those that begin with it.")] = "",
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """List topics with how many subscriptions they have, and how much these hold."""
+    found = with_client(url, lambda client: client.topics(prefix))
+    if as_json:
+        for view in found:
+            show(view)
+    else:
+        print_columns("topic", found, "name", COLUMNS)
+
+
+def show_topic(topic: TopicName, url: Url = None, as_json: AsJson = False) -> None:
+    """Show a topic's settings and state."""
+    view = with_client(url, lambda client: client.topic(topic).info())
+    if as_json:
+        show(view)
+    else:
+        print_pairs(view)
+
+
+def delete(
+    topic: TopicName,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    url: Url = None,
+) -> None:
+    """Delete a topic, its subscriptions, and all that they hold."""
+    if not yes:
+        typer.confirm(
+            f"Delete {topic} and its subscriptions with all their messages?", abort=True
+        )
+    with_client(url, lambda client: client.topic(topic).delete())
+
+
+def register(app: typer.Typer) -> None:
+    topic = typer.Typer(no_args_is_help=True, help="Create, list, show, change, delete topics.")
+    topic.command()(create)
+    topic.command()(update)
+    topic.command("list")(list_topics)
+    topic.command("show")(show_topic)
+    topic.command()(delete)
+    app.add_typer(topic, name="topic")

@@ -1,0 +1,138 @@
+"""Handles to a topic, and to one of its subscriptions."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from peeklock_client.queue import Queue
+
+if TYPE_CHECKING:
+    from peeklock_client.client import Client
+
+Rule = dict[str, Any]
+
+
+class Topic:
+    """One topic of a broker: signals go in, and each of its subscriptions takes its share."""
+
+    def __init__(self, client: "Client", name: str) -> None:
+        self._client = client
+        self._intake = Queue(client, name)
+        self.name = name
+
+    # ---- signals in
+
+    async def send(self, body: bytes | str | object, **options: Any) -> str:
+        """Send a signal, and return its message-id once all who take it have it on disk.
+
+        Options are those of `Queue.send`; what rules look at are `subject`, `properties`,
+        `correlation_id` and the like. A signal that nobody takes is accepted, and gone.
+        Raises `NotFound`, `QueueFull` (a subscription that takes it is full) and others.
+        """
+        return await self._intake.send(body, **options)
+
+    async def send_batch(self, bodies: Iterable[bytes | str | object], **options: Any) -> int:
+        """Send many with the same options, as `Queue.send_batch` does."""
+        return await self._intake.send_batch(bodies, **options)
+
+    async def send_encoded(self, payloads: list[bytes]) -> None:
+        """Send messages that `encode_job` has made, in this order."""
+        await self._intake.send_encoded(payloads)
+
+    # ---- the topic itself
+
+    def subscription(self, name: str) -> "Subscription":
+        """A handle to one of its subscriptions; nothing is asked of the broker yet."""
+        return Subscription(self._client, self.name, name)
+
+    async def subscribe(
+        self, name: str, *, rules: Iterable[Mapping[str, Any]] | None = None, **settings: object
+    ) -> "Subscription":
+        """Make a subscription. Without `rules` it takes everything.
+
+        A rule is a map: its `name`, and what `Subscription.add_rule` takes. Settings are
+        those of a queue.
+        """
+        subscription = self.subscription(name)
+        arguments = dict(settings)
+        if rules is not None:
+            arguments["rules"] = [dict(rule) for rule in rules]
+        await self._client.request("", "CREATE", subscription.name, arguments)
+        return subscription
+
+    async def subscriptions(self, prefix: str = "") -> list[dict[str, Any]]:
+        """Settings and state of its subscriptions, by name."""
+        return await self._client.query("subscription", self.name, prefix)
+
+    async def info(self) -> dict[str, Any]:
+        """Its settings, and how much its subscriptions hold."""
+        return await self._client.request("", "READ", self.name, {})
+
+    async def update(self, **settings: object) -> dict[str, Any]:
+        """Change settings."""
+        return await self._client.request("", "UPDATE", self.name, settings)
+
+    async def delete(self) -> None:
+        """With all its subscriptions and what they hold."""
+        await self._client.request("", "DELETE", self.name, {})
+
+
+class Subscription(Queue):
+    """One subscription: received from, settled and looked at as a queue is, and with rules.
+
+    A queue in everything but one: what comes in is its topic's to send, and the broker
+    refuses a `send` of one's own (`amqp:not-allowed`).
+    """
+
+    def __init__(self, client: "Client", topic: str, name: str) -> None:
+        super().__init__(client, f"{topic}/Subscriptions/{name}")
+
+    async def rules(self) -> list[Rule]:
+        """Its rules as their authors wrote them, oldest first."""
+        return await self._client.query("rule", self.name, "")
+
+    async def rule(self, name: str) -> Rule:
+        """One of them; raises `NotFound`."""
+        return await self._client.request("", "READ", self._rule_path(name), {})
+
+    async def add_rule(
+        self,
+        name: str,
+        *,
+        sql: str | None = None,
+        correlation: Mapping[str, Any] | None = None,
+        action: str | None = None,
+        kind: str | None = None,
+    ) -> Rule:
+        """One more rule: what any of its rules takes, a subscription takes.
+
+        `sql` is a condition (`amount > 100 AND region = 'EU'`), `correlation` a map of what
+        has to be equal (`{"sys.Label": "paid", "region": "EU"}`); with neither, the rule
+        takes everything, or with `kind="false"` nothing. `action` changes the copy that the
+        rule takes (`SET priority = 1; REMOVE trace`).
+        """
+        given = {"sql": sql, "correlation": correlation, "action": action, "kind": kind}
+        return await self._on_rule("CREATE", name, given)
+
+    async def update_rule(
+        self,
+        name: str,
+        *,
+        sql: str | None = None,
+        correlation: Mapping[str, Any] | None = None,
+        action: str | None = None,
+        kind: str | None = None,
+    ) -> Rule:
+        """Another filter and action under this name, for messages from now on."""
+        given = {"sql": sql, "correlation": correlation, "action": action, "kind": kind}
+        return await self._on_rule("UPDATE", name, given)
+
+    async def remove_rule(self, name: str) -> None:
+        """One rule less. A new subscription that takes everything does so by `$Default`."""
+        await self._client.request("", "DELETE", self._rule_path(name), {})
+
+    async def _on_rule(self, operation: str, name: str, given: Mapping[str, Any]) -> Rule:
+        arguments = {key: value for key, value in given.items() if value is not None}
+        return await self._client.request("", operation, self._rule_path(name), arguments)
+
+    def _rule_path(self, name: str) -> str:
+        return f"{self.name}/Rules/{name}"

@@ -1,0 +1,123 @@
+"""Topics and subscriptions through the client, against a real broker."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from peeklock_client import Client, NotFound, QueueFull, Refused, Subscription, Topic, connect
+from tests.support.broker_process import BrokerProcess
+
+SOON = 0.3  # seconds without a message after which a subscription counts as empty
+
+
+@pytest.fixture
+async def client(broker: BrokerProcess) -> AsyncIterator[Client]:
+    async with connect(broker.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def tickets(client: Client) -> Topic:
+    return await client.create_topic("tickets")
+
+
+async def bodies(subscription: Subscription) -> list[str]:
+    """Complete all there is."""
+    found: list[str] = []
+    async for job in subscription.receive(wait=SOON):
+        found.append(job.text())
+        await job.complete()
+    return found
+
+
+async def test_each_subscription_has_what_was_sent_since_it_was_made(tickets: Topic) -> None:
+    erp = await tickets.subscribe("erp")
+    await tickets.send("one")
+    gate = await tickets.subscribe("gate", max_delivery_count=3)
+    assert await tickets.send_batch(["two", "three"]) == 2
+    assert await bodies(erp) == ["one", "two", "three"]
+    assert await bodies(gate) == ["two", "three"]
+    views = await tickets.subscriptions()
+    assert [view["subscription"] for view in views] == ["erp", "gate"]
+    assert [view["max_delivery_count"] for view in views] == [10, 3]
+
+
+async def test_it_outlives_a_restart(broker: BrokerProcess) -> None:
+    async with connect(broker.url) as client:
+        tickets = await client.create_topic("tickets", duplicate_window_ms=600_000)
+        for name in ("erp", "gate"):
+            await tickets.subscribe(name)
+        await tickets.send("one", message_id="a")
+    broker.kill()
+    broker.restart()
+    async with connect(broker.url) as client:
+        tickets = client.topic("tickets")
+        await tickets.send("one again", message_id="a")
+        await tickets.send("two")
+        for name in ("erp", "gate"):
+            numbers = []
+            async for job in client.subscription("tickets", name).receive(wait=SOON):
+                numbers.append(job.message.annotations["x-opt-enqueue-sequence-number"])
+                await job.complete()
+            assert numbers == [1, 2]
+
+
+async def test_topics_are_listed_shown_changed_and_deleted(client: Client) -> None:
+    tickets = await client.create_topic("tickets", default_ttl_ms=60_000)
+    await client.create_topic("alarms")
+    await client.create_queue("orders")
+    assert [view["name"] for view in await client.topics()] == ["alarms", "tickets"]
+    assert [view["name"] for view in await client.queues()] == ["orders"]
+    assert (await tickets.update(max_bytes=1000))["default_ttl_ms"] == 60_000
+    assert (await tickets.info())["max_bytes"] == 1000
+    with pytest.raises(Refused, match="no setting 'speed'"):
+        await tickets.update(speed=1)
+    with pytest.raises(Refused, match="exists already"):
+        await client.create_topic("ORDERS")
+    erp = await tickets.subscribe("erp")
+    await tickets.delete()
+    with pytest.raises(NotFound):
+        await erp.info()
+    with pytest.raises(NotFound):
+        await client.topic("tickets").info()
+
+
+async def test_a_full_subscription_refuses_by_name(tickets: Topic) -> None:
+    await tickets.subscribe("erp", max_messages=1)
+    await tickets.send("one")
+    with pytest.raises(QueueFull, match="tickets/Subscriptions/erp"):
+        await tickets.send("two")
+
+
+async def test_a_subscription_is_managed_as_a_queue_is(client: Client, tickets: Topic) -> None:
+    erp = await tickets.subscribe("erp")
+    await erp.update(max_delivery_count=1)
+    await tickets.send("bad")
+    async for job in erp.receive(count=1):
+        await job.abandon()
+    assert await erp.dead_letters.dead_letter_reasons() == {"MaxDeliveryCountExceeded": 1}
+    assert await erp.dead_letters.redrive() == 1
+    [message] = await erp.peek()
+    assert message.text() == "bad"
+    assert message.annotations["x-opt-enqueue-sequence-number"] == 1
+    with pytest.raises(Refused, match="not-allowed"):
+        await erp.send("mine")
+    await erp.delete()
+    assert await tickets.subscriptions() == []
+
+
+async def test_rules_come_and_go(tickets: Topic) -> None:
+    erp = await tickets.subscribe("erp", rules=[{"name": "none", "kind": "false"}])
+    await tickets.send("one")
+    await erp.add_rule("all")
+    await tickets.send("two")
+    assert [rule["name"] for rule in await erp.rules()] == ["none", "all"]
+    assert (await erp.rule("ALL"))["kind"] == "true"
+    await erp.update_rule("all", kind="false")
+    await tickets.send("three")
+    assert await bodies(erp) == ["two"]
+    await erp.remove_rule("all")
+    with pytest.raises(NotFound):
+        await erp.remove_rule("all")
+    with pytest.raises(Refused, match="exists already"):
+        await erp.add_rule("none")
