@@ -47,6 +47,7 @@ class Scenario:
             raise AssertionError(f"it does not end; so far {out!r}, {err!r}") from None
         assert self._process.returncode == 0, err
         assert err == ""
+        assert out, "it ended without a report: nothing was left that it could wait for"
         return json.loads(out)
 
 

@@ -53,8 +53,8 @@ exports.tooLarge = async ({ queue, size, ...to }) => {
     return { max_message_size, condition: sender.link.error.condition, state };
 };
 
-exports.heartbeat = async ({ queue, silence, ...to }) => {
-    const connection = await connectTls({ idle_time_out: 300, ...to });
+exports.heartbeat = async ({ queue, idle, silence, ...to }) => {
+    const connection = await connectTls({ idle_time_out: idle, ...to });
     const sender = new Sender(connection, queue);
     await sender.opened;
     await new Promise((resolve) => setTimeout(resolve, silence));
