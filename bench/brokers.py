@@ -1,5 +1,6 @@
 """The brokers under test: ours, started here, and a RabbitMQ that runs already."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,8 @@ def spawn(data_dir: Path) -> tuple[subprocess.Popen[str], str, float]:
         [*argv, "--amqp", "127.0.0.1:0", "--data-dir", str(data_dir), "--log-level", "error"],
         stdout=subprocess.PIPE,
         text=True,
+        # Other commands shall not take it for the machine's broker.
+        env=os.environ | {"PEEKLOCK_CREDENTIALS": str(data_dir / "brokers.json")},
     )
     assert process.stdout is not None
     line = process.stdout.readline()

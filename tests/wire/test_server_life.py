@@ -1,6 +1,9 @@
 """How a broker starts, refuses to start, and ends."""
 
+import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +51,13 @@ def test_a_taken_port_is_refused_in_one_line(tmp_path: Path) -> None:
         ("dev = true\namqp = '0.0.0.0:0'\n", "loopback"),
         ("amqp = '0.0.0.0:0'\n", "--tls-cert"),
         ("tls_cert = 'x.pem'\n", "go together"),
+        ("amqp = '127.0.0.1.example.com:0'\n", "not loopback"),
+        ("[journal]\nsegment_byte = 1\n", "journal.segment_byte: is no setting"),
+        ("toml_file = 'x'\n", "no setting 'toml_file'"),
+        ("tls_cert = 'no.crt'\ntls_key = 'no.key'\n", "no.crt: No such file"),
+        ("[[users]]\nname = 'erp'\npassword_hash = 'secret'\n", "--hash-password"),
+        ("[[queues]]\nname = 'orders'\n[[queues]]\nname = 'Orders'\n", "there twice"),
+        ("[[queues]]\n", "queues.0.name: is missing"),
         ("[[queues]]\nname = 'orders'\nspeed = 1\n", "no setting 'speed'"),
         ("[[queues]]\nname = 'orders'\nmax_delivery_count = 0\n", "max_delivery_count is 0"),
     ],
@@ -63,6 +73,75 @@ def test_a_broken_configuration_is_refused_in_one_line(
     assert code == 2
     assert word in words
     assert words.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("PEEKLOCK_AMQP", "5672", "HOST:PORT such as"),
+        ("PEEKLOCK_USERS", "erp", "PEEKLOCK_USERS is no JSON"),
+        ("PEEKLOCK_DEV", "maybe", "dev: "),
+        ("PEEKLOCK_JOURNAL__SEGMENT_BYTES", "1", "journal.segment_bytes"),
+        ("PEEKLOCK_CONFIG", "/nowhere.toml", "no configuration file"),
+    ],
+)
+def test_a_broken_environment_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, word: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    code, words = serve_until_it_ends("--data-dir", str(tmp_path / "data"))
+    assert code == 2
+    assert word in words
+    assert words.count("\n") == 1
+
+
+def test_damaged_credentials_are_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "credentials.json").write_text("{}")
+    code, words = serve_until_it_ends("--amqp", "127.0.0.1:0", "--data-dir", str(tmp_path))
+    assert code == 2
+    assert words.startswith(f"peeklock: {tmp_path}/credentials.json has no user and password")
+
+
+def test_the_log_tells_its_life_and_variables_that_are_no_settings(tmp_path: Path) -> None:
+    with BrokerProcess(data_dir=tmp_path, env={"PEEKLOCK_AMPQ": "x"}) as broker:
+        broker.terminate()
+        events = [json.loads(line) for line in broker.stderr.splitlines()]
+    told = [event["event"] for event in events]
+    assert told == ["variable is no setting", "started", "draining", "ended"]
+    assert events[0]["name"] == "PEEKLOCK_AMPQ"
+
+
+def test_a_password_is_hashed_from_stdin() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "peeklock_client.cli.main", "serve", "--hash-password"],
+        input="secret\n", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("$argon2id$")
+    assert done.stderr == ""
+
+
+def test_brokers_of_this_machine_are_listed_while_they_run(tmp_path: Path) -> None:
+    """Newest last, so that commands find the one that was started last."""
+    file = tmp_path / "brokers.json"
+    environment = {"PEEKLOCK_CREDENTIALS": str(file)}
+
+    def listed() -> list[dict[str, object]]:
+        found: list[dict[str, object]] = json.loads(file.read_text())["brokers"]
+        return found
+
+    with (
+        BrokerProcess(data_dir=tmp_path / "a", dev=False, env=environment) as first,
+        BrokerProcess(data_dir=tmp_path / "b", env=environment) as second,
+    ):
+        assert [one["url"] for one in listed()] == [first.url, second.url]
+        assert "password" in listed()[0]
+        assert "password" not in listed()[1]
+        assert file.stat().st_mode & 0o777 == 0o600
+        second.terminate()
+        assert [one["url"] for one in listed()] == [first.url]
+        first.kill()
+        with BrokerProcess(data_dir=tmp_path / "c", env=environment) as third:
+            assert [one["url"] for one in listed()] == [third.url]
 
 
 def test_the_state_dump_shows_the_queues(tmp_path: Path) -> None:

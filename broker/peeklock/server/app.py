@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from peeklock.build_info import describe as describe_build
 from peeklock.engine.engine import Engine
 from peeklock.engine.restore import Restorer
 from peeklock.entities.namespace import Namespace
@@ -28,7 +29,13 @@ from peeklock.security.tokens import AccessKey, JwtKey, Tokens
 from peeklock.server.commit import commit_forever
 from peeklock.server.config import BadConfig, Config, split_address
 from peeklock.server.connection import SocketConnection, Wire
-from peeklock.server.credentials import Credentials, announce, load_or_make, state_file
+from peeklock.server.credentials import (
+    Credentials,
+    announce,
+    load_or_make,
+    retract,
+    state_dir,
+)
 from peeklock.server.housekeeping import Housekeeping
 from peeklock.server.progress import RecoveryProgress
 from peeklock.server.switchboard import Switchboard
@@ -161,6 +168,7 @@ class App:
         chores = asyncio.ensure_future(self._housekeep_forever())
         self._switchboard.turn()
         print(self._ready_line(), flush=True)
+        log.info("started", url=self._url(), build=describe_build(), pid=os.getpid())
         stopping = asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait({commits, chores, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for task in (commits, chores):
@@ -202,11 +210,12 @@ class App:
                 self._make_connection, host, port, ssl=self._tls(), backlog=1024
             )
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else str(error)
+            # The event loop's text repeats the address; a name that is none has no such number.
+            number = error.errno or 0
+            reason = os.strerror(number) if number > 0 else error.strerror or str(error)
             raise BadConfig(f"cannot listen on {host}:{port}: {reason}") from None
-        if self._credentials is not None:
-            scheme = "amqps" if self._config.tls_cert else "amqp"
-            announce(self._credentials, f"{scheme}://{self._address()}")
+        if self._is_for_this_machine():
+            announce(self._url(), self._credentials)
 
     def _tls(self) -> ssl.SSLContext | None:
         config = self._config
@@ -214,10 +223,18 @@ class App:
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        for file in (config.tls_cert, config.tls_key):
+            try:
+                file.open("rb").close()
+            except OSError as error:
+                raise BadConfig(f"TLS: {file}: {error.strerror}") from None
         try:
-            context.load_cert_chain(config.tls_cert, config.tls_key)
+            context.load_cert_chain(config.tls_cert, config.tls_key, password="")
         except (OSError, ssl.SSLError) as error:
-            raise BadConfig(f"--tls-cert, --tls-key: {error}") from None
+            raise BadConfig(
+                f"TLS: {config.tls_cert} and {config.tls_key} are no certificate and its key, "
+                f"as PEM without a password ({error})"
+            ) from None
         if config.tls_client_ca is not None:
             # Asked for, not demanded: who has none proves itself by password.
             context.verify_mode = ssl.CERT_OPTIONAL
@@ -226,6 +243,14 @@ class App:
             except (OSError, ssl.SSLError) as error:
                 raise BadConfig(f"--tls-client-ca: {error}") from None
         return context
+
+    def _is_for_this_machine(self) -> bool:
+        """Can our own commands come in without being told as whom?"""
+        return self._credentials is not None or self._config.dev
+
+    def _url(self) -> str:
+        scheme = "amqps" if self._config.tls_cert else "amqp"
+        return f"{scheme}://{self._address()}"
 
     def _address(self) -> str:
         assert self._listener is not None
@@ -256,9 +281,12 @@ class App:
     async def _shut_down(self, commits: asyncio.Task[None], chores: asyncio.Task[None]) -> None:
         """Stop taking in, let receivers finish what they hold, tell, sync, close."""
         assert self._listener is not None
+        if self._is_for_this_machine():
+            retract(self._url())
         self._listener.close()
         chores.cancel()
         self.engine.draining = True
+        log.info("draining", connections=len(self._switchboard.connections))
         deadline = time.monotonic() + self._config.drain_seconds
         while self.engine.is_held() and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
@@ -279,6 +307,7 @@ class App:
             self._file_journal.close()
         if self._data_dir is not None:
             self._data_dir.close()
+        log.info("ended", journal_end=int(self.engine.journal.end))
 
     # ---- being looked at
 
@@ -322,4 +351,4 @@ def data_path(config: Config) -> Path:
     """Where state goes when nothing else is said: the user's state directory."""
     if config.data_dir is not None:
         return config.data_dir
-    return state_file().parent / "data"
+    return state_dir() / "data"

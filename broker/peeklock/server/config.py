@@ -1,13 +1,18 @@
 """Configuration: TOML file, environment (PEEKLOCK_…), command line; the last one wins."""
 
+import re
+import tomllib
+from collections.abc import Iterable
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -22,6 +27,14 @@ from peeklock.management.definitions import (
     SubscriptionDefinition,
     TopicDefinition,
 )
+
+ENV_PREFIX: Final = "PEEKLOCK_"
+# Variables that are no settings of the broker: the commands, a worker's command, the build.
+OTHER_VARIABLES: Final = frozenset(
+    "CONFIG URL CREDENTIALS PURE QUEUE MESSAGE_ID SEQUENCE_NUMBER ATTEMPT".split()
+)
+# pydantic's words where ours are shorter.
+WORDS: Final = {"missing": "is missing", "extra_forbidden": "is no setting"}
 
 
 class BadConfig(Exception):
@@ -87,6 +100,13 @@ class UserConfig(BaseModel):
     password_hash: str = ""
     rights: list[Literal["send", "listen", "manage"]] = ["send", "listen", "manage"]
 
+    @field_validator("password_hash")
+    @classmethod
+    def is_a_hash(cls, value: str) -> str:
+        if value and not re.fullmatch(r"\$argon2(id|i|d)\$.+\$.+", value):
+            raise ValueError("no hash as `peeklock serve --hash-password` makes it")
+        return value
+
 
 class AccessKeyConfig(BaseModel):
     """A key that signs tokens (shared access signatures) for an entity, or for everything."""
@@ -125,7 +145,7 @@ class Config(BaseSettings):
     """Everything that can be set. Field names are the TOML keys."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PEEKLOCK_", env_nested_delimiter="__", extra="ignore", frozen=True
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True
     )
 
     data_dir: Path | None = None
@@ -149,6 +169,11 @@ class Config(BaseSettings):
     jwt: JwtConfig | None = None
 
     toml_file: Path | None = Field(default=None, exclude=True)
+
+    @field_validator("log_level", "log_format", mode="before")
+    @classmethod
+    def in_small_letters(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(
@@ -183,7 +208,13 @@ def load(overrides: dict[str, Any], file: Path | None = None) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadConfig(f"configuration: {where}: {first['msg']}") from None
+        words = WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
+        raise BadConfig(f"configuration: {where}: {words}") from None
+    except SettingsError as error:  # a variable that should be JSON
+        name = re.sub(r'.*field "(\w+)".*', r"\1", str(error)).upper()
+        raise BadConfig(f"environment: {ENV_PREFIX}{name} is no JSON") from None
+    except OSError as error:
+        raise BadConfig(f"configuration file {file}: {error.strerror}") from None
     except ValueError as error:  # the TOML file's syntax
         raise BadConfig(f"configuration file {file}: {error}") from None
     check(config, file)
@@ -215,26 +246,49 @@ def check(config: Config, file: Path | None) -> None:
                 f"listening on {host}, which is not loopback, needs [[users]], "
                 "[[access_keys]] or [jwt]"
             )
+    check_names("user", (user.name for user in config.users))
+    check_names("queue", (queue.name.casefold() for queue in config.queues))
     if file is not None:
-        unknown = set(read_toml(file)) - set(Config.model_fields)
+        with file.open("rb") as opened:
+            unknown = set(tomllib.load(opened)) - setting_names()
         if unknown:
             raise BadConfig(f"configuration file {file}: no setting {min(unknown)!r}")
 
 
-def read_toml(file: Path) -> dict[str, Any]:
-    import tomllib
+def check_names(what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise BadConfig(f"configuration: {what} {name!r} is there twice")
+        seen.add(name)
 
-    with file.open("rb") as opened:
-        return tomllib.load(opened)
+
+def setting_names() -> set[str]:
+    """What a TOML file may have at its top."""
+    return set(Config.model_fields) - {"toml_file"}
+
+
+def strange_variables(environment: Iterable[str]) -> list[str]:
+    """Variables that look like settings and are none: typing errors, mostly."""
+    known = {name.upper() for name in setting_names()} | OTHER_VARIABLES
+    return sorted(
+        name
+        for name in environment
+        if name.startswith(ENV_PREFIX)
+        and name.removeprefix(ENV_PREFIX).split("__")[0] not in known
+    )
 
 
 def split_address(text: str) -> tuple[str, int]:
     """HOST:PORT, with [::1]:5672 for IPv6."""
     host, separator, port = text.rpartition(":")
     if not separator or not port.isdigit() or int(port) > 65535:
-        raise BadConfig(f"configuration: {text!r} is no HOST:PORT")
+        raise BadConfig(f"configuration: {text!r} is no HOST:PORT such as 127.0.0.1:5672")
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -67,7 +67,7 @@ class SocketConnection(asyncio.Protocol):
         self._timer_at: UnixMs = NEVER
         self._is_full = False  # the socket's buffer has more than WRITE_PAUSE_BYTES
         self._is_deaf = False  # it has more than READ_PAUSE_BYTES: we do not read
-        self.peer_name = "?"
+        self.peer_name = "?"  # HOST:PORT, for the log
         self.wire: Wire
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

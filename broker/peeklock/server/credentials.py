@@ -1,4 +1,9 @@
-"""The credentials of a first start: made once, kept where our own CLI finds them."""
+"""The credentials of a first start: made once, kept where our own CLI finds them.
+
+Two files, both readable by their owner only. `credentials.json` in the data directory has the
+user that was made for it. The user's own (`state_file`) lists the brokers that run on this
+machine, newest last, so that commands find them without being told.
+"""
 
 import json
 import os
@@ -6,6 +11,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from peeklock.server.config import BadConfig
 
 FILE_NAME: Final = "credentials.json"
 USER: Final = "admin"
@@ -19,13 +26,16 @@ class Credentials:
     password: str
 
 
-def state_file() -> Path:
-    """Where the CLI looks: the credentials of the broker that was started here last."""
-    named = os.environ.get("PEEKLOCK_CREDENTIALS")
-    if named:
-        return Path(named)
+def state_dir() -> Path:
+    """Where this user's state goes when nothing else is said."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "peeklock" / FILE_NAME
+    return Path(base) / "peeklock"
+
+
+def state_file() -> Path:
+    """Where the CLI looks for the brokers of this machine."""
+    named = os.environ.get("PEEKLOCK_CREDENTIALS")
+    return Path(named) if named else state_dir() / FILE_NAME
 
 
 def load_or_make(data_dir: Path | None) -> Credentials:
@@ -33,29 +43,78 @@ def load_or_make(data_dir: Path | None) -> Credentials:
     if data_dir is not None:
         file = data_dir / FILE_NAME
         if file.exists():
-            found = json.loads(file.read_text())
-            return Credentials(found["user"], found["password"])
+            return read(file)
     made = Credentials(USER, secrets.token_urlsafe(24))
     if data_dir is not None:
-        write_private(data_dir / FILE_NAME, made, None)
+        write_private(data_dir / FILE_NAME, {"user": made.user, "password": made.password})
     return made
 
 
-def announce(credentials: Credentials, url: str) -> None:
-    """Tell our own CLI on this machine. Best effort: the broker works without it."""
+def read(file: Path) -> Credentials:
+    try:
+        found = json.loads(file.read_text())
+        return Credentials(str(found["user"]), str(found["password"]))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadConfig(f"{file} has no user and password: {error}; remove it") from None
+
+
+def announce(url: str, credentials: Credentials | None) -> None:
+    """Tell our own CLI on this machine; without credentials anybody may come in.
+
+    Best effort: the broker works without it.
+    """
+    entry: dict[str, object] = {"url": url, "pid": os.getpid()}
+    if credentials is not None:
+        entry |= {"user": credentials.user, "password": credentials.password}
+    rewrite([*(one for one in listed() if is_other(one, url)), entry])
+
+
+def retract(url: str) -> None:
+    """The broker ends: commands shall look elsewhere."""
+    rewrite([one for one in listed() if is_other(one, url)])
+
+
+def listed() -> list[dict[str, object]]:
+    """The brokers that the state file has; none when it is not there, or not ours."""
+    try:
+        found = json.loads(state_file().read_text())
+    except (OSError, ValueError):
+        return []
+    brokers = found.get("brokers") if isinstance(found, dict) else None
+    return (
+        [one for one in brokers if isinstance(one, dict)] if isinstance(brokers, list) else []
+    )
+
+
+def is_other(entry: dict[str, object], url: str) -> bool:
+    """Does it stand for another broker than the one at `url`, and one that may still run?"""
+    pid = entry.get("pid")
+    if entry.get("url") == url:
+        return False
+    return not isinstance(pid, int) or is_running(pid)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def rewrite(brokers: list[dict[str, object]]) -> None:
     file = state_file()
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_private(file, credentials, url)
+        write_private(file, {"brokers": brokers})
     except OSError:
         return
 
 
-def write_private(file: Path, credentials: Credentials, url: str | None) -> None:
+def write_private(file: Path, content: dict[str, object]) -> None:
     """Readable by nobody else, from its first byte on."""
-    content: dict[str, str] = {"user": credentials.user, "password": credentials.password}
-    if url is not None:
-        content["url"] = url
     aside = file.with_suffix(".new")
     aside.unlink(missing_ok=True)
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -6,6 +6,7 @@ Exit codes: 0 after an orderly end, 2 when it could not start, 70 when the journ
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from typing import Any, Final
@@ -14,13 +15,15 @@ import structlog
 import uvloop
 
 from peeklock.server.app import App
-from peeklock.server.config import BadConfig, Config
+from peeklock.server.config import BadConfig, Config, strange_variables
 from peeklock.store.data_dir import DataDirBusy, DataDirUnusable
 from peeklock.store.journal import JournalFailed
 
 EXIT_OK: Final = 0
 EXIT_USAGE: Final = 2
 EXIT_JOURNAL: Final = 70
+
+log = structlog.get_logger()
 
 # Entries live long: with Python's default the collector would walk them all, all the time.
 GC_THRESHOLD: Final = 200_000
@@ -29,6 +32,8 @@ GC_THRESHOLD: Final = 200_000
 def serve(config: Config) -> int:
     """Run a broker until SIGTERM or SIGINT; returns the exit code."""
     set_up_logs(config)
+    for name in strange_variables(os.environ):
+        log.warning("variable is no setting", name=name)
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD, 50, 1000)
     try:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+import structlog
+
 from peeklock.clock import Clock
 from peeklock.engine.effects import Peer
 from peeklock.engine.engine import Engine
@@ -12,6 +14,8 @@ from peeklock.frontends.amqp10 import AmqpFrontend
 from peeklock.security.authenticators import Authenticator, Login
 from peeklock.server.connection import SocketConnection
 from peeklock.types import NEVER
+
+log = structlog.get_logger()
 
 
 class Switchboard:
@@ -106,6 +110,8 @@ class Switchboard:
             principal = await loop.run_in_executor(
                 self._login_thread, self._authenticator.check, login
             )
+            if principal is None:
+                log.warning("login refused", peer=connection.peer_name, mechanism=login.mechanism)
             wire.on_login(principal, self._clock.now())
         except Exception as error:  # noqa: BLE001 (whatever it is, it ends one connection)
             connection.fail(error)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,9 +22,10 @@ def ticketing(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """A shop sells 3,000 orders, two ERP workers book them, one of them is killed half-way.
+    """Run a shop, two ERP workers and a gate; kill a worker.
 
-    Twelve orders are malformed and go to the dead-letter queue. At the end everything is
+    The shop sells 3,000 orders, the workers book them, one of them is killed half-way. Twelve
+    orders are malformed and go to the dead-letter queue. At the end everything is
     counted; the exit code is 1 if one order is missing.
     """
     from rich.console import Console
@@ -55,7 +57,11 @@ def broker_of_its_own() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="peeklock-demo-") as folder:
         argv = [sys.executable, "-m", "peeklock_client.cli.main", "serve", "--dev"]
         argv += ["--data-dir", folder, "--amqp", "127.0.0.1:0"]
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        # Other commands shall not take it for the machine's broker.
+        environment = os.environ | {"PEEKLOCK_CREDENTIALS": f"{folder}/brokers.json"}
+        with subprocess.Popen(
+            argv, stdout=subprocess.PIPE, text=True, env=environment
+        ) as process:
             assert process.stdout is not None
             ready = process.stdout.readline()
             if "amqp=" not in ready:

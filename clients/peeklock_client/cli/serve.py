@@ -13,7 +13,10 @@ from peeklock.server.main import serve as serve_forever
 
 def serve(
     config: Annotated[
-        Path | None, typer.Option(help="TOML file; every option can be in it.")
+        Path | None,
+        typer.Option(
+            help="TOML file; has every option, and users and queues.", envvar="PEEKLOCK_CONFIG"
+        ),
     ] = None,
     data_dir: Annotated[
         Path | None,
@@ -56,20 +59,20 @@ def serve(
 
     It prints one line `peeklock ready amqp=HOST:PORT` on stdout when it takes connections.
     Without --dev it makes credentials on its first start, which the other commands find by
-    themselves on this machine. Options are also read from PEEKLOCK_… in the environment.
+    themselves on this machine. Options are also read from PEEKLOCK_… in the environment, such
+    as PEEKLOCK_DATA_DIR, and from the TOML file; the command line wins, then the environment.
 
     Examples:
 
+    \b
       peeklock serve --dev
-
       peeklock serve --data-dir /var/lib/peeklock --config /etc/peeklock.toml
-
-      kill -USR1 PID    prints the state of all queues as JSON on stderr
+      kill -USR1 PID    # prints the state of all queues as JSON on stderr
     """
     if hash_password:
         from peeklock.security.passwords import hash_password as hashed
 
-        print(hashed(typer.prompt("Password", hide_input=True, err=True)))
+        print(hashed(ask_password()))
         return
     given = {
         "data_dir": data_dir,
@@ -88,6 +91,20 @@ def serve(
         print(f"peeklock: {error}", file=sys.stderr)
         raise typer.Exit(EXIT_USAGE) from None
     raise typer.Exit(serve_forever(settings))
+
+
+def ask_password() -> str:
+    """Twice, at a terminal; else the first line of stdin."""
+    if sys.stdin.isatty():
+        asked: str = typer.prompt(
+            "Password", hide_input=True, confirmation_prompt=True, err=True
+        )
+        return asked
+    given = sys.stdin.readline().rstrip("\r\n")
+    if not given:
+        print("peeklock: the password on stdin is empty", file=sys.stderr)
+        raise typer.Exit(EXIT_USAGE)
+    return given
 
 
 def register(app: typer.Typer) -> None:
