@@ -89,7 +89,7 @@ class Job:
         """
         annotations: dict[AmqpValue, AmqpValue] | None = None
         if delay is not None:
-            due = int(time() * 1000) + milliseconds(delay)
+            due = int(time() * 1000) + milliseconds("delay", delay)
             annotations = {Symbol("x-opt-delivery-time"): Timestamp(due)}
         await self._settle(Modified(True, False, annotations))
 

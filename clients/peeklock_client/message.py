@@ -1,6 +1,7 @@
 """Messages as the client sees them: what to send, and what was received."""
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,9 +25,17 @@ from peeklock.protocols.amqp10.values import AmqpValue, Symbol, Timestamp
 PRIORITY_DEFAULT = 4
 
 
-def milliseconds(duration: timedelta | float) -> int:
-    """A duration given as timedelta or seconds."""
+# AMQP counts a time to live in 32 bits of milliseconds (§3.2.1): 49 days.
+TTL_MS_MAX = (1 << 32) - 1
+# Ten thousand years: what the broker takes.
+DELAY_MS_MAX = 10_000 * 366 * 86_400_000
+
+
+def milliseconds(name: str, duration: timedelta | float, most: int = DELAY_MS_MAX) -> int:
+    """A duration given as timedelta or seconds; raises `ValueError` naming what is allowed."""
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    if not 0 <= seconds <= most / 1000:  # and NaN is neither
+        raise ValueError(f"{name} is {seconds} s; allowed is 0 to {most // 1000}")
     return int(seconds * 1000)
 
 
@@ -59,11 +68,11 @@ def encode_job(
         due = int(at.timestamp() * 1000)
         annotations[Symbol("x-opt-scheduled-enqueue-time")] = Timestamp(due)
     elif delay is not None:
-        annotations[Symbol("x-opt-delivery-delay")] = milliseconds(delay)
+        annotations[Symbol("x-opt-delivery-delay")] = milliseconds("delay", delay)
     header = Header(
         durable=True,
         priority=priority,
-        ttl_ms=None if ttl is None else milliseconds(ttl),
+        ttl_ms=None if ttl is None else milliseconds("ttl", ttl, TTL_MS_MAX),
     )
     bare = encode_bare(
         Properties(
@@ -151,9 +160,13 @@ class ReceivedMessage:
 
     @property
     def state(self) -> str:
-        """Of a peeked message: active, deferred or scheduled."""
-        number = self.annotations.get("x-opt-message-state", 0)
-        return {1: "deferred", 2: "scheduled"}.get(int(number), "active")
+        """Of a peeked message: active, locked, scheduled (or backing off), deferred."""
+        number = int(self.annotations.get("x-opt-message-state", 0))
+        if number != 0:
+            return {1: "deferred", 2: "scheduled"}.get(number, "active")
+        if "x-opt-locked-until" in self.annotations:
+            return "locked"
+        return "scheduled" if "x-opt-delivery-time" in self.annotations else "active"
 
     @property
     def dead_letter_reason(self) -> str | None:
@@ -164,8 +177,13 @@ class ReceivedMessage:
         return self.application_properties.get("DeadLetterErrorDescription")
 
     def as_map(self) -> dict[str, Any]:
-        """Everything worth showing, for JSON."""
+        """Everything worth showing, for JSON; a body that is no UTF-8 as `body_base64`."""
         properties = self.properties
+        body = self.body
+        try:
+            shown_body = {"body": body.decode()}
+        except UnicodeDecodeError:
+            shown_body = {"body_base64": b64encode(body).decode()}
         shown: dict[str, Any] = {
             "sequence_number": self.sequence_number,
             "message_id": properties.message_id,
@@ -176,6 +194,6 @@ class ReceivedMessage:
             "enqueued_at": self.enqueued_at.isoformat() if self.enqueued_at else None,
             "state": self.state,
             "properties": self.application_properties,
-            "body": self.body.decode(errors="backslashreplace"),
+            **shown_body,
         }
         return {name: value for name, value in shown.items() if value not in (None, {})}

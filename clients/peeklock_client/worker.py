@@ -34,10 +34,13 @@ class DeadLetter(Exception):
 
 
 class Retry(Exception):
-    """Raised by a handler: not now, try again after `delay` (seconds or timedelta)."""
+    """Raised by a handler: not now, and no reason for a log with a traceback.
 
-    def __init__(self, delay: timedelta | float) -> None:
-        super().__init__(f"again in {delay}")
+    The job comes again after `delay` (seconds or timedelta), else as the queue's back-off says.
+    """
+
+    def __init__(self, delay: timedelta | float | None = None) -> None:
+        super().__init__("again" if delay is None else f"again in {delay}")
         self.delay = delay
 
 
@@ -83,6 +86,7 @@ class Worker:
         self._running: dict[bytes, Running] = {}  # by lock token
         self._began = asyncio.Event()
         self._failure: PeeklockError | None = None
+        self._is_stopping = False
         self.completed_count = 0
         self.failed_count = 0
         self.lost_count = 0
@@ -90,6 +94,7 @@ class Worker:
     async def run(self, *, handle_signals: bool = False) -> None:
         """Work until `stop`; with `handle_signals` SIGTERM and SIGINT call it.
 
+        A second signal cancels running handlers at once.
         On the way out, jobs that no handler has begun go back at once; running handlers get
         `grace` seconds, then they are cancelled and their jobs go back, too. Raises
         `NotFound`, `Unreachable` and the like when no more jobs can be had.
@@ -97,7 +102,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         signals = (signal.SIGTERM, signal.SIGINT) if handle_signals else ()
         for number in signals:
-            loop.add_signal_handler(number, self.stop)
+            loop.add_signal_handler(number, self._on_signal)
         self._receiver.open()
         renewing = loop.create_task(self._renew_forever())
         try:
@@ -113,7 +118,15 @@ class Worker:
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when those in hand are done."""
+        self._is_stopping = True
         self._receiver.stop()
+
+    def _on_signal(self) -> None:
+        """The first asks, the second insists."""
+        if self._is_stopping:
+            for running in list(self._running.values()):
+                running.task.cancel()
+        self.stop()
 
     async def _finish(self) -> None:
         self._receiver.stop()

@@ -1,10 +1,12 @@
 """The `peeklock` command against a real broker: words, exit codes, JSON."""
 
+import base64
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,12 +61,85 @@ def test_each_line_of_stdin_is_a_job(cli: Cli) -> None:
     assert cli.run("receive", "orders", "--wait", "0.2") == "a\nb\nc\n"
 
 
+def test_lines_leave_as_they_come(cli: Cli) -> None:
+    """`tail -f log | peeklock send` does not wait for more."""
+    with subprocess.Popen(
+        [*MODULE, "send", "orders"],
+        env=cli.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        process.stdin.write(b"first\nsec")
+        process.stdin.flush()
+        assert cli.run("receive", "orders", "-n", "1", "--wait", "30") == "first\n"
+        out, _err = process.communicate(b"ond\r\n\xff\xfe", timeout=SECONDS_MAX)
+    assert out == b"3 sent\n"
+    assert [job.get("body") for job in cli.json("receive", "orders", "-n", "2")] == [
+        "second",
+        None,
+    ]
+
+
+def test_a_file_is_one_job_byte_for_byte(cli: Cli, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 40 + b"\n\n"
+    file = tmp_path / "scan"
+    file.write_bytes(content)
+    for _ in range(2):
+        cli.run("send", "orders", "--file", str(file))
+    [peeked] = cli.json("peek", "orders", "-n", "1")
+    assert base64.b64decode(str(peeked["body_base64"])) == content
+    [line, _second] = cli.run("peek", "orders").splitlines()
+    assert "\\x00\\x01" in line
+    done = subprocess.run(
+        [*MODULE, "receive", "orders", "--raw"],
+        env=cli.environment, capture_output=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == content * 2
+
+
+def test_what_is_given_back_is_shown_once(cli: Cli) -> None:
+    cli.run("send", "orders", stdin="a\nb\n")
+    for then in ("release", "abandon"):
+        shown = cli.run("receive", "orders", "--then", then)
+        assert sorted(shown.splitlines()) == ["a", "b"]
+    assert [job["delivery_count"] for job in cli.json("peek", "orders")] == [1, 1]
+
+
+def test_peek_tells_who_waits_for_what(cli: Cli) -> None:
+    cli.run("queue", "create", "orders", "--set", "retry_first_ms=600000")
+    cli.run("send", "orders", "fails")
+    cli.run("receive", "orders", "-n", "1", "--then", "abandon")
+    cli.run("send", "orders", "deferred")
+    cli.run("receive", "orders", "-n", "1", "--then", "defer")
+    cli.run("send", "orders", "later", "--delay", "600")
+    cli.run("send", "orders", "held")
+    cli.run("send", "orders", "waits")
+    with subprocess.Popen(
+        [*MODULE, "work", "orders", "--exec", "sleep 600", "-c", "1"], env=cli.environment
+    ) as process:
+        while cli.json("queue", "show", "orders")[0]["locked"] != 1:
+            assert process.poll() is None
+        states = [(job["body"], job["state"]) for job in cli.json("peek", "orders")]
+        for _ in range(2):  # the second insists
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        assert process.wait(SECONDS_MAX) == 0
+    assert states == [
+        ("fails", "scheduled"),
+        ("deferred", "deferred"),
+        ("later", "scheduled"),
+        ("held", "locked"),
+        ("waits", "active"),
+    ]
+    assert cli.json("queue", "show", "orders")[0]["locked"] == 0
+
+
 def test_queues_are_made_listed_changed_and_deleted(cli: Cli) -> None:
-    cli.run("queue", "create", "orders", "--set", "lock_duration_ms=30000")
+    created = cli.run("queue", "create", "orders", "--set", "lock_duration_ms=30000")
+    assert created == "created orders\n"
     [view] = cli.json("queue", "list")
     assert view["lock_duration_ms"] == 30_000
-    cli.run("queue", "update", "orders", "--set", "dead_letter_on_expiry=true")
-    [view] = cli.json("queue", "show", "orders")
+    [view] = cli.json("queue", "update", "orders", "--set", "dead_letter_on_expiry=true")
+    assert [view] == cli.json("queue", "show", "orders")
     assert view["dead_letter_on_expiry"] is True
     assert "lock_duration_ms" in cli.run("queue", "show", "orders")
     cli.run("queue", "pause", "orders")
@@ -111,13 +186,15 @@ def test_dead_letters_are_counted_seen_and_sent_back(cli: Cli) -> None:
     assert cli.run("dlq", "reasons", "orders") == "1\tMalformed\n"
     [letter] = cli.json("dlq", "peek", "orders")
     assert letter["body"] == "broken"
+    assert cli.run("dlq", "peek", "orders") == "1\t0\tMalformed\t\tbroken\n"
     assert cli.run("dlq", "redrive", "orders") == "1 sent back\n"
     assert cli.run("receive", "orders", "-n", "1") == "broken\n"
 
 
 def test_refusals_are_one_line_and_code_1(cli: Cli) -> None:
     assert cli.run("queue", "show", "nowhere", code=1) == (
-        "peeklock: no entity 'nowhere' here (amqp:not-found)\n"
+        "peeklock: no entity 'nowhere' here (amqp:not-found); "
+        "`peeklock queue list` shows what is there\n"
     )
     assert "no setting" in cli.run("queue", "create", "q", "--set", "speed=1", code=1)
 
@@ -126,11 +203,23 @@ def test_wrong_usage_is_code_2(cli: Cli) -> None:
     assert "no broker URL" in cli.run("peek", "orders", "--url", "http://x", code=2)
     assert "NAME=VALUE" in cli.run("send", "orders", "a", "--property", "vip", code=2)
     assert "No such command" in cli.run("dance", code=2)
+    assert "--yes" in cli.run("purge", "orders", code=2)
+    assert "not both" in cli.run("send", "orders", "a", "--file", "b", code=2)
+    assert "No such file" in cli.run("send", "orders", "--file", "nowhere", code=2)
+    assert "--message-id" in cli.run("send", "orders", "--message-id", "1", code=2)
+    assert "not both" in cli.run("receive", "orders", "--raw", "--json", code=2)
+    assert "nothing to change" in cli.run("queue", "update", "orders", code=2)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "inf", "1e20"])
+@pytest.mark.parametrize("option", ["--ttl", "--delay"])
+def test_a_duration_that_is_none_is_code_2(cli: Cli, option: str, seconds: str) -> None:
+    assert "allowed is 0 to" in cli.run("send", "orders", "a", option, seconds, code=2)
 
 
 def test_no_broker_is_one_line_and_code_1() -> None:
     words = Cli("amqp://127.0.0.1:1").run("send", "orders", "a", code=1)
-    assert words.startswith("peeklock: no broker at amqp://127.0.0.1:1")
+    assert words.startswith("peeklock: no broker at amqp://127.0.0.1:1: Connection refused;")
     assert words.count("\n") == 1
 
 
@@ -157,10 +246,49 @@ def test_a_command_works_on_jobs_until_it_is_told_to_stop(cli: Cli, tmp_path: Pa
     _out, words = process.communicate(timeout=SECONDS_MAX)
     assert process.returncode == 0
     assert "1 completed" in words
+    assert f"job 2, attempt 1: '{script}' ended with code 1\n" in words
+    assert "Traceback" not in words
     seen = sorted((tmp_path / "seen").read_text().splitlines())
     assert seen == ["bad 1", "bad 2", "good 1", "wrong 1"]
     reasons = {row["reason"]: row["count"] for row in cli.json("dlq", "reasons", "orders")}
     assert reasons == {"WrongInput": 1, "MaxDeliveryCountExceeded": 1}
+
+
+def test_a_handlers_typing_error_costs_no_attempt(cli: Cli, tmp_path: Path) -> None:
+    cli.run("send", "orders", "a")
+    plain = tmp_path / "handler.sh"
+    plain.write_text("exit 0\n")
+    for command, word in [
+        ("no-such-command -x", "no command 'no-such-command'"),
+        (f"{tmp_path}/nothing", "there is no"),
+        (f"{plain} now", "not executable"),
+        ("cat 'x", "No closing quotation"),
+        (" ", "empty"),
+    ]:
+        assert word in cli.run("work", "orders", "--exec", command, code=2)
+    assert cli.json("peek", "orders")[0]["delivery_count"] == 0
+
+
+def test_work_ends_in_good_order_and_reports_as_json(cli: Cli, tmp_path: Path) -> None:
+    """As at a terminal, where Ctrl-C goes to the whole group: the command finishes its job."""
+    cli.run("send", "orders", "a")
+    command = f"echo begun; sleep 1; cat >> {tmp_path}/booked"
+    process = subprocess.Popen(
+        [*MODULE, "work", "orders", "--json", "--exec", command],
+        env=cli.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == "begun\n"
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=SECONDS_MAX)
+    assert process.returncode == 0
+    assert json.loads(out) == {"job": 1, "attempt": 1, "exit_code": 0}
+    assert err == "1 completed, 0 failed, 0 lost\n"
+    assert (tmp_path / "booked").read_text() == "a"
 
 
 def test_top_looks_once_and_bench_measures(cli: Cli) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from peeklock.entities.facts import UNNUMBERED
 from peeklock.entities.queue import Queue
-from peeklock.entities.queue_index import DEFERRED, WAITING, Entry
+from peeklock.entities.queue_index import DEFERRED, LOCKED, WAITING, Entry
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, ProtocolViolation
@@ -178,10 +178,12 @@ def delivery_payload(entry: Entry, message: Message, locked_until: UnixMs) -> by
 
 
 def peeked_payload(entry: Entry, message: Message) -> bytes:
-    """What a peek shows: as a delivery, with the message's state."""
+    """What a peek shows: as a delivery, with the message's state, and until when that lasts."""
+    lock = entry.lock if entry.state == LOCKED else None
+    locked_until = NEVER if lock is None else lock.until
     return (
         header_section(message, entry.delivery_count)
-        + annotations_section(entry, message, NEVER, True)
+        + annotations_section(entry, message, locked_until, True)
         + bare_of(entry, message)
     )
 
@@ -232,6 +234,9 @@ def annotations_section(
         annotations[DEAD_LETTER_SOURCE] = entry.origin.source
     if with_state:
         annotations[MESSAGE_STATE] = Int(state_on_the_wire(entry))
+        annotations.pop(DELIVERY_TIME, None)
+        if entry.state == WAITING:
+            annotations[DELIVERY_TIME] = Timestamp(entry.not_before)
     return ANNOTATIONS + encode_value(annotations)
 
 

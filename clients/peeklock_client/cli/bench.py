@@ -24,11 +24,12 @@ def bench(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send and receive messages through a queue of its own, and say how fast that was.
+    """Measure sending and receiving from here.
 
-    One producer and one consumer in this process, each message confirmed and each settled
-    with the broker's word, so this process may well be the limit: it is a check of an
-    installation, and not a measurement of the broker (for that, see bench/ in the sources).
+    It uses a queue of its own. One producer and one consumer in this process, each message
+    confirmed and each settled with the broker's word, so this process may well be the limit:
+    it is a check of an installation, and not a measurement of the broker (for that, see bench/
+    in the sources).
     """
 
     async def run(client: Client) -> dict[str, object]:

@@ -4,12 +4,11 @@ from typing import Annotated
 
 import typer
 
-from peeklock_client.cli.peek import print_messages
-from peeklock_client.cli.session import AsJson, QueueName, Url, show, with_client
+from peeklock_client.cli.session import AsJson, QueueName, Url, printable, show, with_client
 
 
 def reasons(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
-    """How many dead letters of a queue there are for each reason, most first."""
+    """Count dead letters by reason, most first."""
     found = with_client(
         url, lambda client: client.queue(queue).dead_letters.dead_letter_reasons()
     )
@@ -26,9 +25,23 @@ def peek(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at dead letters, touching nothing; --json shows reason and description."""
+    """Look at dead letters, touching nothing.
+
+    One line a message: sequence number, failed attempts, reason, description, body.
+    """
     found = with_client(url, lambda client: client.queue(queue).dead_letters.peek(count=count))
-    print_messages(found, as_json=as_json)
+    for message in found:
+        if as_json:
+            show(message.as_map())
+        else:
+            print(
+                message.sequence_number,
+                message.delivery_count,
+                message.dead_letter_reason or "(none)",
+                printable((message.dead_letter_description or "").encode()),
+                printable(message.body),
+                sep="\t",
+            )
 
 
 def redrive(
@@ -43,7 +56,8 @@ def redrive(
 
     Example:
 
-      peeklock dlq redrive orders -n 1    try one first, then the rest
+    \b
+      peeklock dlq redrive orders -n 1    # one first, then the rest
     """
     limit = {} if count is None else {"count": count}
     moved = with_client(url, lambda client: client.queue(queue).dead_letters.redrive(**limit))

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from peeklock_client.errors import PeeklockError
+from peeklock_client.errors import NotFound, PeeklockError, Unauthenticated, Unreachable
 
 # One module a verb. Only the one that is called is imported: `peeklock send` starts quickly.
 VERBS: Final = (
@@ -24,6 +24,13 @@ VERBS: Final = (
     "top",
     "bench",
     "demo",
+)
+
+# What can be done about it, where that is the same for every command.
+ADVICE: Final[tuple[tuple[type[PeeklockError], str], ...]] = (
+    (NotFound, "`peeklock queue list` shows what is there"),
+    (Unauthenticated, "--url amqp://USER:PASSWORD@HOST, or PEEKLOCK_URL"),
+    (Unreachable, "`peeklock serve` starts one; --url or PEEKLOCK_URL name another"),
 )
 
 EXIT_REFUSED: Final = 1
@@ -70,7 +77,8 @@ def main() -> None:
     try:
         build(sys.argv[1:])()
     except PeeklockError as error:
-        print(f"peeklock: {error}", file=sys.stderr)
+        advice = next((f"; {text}" for kind, text in ADVICE if isinstance(error, kind)), "")
+        print(f"peeklock: {error}{advice}", file=sys.stderr)
         sys.exit(EXIT_REFUSED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from peeklock_client.cli.session import AsJson, QueueName, Url, show, with_client
+from peeklock_client.cli.session import AsJson, QueueName, Url, printable, show, with_client
 from peeklock_client.message import ReceivedMessage
 
 
@@ -18,14 +18,15 @@ def peek(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look at messages in any state (active, locked, scheduled, deferred), touching nothing.
+    """Look at messages, touching nothing.
 
-    One line a message: sequence number, state, attempts failed, body.
+    One line a message: sequence number, state, failed attempts, body. The state is active,
+    locked (a worker has it), scheduled (for later, or backing off) or deferred.
 
     Examples:
 
+    \b
       peeklock peek orders -n 5
-
       peeklock peek 'orders/$DeadLetterQueue' --json
     """
     found = with_client(url, lambda client: client.queue(queue).peek(start=start, count=count))
@@ -37,9 +38,12 @@ def print_messages(messages: Iterable[ReceivedMessage], *, as_json: bool) -> Non
         if as_json:
             show(message.as_map())
         else:
-            body = message.body.decode(errors="backslashreplace")
             print(
-                message.sequence_number, message.state, message.delivery_count, body, sep="\t"
+                message.sequence_number,
+                message.state,
+                message.delivery_count,
+                printable(message.body),
+                sep="\t",
             )
 
 

@@ -1,6 +1,7 @@
 """`queue`: create, list, show, change, delete, pause and resume queues."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from peeklock_client.cli.session import (
     print_columns,
     print_pairs,
     show,
+    usage,
     with_client,
 )
 from peeklock_client.client import Client
@@ -34,32 +36,79 @@ Status = Annotated[
 ]
 
 
-def create(queue: QueueName, setting: Settings = None, url: Url = None) -> None:
+def create(
+    queue: QueueName, setting: Settings = None, url: Url = None, as_json: AsJson = False
+) -> None:
     """Create a queue, with its dead-letter queue.
 
     Settings: lock_duration_ms max_delivery_count default_ttl_ms dead_letter_on_expiry
     priorities max_bytes max_messages max_message_bytes overflow (reject, drop-oldest)
     retry_first_ms retry_factor retry_cap_ms retry_jitter dispatch.
 
-    Example:
+    Examples:
 
-      peeklock queue create orders --set lock_duration_ms=30000 --set retry_first_ms=1000
+    \b
+      peeklock queue create orders
+      peeklock queue create orders --set lock_duration_ms=30000 --set max_delivery_count=5
+      peeklock queue create orders --set retry_first_ms=1000 --set retry_jitter=0.5
     """
     settings = read_settings(setting)
-    with_client(url, lambda client: client.create_queue(queue, **settings))
+
+    async def run(client: Client) -> None:
+        await client.create_queue(queue, **settings)
+
+    change(queue, url, run, "created", as_json=as_json)
 
 
 def update(
-    queue: QueueName, setting: Settings = None, status: Status = None, url: Url = None
+    queue: QueueName,
+    setting: Settings = None,
+    status: Status = None,
+    url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Change settings; see `peeklock queue create --help` for their names.
+    """Change a queue's settings.
 
+    `peeklock queue create --help` has their names, `peeklock queue show` what they are now.
     A status takes effect at once, also on those who are connected.
+
+    Examples:
+
+    \b
+      peeklock queue update orders --set max_delivery_count=3
+      peeklock queue update orders --status send-disabled
     """
     settings = read_settings(setting)
     if status is not None:
         settings["status"] = status
-    with_client(url, lambda client: client.queue(queue).update(**settings))
+    if not settings:
+        usage("nothing to change: give --set NAME=VALUE or --status")
+
+    async def run(client: Client) -> None:
+        await client.queue(queue).update(**settings)
+
+    change(queue, url, run, "changed", as_json=as_json)
+
+
+def change(
+    queue: str,
+    url: str | None,
+    run: Callable[[Client], Awaitable[None]],
+    done: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Do it, and say so: a sentence, or the queue as it is now."""
+
+    async def run_and_look(client: Client) -> dict[str, Any]:
+        await run(client)
+        return await client.queue(queue).info()
+
+    view = with_client(url, run_and_look)
+    if as_json:
+        show(view)
+    else:
+        print(f"{done} {queue}")
 
 
 def list_queues(
@@ -89,21 +138,42 @@ def delete(
     queue: QueueName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Delete a queue with all its messages."""
-    if not yes:
-        typer.confirm(f"Delete {queue} with all its messages?", abort=True)
+    confirm(f"Delete {queue} with all its messages?", yes=yes)
     with_client(url, lambda client: client.queue(queue).delete())
+    if as_json:
+        show({"deleted": queue})
+    else:
+        print(f"deleted {queue}")
 
 
-def pause(queue: QueueName, url: Url = None) -> None:
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask, where there is somebody to ask."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        usage("nobody can be asked here: give --yes")
+    typer.confirm(question, abort=True)
+
+
+def pause(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
     """Hand out nothing more; messages still come in."""
-    with_client(url, lambda client: client.queue(queue).pause())
+
+    async def run(client: Client) -> None:
+        await client.queue(queue).pause()
+
+    change(queue, url, run, "paused", as_json=as_json)
 
 
-def resume(queue: QueueName, url: Url = None) -> None:
+def resume(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
     """Hand out again."""
-    with_client(url, lambda client: client.queue(queue).resume())
+
+    async def run(client: Client) -> None:
+        await client.queue(queue).resume()
+
+    change(queue, url, run, "resumed", as_json=as_json)
 
 
 def purge(
@@ -114,10 +184,8 @@ def purge(
     as_json: AsJson = False,
 ) -> None:
     """Remove a queue's messages; those that a worker holds stay."""
-    if not yes:
-        typer.confirm(
-            f"Remove all {state} messages of {queue}?".replace("all all", "all"), abort=True
-        )
+    which = "messages" if state == "all" else f"{state} messages"
+    confirm(f"Remove all {which} of {queue}?", yes=yes)
 
     async def run(client: Client) -> int:
         return await client.queue(queue).purge(state=state)

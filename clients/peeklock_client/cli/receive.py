@@ -1,11 +1,20 @@
 """`receive`: take jobs off a queue."""
 
+import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from peeklock_client.cli.session import AsJson, QueueName, Url, show, with_client
+from peeklock_client.cli.session import (
+    AsJson,
+    QueueName,
+    Url,
+    printable,
+    show,
+    usage,
+    with_client,
+)
 from peeklock_client.client import Client
 from peeklock_client.job import Job
 
@@ -28,34 +37,54 @@ def receive(
         int | None, typer.Option("--count", "-n", min=1, help="End after so many.")
     ] = None,
     wait: Annotated[
-        float, typer.Option(metavar="SECONDS", help="End when none came for so long.")
+        float, typer.Option(metavar="SECONDS", min=0, help="End when none came for so long.")
     ] = WAIT_SECONDS,
     then: Annotated[Then, typer.Option(help="What becomes of them.")] = Then.COMPLETE,
     reason: Annotated[str, typer.Option(help="Of a dead letter.")] = "",
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Bodies only, byte for byte: no line ends between.")
+    ] = False,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Take jobs off a queue, print them, and settle them.
 
-    Each is printed before it is settled: what was not printed is still in the queue. To look
-    without taking, use `peeklock peek`; to run a command for each, `peeklock work`.
+    Each is printed before it is settled: what was not printed is still in the queue. It ends
+    when none came for a while, and when a job that was given back comes again. To look without
+    taking, use `peeklock peek`; to run a command for each, `peeklock work`.
 
     Examples:
 
+    \b
       peeklock receive orders -n 1
-
-      peeklock receive orders/$DeadLetterQueue --then release --json
+      peeklock receive scans -n 1 --raw > scan.pdf
+      peeklock receive 'orders/$DeadLetterQueue' --then release --json
     """
+    if raw and as_json:
+        usage("--raw or --json, not both")
 
     async def run(client: Client) -> None:
+        seen: set[int] = set()
         async for job in client.queue(queue).receive(count=count, wait=wait):
-            if as_json:
-                show(job.message.as_map())
-            else:
-                print(job.body.decode(errors="backslashreplace"), flush=True)
+            if job.sequence_number in seen:
+                await job.release()
+                return
+            seen.add(job.sequence_number)
+            print_job(job, raw=raw, as_json=as_json)
             await settle(job, then, reason)
 
     with_client(url, run)
+
+
+def print_job(job: Job, *, raw: bool, as_json: bool) -> None:
+    """A terminal gets nothing that could upset it, a pipe what was sent and a line end."""
+    if as_json:
+        show(job.message.as_map())
+    elif sys.stdout.isatty() and not raw:
+        print("\n".join(printable(line) for line in job.body.split(b"\n")))
+    else:
+        sys.stdout.buffer.write(job.body if raw else job.body + b"\n")
+        sys.stdout.buffer.flush()
 
 
 async def settle(job: Job, then: Then, reason: str) -> None:

@@ -44,6 +44,14 @@ def with_client(url: str | None, command: Callable[[Client], Awaitable[Result]])
     return asyncio.run(run())
 
 
+def printable(body: bytes) -> str:
+    """A body on one line that cannot do anything to a terminal."""
+    text = body.decode(errors="backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
 def usage(what: str) -> NoReturn:
     """Wrong usage: one line on stderr, exit code 2."""
     print(f"peeklock: {what}", file=sys.stderr)

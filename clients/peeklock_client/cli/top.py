@@ -1,6 +1,8 @@
 """`top`: what is going on in the broker, live."""
 
 import asyncio
+import contextlib
+import shutil
 import sys
 import time
 from typing import Annotated, Any
@@ -12,6 +14,7 @@ from peeklock_client.cli.session import AsJson, Url, show, with_client
 from peeklock_client.client import Client
 
 CLEAR = "\x1b[H\x1b[J"
+LINES_BESIDE = 4  # the headline, the columns' names, how many more, the cursor
 
 
 def top(
@@ -22,7 +25,16 @@ def top(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show queues, connections and the journal's speed until Ctrl-C."""
+    """Show queues, connections and the journal's speed until Ctrl-C.
+
+    In a terminal the busiest queues that fit; into a pipe all of them, again and again.
+
+    Examples:
+
+    \b
+      peeklock top
+      peeklock top --once --json
+    """
 
     async def run(client: Client) -> None:
         before: dict[str, Any] | None = None
@@ -32,23 +44,43 @@ def top(
             if as_json:
                 show({"broker": stats, "queues": queues})
             else:
-                if sys.stdout.isatty():
-                    print(CLEAR, end="")
-                print(headline(stats, before))
-                print_table(queues)
+                print_look(headline(stats, before), queues)
             if once:
                 return
             before = stats | {"seen": time.monotonic()}
             await asyncio.sleep(every)
 
-    with_client(url, run)
+    with contextlib.suppress(KeyboardInterrupt):  # it is how one ends this
+        with_client(url, run)
+
+
+def print_look(line: str, queues: list[dict[str, object]]) -> None:
+    """One look; on a terminal it takes the last one's place, and has not room for all."""
+    left_out = 0
+    if sys.stdout.isatty():
+        room = max(1, shutil.get_terminal_size().lines - LINES_BESIDE)
+        left_out = max(0, len(queues) - room)
+        if left_out:
+            busiest = sorted(queues, key=message_count, reverse=True)[:room]
+            queues = [queue for queue in queues if queue in busiest]
+        print(CLEAR, end="")
+    print(line)
+    print_table(queues)
+    if left_out:
+        print(f"… and {left_out} more")
+    sys.stdout.flush()
+
+
+def message_count(view: dict[str, object]) -> int:
+    count = view["messages"]
+    return count if isinstance(count, int) else 0
 
 
 def headline(stats: dict[str, Any], before: dict[str, Any] | None) -> str:
     """The broker in one line; its journal's speed needs two looks."""
     line = (
         f"pid {stats['pid']}  up {stats['uptime_ms'] // 1000} s  "
-        f"{stats['connections']} connections  {stats['queues']} queues"
+        f"connections {stats['connections']}  queues {stats['queues']}"
     )
     if before is not None:
         seconds = max(0.001, time.monotonic() - before["seen"])

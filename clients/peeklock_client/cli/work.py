@@ -1,25 +1,32 @@
 """`work`: run a command for each job of a queue."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import shlex
+import shutil
+import signal
+import subprocess
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from peeklock_client.cli.session import AsJson, QueueName, Url, show, usage, with_client
 from peeklock_client.client import Client
 from peeklock_client.job import Job
-from peeklock_client.worker import CONCURRENCY_DEFAULT, GRACE_SECONDS, DeadLetter, Worker
+from peeklock_client.worker import (
+    CONCURRENCY_DEFAULT,
+    GRACE_SECONDS,
+    DeadLetter,
+    Retry,
+    Worker,
+)
 
+SHELL: Final = "/bin/sh"
 # sysexits.h: the input is wrong, and will be wrong the next time, too.
-EX_DATAERR = 65
-
-
-class CommandFailed(Exception):
-    """A job's command ended with another code than 0."""
+EX_DATAERR: Final = 65
 
 
 def work(
@@ -34,36 +41,50 @@ def work(
         int, typer.Option("--concurrency", "-c", min=1, help="Jobs at a time.")
     ] = CONCURRENCY_DEFAULT,
     grace: Annotated[
-        float, typer.Option(metavar="SECONDS", help="For running commands at the end.")
+        float, typer.Option(metavar="SECONDS", min=0, help="For running commands at the end.")
     ] = GRACE_SECONDS,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a command for each job; its exit code decides what becomes of the job.
+    """Run a command for each job of a queue.
 
-    0 completes it. 65 (wrong input) dead-letters it. Anything else is a failed attempt: the
-    job comes again, as the queue's back-off says, until its attempts are used up. The job's
-    lock is renewed while the command runs. SIGTERM or Ctrl-C ends in good order.
+    The shell (sh -c) runs it. Exit code 0 completes the job; 65 (wrong input) dead-letters it;
+    anything else is a failed attempt: the job comes again, as the queue's back-off says, until
+    its attempts are used up. The job's lock is renewed while the command runs. SIGTERM or
+    Ctrl-C takes no more jobs and lets running commands finish; a second one kills them, and
+    their jobs go back.
 
     The command sees PEEKLOCK_MESSAGE_ID, PEEKLOCK_SEQUENCE_NUMBER, PEEKLOCK_ATTEMPT and
-    PEEKLOCK_QUEUE in its environment.
+    PEEKLOCK_QUEUE in its environment. With --json each job is a line on stdout, and what
+    commands print goes to stderr.
 
-    Example:
+    Examples:
 
+    \b
       peeklock work orders --exec ./book.sh -c 4
+      peeklock work orders --exec 'cat >> booked.txt' -c 1
     """
-    argv = shlex.split(command)
-    if not argv:
-        usage("--exec is empty")
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    check_command(command)
 
     async def handle(job: Job) -> None:
-        await run_command(argv, queue, job)
+        code = await run_command(command, queue, job, quiet_stdout=as_json)
         if as_json:
-            show({"completed": job.sequence_number, "attempt": job.attempt})
+            show({"job": job.sequence_number, "attempt": job.attempt, "exit_code": code})
+        if code == 0:
+            return
+        said = f"{command!r} ended with {ending(code)}"
+        print(
+            f"peeklock: job {job.sequence_number}, attempt {job.attempt}: {said}",
+            file=sys.stderr,
+        )
+        if code == EX_DATAERR:
+            raise DeadLetter("WrongInput", said)
+        raise Retry
 
     async def run(client: Client) -> None:
         worker = Worker(client, queue, handle, concurrency=concurrency, grace=grace)
+        if sys.stderr.isatty():
+            print(f"working on {queue}, {concurrency} at a time; Ctrl-C ends", file=sys.stderr)
         await worker.run(handle_signals=True)
         print(
             f"{worker.completed_count} completed, {worker.failed_count} failed, "
@@ -71,33 +92,69 @@ def work(
             file=sys.stderr,
         )
 
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     with_client(url, run)
 
 
-async def run_command(argv: list[str], queue: str, job: Job) -> None:
-    """Raises when the command does not end well; ends it when the job is taken from us."""
+def check_command(command: str) -> None:
+    """A typing error must not use up the attempts of every job: look before the first one."""
+    try:
+        words = shlex.split(command, comments=True)
+    except ValueError as error:
+        usage(f"--exec {command!r}: {error}")
+    if not words:
+        usage("--exec is empty")
+    word = words[0]
+    if not word.replace("/", "").replace("-", "").replace(".", "").replace("_", "").isalnum():
+        return  # the shell's grammar: an assignment, a bracket, a variable
+    if "/" in word:
+        if not os.path.exists(word):
+            usage(f"--exec: there is no {word}")
+        if not shutil.which(word):
+            usage(f"--exec: {word} is not executable (chmod +x)")
+        return
+    # Built-in words and keywords are known to the shell alone.
+    known = subprocess.run(
+        [SHELL, "-c", 'command -v -- "$1"', SHELL, word], check=False, capture_output=True
+    )
+    if known.returncode != 0:
+        usage(f"--exec: no command {word!r}")
+
+
+def ending(code: int) -> str:
+    """An exit code in words; negative is the signal that ended it."""
+    return f"code {code}" if code >= 0 else f"signal {-code} ({signal.strsignal(-code)})"
+
+
+async def run_command(command: str, queue: str, job: Job, *, quiet_stdout: bool) -> int:
+    """Its exit code. Cancelled (the job is taken from us, or grace is over), it is killed.
+
+    It has a session of its own: Ctrl-C is for us, and a kill reaches what it has started.
+    """
     environment = os.environ | {
         "PEEKLOCK_QUEUE": queue,
         "PEEKLOCK_MESSAGE_ID": str(job.message_id or ""),
         "PEEKLOCK_SEQUENCE_NUMBER": str(job.sequence_number),
         "PEEKLOCK_ATTEMPT": str(job.attempt),
     }
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.PIPE, env=environment
-        )
-    except OSError as error:
-        raise CommandFailed(f"{argv[0]}: {error.strerror}") from None
+    process = await asyncio.create_subprocess_exec(
+        SHELL,
+        "-c",
+        command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=sys.stderr if quiet_stdout else None,
+        env=environment,
+        start_new_session=True,
+    )
     try:
         await process.communicate(job.body)
     except asyncio.CancelledError:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         raise
-    if process.returncode == EX_DATAERR:
-        raise DeadLetter("WrongInput", f"{argv[0]} ended with code {EX_DATAERR}")
-    if process.returncode != 0:
-        raise CommandFailed(f"{argv[0]} ended with code {process.returncode}")
+    assert process.returncode is not None
+    return process.returncode
 
 
 def register(app: typer.Typer) -> None:

@@ -1,6 +1,8 @@
 """AMQP 1.0 over a socket: all the asyncio that the client's protocol engine sees."""
 
 import asyncio
+import os
+import re
 import ssl
 import time
 from collections.abc import Callable
@@ -33,8 +35,13 @@ class AmqpTransport(asyncio.Protocol):
     """One connection. Events go to `on_event`; `flush_soon` sends what the engine has."""
 
     def __init__(
-        self, settings: ConnectionSettings, sasl: SaslClient, on_event: Callable[[Event], None]
+        self,
+        location: Location,
+        settings: ConnectionSettings,
+        sasl: SaslClient,
+        on_event: Callable[[Event], None],
     ) -> None:
+        self._location = location
         self.connection = Connection.client(settings, now_ms(), sasl)
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.lost = asyncio.Event()  # the socket is closed
@@ -72,9 +79,16 @@ class AmqpTransport(asyncio.Protocol):
                     Unauthenticated("the broker refused user or password")
                 )
             elif isinstance(event, ConnectionClosed) and not self.opened.done():
-                why = event.error.description if event.error is not None else "closed early"
-                self.opened.set_exception(Unreachable(f"the broker did not open: {why}"))
+                told = event.error.description if event.error is not None else None
+                self.opened.set_exception(
+                    Unreachable(
+                        f"{self._location} closed the connection: {told or self._guess()}"
+                    )
+                )
             self._on_event(event)
+
+    def _guess(self) -> str:
+        return "no reason given" if self._location.tls else "does it want TLS, amqps://?"
 
     def flush_soon(self) -> None:
         """Once in this turn of the loop, however often it is called."""
@@ -136,7 +150,7 @@ async def open_transport(
     try:
         _transport, protocol = await asyncio.wait_for(
             loop.create_connection(
-                lambda: AmqpTransport(settings, sasl, on_event),
+                lambda: AmqpTransport(location, settings, sasl, on_event),
                 location.host,
                 location.port,
                 ssl=context,
@@ -144,10 +158,26 @@ async def open_transport(
             OPEN_SECONDS,
         )
     except (OSError, TimeoutError) as error:
-        raise Unreachable(f"no broker at {location}: {error or 'timed out'}") from None
+        raise Unreachable(f"no broker at {location}: {why(error)}") from None
     try:
         await asyncio.wait_for(asyncio.shield(protocol.opened), OPEN_SECONDS)
     except TimeoutError:
         protocol.abort()
         raise Unreachable(f"{location} did not answer within {OPEN_SECONDS:.0f} s") from None
+    except Unauthenticated:
+        if location.user is None:
+            raise Unauthenticated(f"{location} wants a user and a password") from None
+        raise
     return protocol
+
+
+def why(error: OSError) -> str:
+    """In few words, without the addresses that asyncio puts into its own."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message})"
+    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+        return "it does not speak TLS there; amqp:// is without"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {OPEN_SECONDS:.0f} s"
+    number = re.search(r"\[Errno (\d+)\]", str(error))
+    return os.strerror(int(number[1])) if number else error.strerror or str(error)
