@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from peeklock.entities.facts import Fact
+from peeklock.security.passwords import hash_password
 from peeklock.store import fact_codec
 from peeklock.store.record import HEADER
 from tests.test_tidy import functions
@@ -100,7 +101,7 @@ def test_the_readmes_configuration_is_accepted(tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text()
     (toml,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     file = tmp_path / "peeklock.toml"
-    file.write_text(toml)
+    file.write_text(toml.replace("$argon2id$…", hash_password("secret")))
     config = load({}, file)
     assert config.queues[0].name == "orders"
 

@@ -111,7 +111,9 @@ class Switchboard:
                 self._login_thread, self._authenticator.check, login
             )
             if principal is None:
-                log.warning("login refused", peer=connection.peer_name, mechanism=login.mechanism)
+                log.warning(
+                    "login refused", peer=connection.peer_name, mechanism=login.mechanism
+                )
             wire.on_login(principal, self._clock.now())
         except Exception as error:  # noqa: BLE001 (whatever it is, it ends one connection)
             connection.fail(error)
