@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from peeklock.filters.values import Value
-from peeklock.filters.view import SystemProperty
+from peeklock.filters.view import JmsHeader, SystemProperty
 
 NEW_ID = UUID(int=7)
 
@@ -16,7 +16,9 @@ class FakeView:
         self,
         user: Mapping[str, Value] | None = None,
         system: Mapping[SystemProperty, Value] | None = None,
+        headers: Mapping[JmsHeader, Value] | None = None,
     ) -> None:
+        self._headers = dict(headers or {})
         self._user = dict(user or {})
         self._system = dict(system or {})
         self.asked = 0
@@ -24,6 +26,10 @@ class FakeView:
     def system(self, which: SystemProperty) -> Value:
         self.asked += 1
         return self._system.get(which)
+
+    def jms_header(self, which: JmsHeader) -> Value:
+        self.asked += 1
+        return self._headers.get(which)
 
     def user(self, name: str) -> Value:
         self.asked += 1

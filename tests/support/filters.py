@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from peeklock.filters.tree import (
     And,
     Arithmetic,
+    Between,
     Call,
     Comparison,
     Exists,
@@ -23,7 +24,7 @@ from peeklock.filters.tree import (
     Sign,
 )
 from peeklock.filters.values import Value
-from peeklock.filters.view import SystemProperty
+from peeklock.filters.view import JmsHeader, SystemProperty
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 integers = st.integers(-(2**63), 2**63 - 1)
@@ -89,6 +90,46 @@ def sql_expressions() -> st.SearchStrategy[Expression]:
             st.builds(Not, inner),
             several(inner).map(all_of),
             several(inner).map(any_of),
+        ),
+        max_leaves=4,
+    )
+
+
+def jms_expressions() -> st.SearchStrategy[Expression]:
+    """Conditions of JMS' selectors, as a text can say them."""
+    properties: st.SearchStrategy[Expression] = st.builds(
+        Property, st.just(Scope.USER), st.sampled_from((*NAMES, "$a", "JMS_x")) | names()
+    ) | st.builds(
+        Property, st.just(Scope.HEADER), st.sampled_from([one.value for one in JmsHeader])
+    )
+    strings = st.builds(Literal, texts)
+    sums: st.SearchStrategy[Expression] = st.recursive(
+        st.builds(Literal, integers | finite) | properties,
+        lambda inner: st.one_of(
+            st.builds(Arithmetic, st.sampled_from("+-*/"), inner, inner),
+            st.builds(Sign, st.sampled_from("+-"), inner.filter(has_no_number)),
+        ),
+        max_leaves=3,
+    )
+    equals, orders = st.sampled_from(["=", "<>"]), st.sampled_from(["<", "<=", ">", ">="])
+    tests: st.SearchStrategy[Expression] = st.one_of(
+        st.builds(Comparison, equals | orders, sums, sums),
+        st.builds(Comparison, equals, properties, strings),
+        st.builds(Between, sums, sums, sums, st.booleans()),
+        st.builds(IsNull, properties, st.booleans()),
+        st.builds(
+            Like, properties, strings,
+            st.none() | st.builds(Literal, st.sampled_from("\\!%_'")), st.booleans(),
+        ),
+        st.builds(
+            In, properties, st.lists(strings, min_size=1, max_size=4).map(tuple), st.booleans()
+        ),
+        properties,
+    )  # fmt: skip
+    return st.recursive(
+        tests,
+        lambda inner: st.one_of(
+            st.builds(Not, inner), several(inner).map(all_of), several(inner).map(any_of)
         ),
         max_leaves=4,
     )

@@ -18,7 +18,7 @@ from peeklock.filters.filter import NO_PARAMETERS
 from peeklock.filters.program import Program
 from peeklock.filters.tree import Assignment, Property, Scope
 from peeklock.filters.values import Value, text_of
-from peeklock.filters.view import PropertyView, SystemProperty
+from peeklock.filters.view import JmsHeader, PropertyView, SystemProperty
 from peeklock.limits import FILTER_VALUE_CHARACTERS_MAX, FILTERS_CACHED_MAX
 
 
@@ -69,6 +69,9 @@ class ChangedView:
         if which in self._changes.system:
             return self._changes.system[which]
         return self._view.system(which)
+
+    def jms_header(self, which: JmsHeader) -> Value:
+        return self._view.jms_header(which)  # no action speaks of them
 
     def user(self, name: str) -> Value:
         return self.user_any_case(name)

@@ -16,6 +16,7 @@ from peeklock.filters.tree import (
     And,
     Arithmetic,
     Assignment,
+    Between,
     Call,
     Comparison,
     Exists,
@@ -33,7 +34,7 @@ from peeklock.filters.tree import (
     Sign,
     Statement,
 )
-from peeklock.filters.view import SYSTEM_PROPERTIES, SystemProperty
+from peeklock.filters.view import SYSTEM_PROPERTIES, JmsHeader, SystemProperty
 
 Piece: TypeAlias = "Token | Expression | Statement"
 Wanted = TypeVar("Wanted")
@@ -117,16 +118,23 @@ class TreeBuilder:
         left, right = nodes(pieces)
         (operator,) = tokens(pieces)
         symbol = "<>" if operator == "!=" else str(operator)
+        if self._dialect.jms and symbol not in ("=", "<>"):
+            for side in (left, right):
+                if isinstance(side, Literal) and isinstance(side.value, (str, bool)):
+                    what = "strings and booleans are compared with = and <> alone"
+                    raise Refused(offset(operator), what)
         return Comparison(symbol, left, right, at=offset(operator))
 
     def is_null(self, pieces: Sequence[Piece]) -> Expression:
         (operand,) = nodes(pieces)
+        self._check_asked(operand, "IS NULL")
         return IsNull(operand, says(pieces, "NOT"), at=offset(tokens(pieces)[0]))
 
     def like(self, pieces: Sequence[Piece]) -> Expression:
         found = nodes(pieces)
         operand, pattern = found[0], found[1]
         escape = found[2] if len(found) == 3 else None
+        self._check_asked(operand, "LIKE", *found[1:])
         if isinstance(escape, Literal):
             if not isinstance(escape.value, str) or len(escape.value) != 1:
                 raise Refused(escape.at, "ESCAPE takes one character, as a 'string'")
@@ -135,8 +143,14 @@ class TreeBuilder:
 
     def one_of(self, pieces: Sequence[Piece]) -> Expression:
         operand, *items = nodes(pieces)
+        self._check_asked(operand, "IN", *items)
         at = offset(tokens(pieces)[0])
         return In(operand, tuple(items), says(pieces, "NOT"), at=at)
+
+    def between(self, pieces: Sequence[Piece]) -> Expression:
+        operand, low, high = nodes(pieces)
+        at = offset(tokens(pieces)[0])
+        return Between(operand, low, high, says(pieces, "NOT"), at=at)
 
     def exists(self, pieces: Sequence[Piece]) -> Expression:
         (operand,) = nodes(pieces)
@@ -146,6 +160,16 @@ class TreeBuilder:
     def _check_condition(self, node: Expression) -> None:
         if not may_be_condition(node):
             raise Refused(node.at, "a condition is wanted here, and this is a value")
+
+    def _check_asked(self, operand: Expression, word: str, *texts: Expression) -> None:
+        """JMS lets LIKE, IN and IS NULL ask properties alone, and of strings."""
+        if not self._dialect.jms:
+            return
+        if not isinstance(operand, Property):
+            raise Refused(operand.at, f"before {word} stands a property")
+        for text in texts:
+            if not isinstance(text, Literal) or not isinstance(text.value, str):
+                raise Refused(text.at, f"{word} takes 'strings' alone")
 
     # ---- values
 
@@ -166,7 +190,7 @@ class TreeBuilder:
 
     def integer(self, pieces: Sequence[Piece]) -> Expression:
         (token,) = tokens(pieces)
-        value = int(token, 16) if token[:2] in ("0x", "0X") else int(token)
+        value = self._whole(token)
         # The largest is for a minus to stand before it; alone, it is refused afterwards.
         if value > self._dialect.integer_max + 1:
             raise Refused(
@@ -174,9 +198,21 @@ class TreeBuilder:
             )
         return Literal(value, at=offset(token))
 
+    def _whole(self, token: Token) -> int:
+        text = str(token).lower().removesuffix("l")
+        if text.startswith("0x"):
+            return int(text, 16)
+        if not self._dialect.jms or not text.startswith("0"):
+            return int(text)
+        if set(text) & {"8", "9"}:
+            raise Refused(
+                offset(token), "a number that begins with 0 is octal, and has no 8 or 9"
+            )
+        return int(text, 8)
+
     def decimal(self, pieces: Sequence[Piece]) -> Expression:
         (token,) = tokens(pieces)
-        value = float(token)
+        value = float(token.rstrip("fFdD"))
         if math.isinf(value):
             raise Refused(offset(token), "a number beyond the range of a double")
         return Literal(value, at=offset(token))
@@ -216,6 +252,8 @@ class TreeBuilder:
         parts = tokens(pieces)
         at = offset(parts[0])
         name = unquoted(parts[-1])
+        if not self._dialect.scopes:
+            return jms_property(parts[0], name)
         if len(parts) == 1:
             return Property(Scope.USER, name, at=at)
         scope = unquoted(parts[0]).lower()
@@ -255,6 +293,17 @@ def changeable(target: Expression) -> Property:
             target.at, f"sys.{target.name} is the broker's; these can change: {names}"
         )
     return target
+
+
+def jms_property(token: Token, name: str) -> Property:
+    """A header field or property of JMS' own, or one of the application's."""
+    at = offset(token)
+    if token.type == "NAME" and name.startswith("JMS") and not name.startswith("JMS_"):
+        known = [one.value for one in JmsHeader]
+        if name not in known:
+            raise Refused(at, f"{name} cannot be selected by; these can: {', '.join(known)}")
+        return Property(Scope.HEADER, name, at=at)
+    return Property(Scope.USER, name, at=at)
 
 
 def unquoted(token: Token) -> str:

@@ -5,27 +5,30 @@ from datetime import UTC, datetime
 from typing import final
 
 from peeklock.filters.comparison import EQUAL, NOT_EQUAL, OPERATORS
-from peeklock.filters.dialects import Dialect
-from peeklock.filters.like import LikePattern
-from peeklock.filters.places import refusal, where
-from peeklock.filters.program import (
+from peeklock.filters.conditions import (
     AllOf,
     AnyOf,
-    Calculation,
     Compared,
-    Constant,
     HasUser,
     InRange,
     LikeText,
     LikeValue,
     Missing,
-    NamedProperty,
     Negation,
-    NewId,
     OneOf,
     OneOfTexts,
-    Program,
     SameText,
+)
+from peeklock.filters.dialects import Dialect
+from peeklock.filters.like import LikePattern
+from peeklock.filters.places import refusal, where
+from peeklock.filters.program import (
+    Calculation,
+    Constant,
+    Header,
+    NamedProperty,
+    NewId,
+    Program,
     Signed,
     SystemValue,
     Trouble,
@@ -52,7 +55,7 @@ from peeklock.filters.tree import (
     Sign,
 )
 from peeklock.filters.values import Value
-from peeklock.filters.view import SystemProperty
+from peeklock.filters.view import JmsHeader, SystemProperty
 
 Parameters = Mapping[str, Value]
 
@@ -87,11 +90,14 @@ class Compiler:
         return self._value(node)
 
     def _trouble(self, node: Expression) -> Trouble:
-        return Trouble(where(self._text, node.at), self._dialect.strict)
+        dialect = self._dialect
+        return Trouble(where(self._text, node.at), dialect.strict, not dialect.jms)
 
     def _property(self, node: Property) -> Program:
         if node.scope is Scope.SYSTEM:
             return SystemValue(SystemProperty(node.name))
+        if node.scope is Scope.HEADER:
+            return Header(JmsHeader(node.name))
         if self._dialect.scopes:
             return UserPropertyAnyCase(node.name)
         return UserProperty(node.name)

@@ -1,15 +1,15 @@
 """What differs between the filter languages, in tables; the rest of the package is the same.
 
 Three-valued SQL comes in two dialects, Service Bus' and JMS'. Where they differ in what a text
-means, the names of the fields below say how.
+means, the fields below say how.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from peeklock.filters.arithmetic import INTEGER_MAX
-from peeklock.filters.grammar import SQL_ACTION_GRAMMAR, SQL_GRAMMAR
-from peeklock.limits import FILTER_CHARACTERS_MAX
+from peeklock.filters.grammar import JMS_GRAMMAR, SQL_ACTION_GRAMMAR, SQL_GRAMMAR
+from peeklock.limits import FILTER_CHARACTERS_MAX, SELECTOR_CHARACTERS_MAX
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,11 @@ class Dialect:
     # that message, or (as JMS has it) false for a comparison and unknown for arithmetic.
     strict: bool
     # `sys.` and `user.` before a property's name, which is found in any case; else names are
-    # as they are written.
+    # as they are written, and those that JMS has are the message's own.
     scopes: bool
+    # LIKE, IN and IS NULL ask properties alone, of strings that are written there; strings
+    # have no order; numbers are written as in Java (§3.8.1.1 of JMS).
+    jms: bool
     # What a regular identifier may not be; written otherwise, a property may have these names.
     reserved: frozenset[str]
 
@@ -39,6 +42,7 @@ SQL: Final = Dialect(
     integer_max=INTEGER_MAX,
     strict=True,
     scopes=True,
+    jms=False,
     reserved=SQL_RESERVED,
 )
 # SET and REMOVE: the same language, with statements around its expressions.
@@ -49,5 +53,16 @@ SQL_ACTION: Final = Dialect(
     integer_max=INTEGER_MAX,
     strict=True,
     scopes=True,
+    jms=False,
     reserved=SQL_RESERVED | {"SET", "REMOVE"},
+)
+JMS: Final = Dialect(
+    called="selector",
+    grammar=JMS_GRAMMAR,
+    characters_max=SELECTOR_CHARACTERS_MAX,
+    integer_max=INTEGER_MAX,
+    strict=False,
+    scopes=False,
+    jms=True,
+    reserved=frozenset("AND BETWEEN ESCAPE FALSE IN IS LIKE NOT NULL OR TRUE".split()),
 )

@@ -10,7 +10,7 @@ from typing import Final, Protocol, final
 from peeklock.errors import FilterError, InvalidFilter
 from peeklock.filters.compiler import Compiler
 from peeklock.filters.correlation import correlation_filter
-from peeklock.filters.dialects import SQL, Dialect
+from peeklock.filters.dialects import JMS, SQL, Dialect
 from peeklock.filters.program import Program
 from peeklock.filters.values import Value, shown
 from peeklock.filters.view import PropertyView
@@ -88,6 +88,11 @@ def rule_filter(
     return make(expression)
 
 
+def selector(text: str) -> Filter:
+    """A JMS selector; raises `InvalidFilter`. An empty one selects everything (§3.8.1.1)."""
+    return compiled_once(text, JMS) if text.strip() else TrueFilter()
+
+
 def sql_filter(text: str, parameters: Mapping[str, Value] = NO_PARAMETERS) -> ExpressionFilter:
     """A rule's SQL filter, as Service Bus has them; raises `InvalidFilter`.
 
@@ -111,4 +116,4 @@ def compiled(text: str, dialect: Dialect, parameters: Mapping[str, Value]) -> Ex
     return ExpressionFilter(text, program, dialect.strict)
 
 
-DIALECTS: Final[dict[str, Callable[[str], Filter]]] = {"sql": sql_filter}
+DIALECTS: Final[dict[str, Callable[[str], Filter]]] = {"sql": sql_filter, "jms": selector}

@@ -7,8 +7,8 @@ not the grammar's business but the builder's, which can say what is wrong with t
 
 from typing import Final
 
-# What all SQL dialects have. A dialect adds the rules `special` (predicates of its own),
-# `property`, `call` and `parameter`, and the terminals that differ.
+# What all SQL dialects have. A dialect adds the rules `special` (predicates of its own) and
+# `named` (properties, and what else has a name), and the terminals that differ.
 SQL_SHARED: Final = r"""
 ?condition: both
     | condition OR both                               -> either
@@ -28,8 +28,7 @@ SQL_SHARED: Final = r"""
     | product TIMES signed                            -> arithmetic
 ?signed: atom
     | (PLUS | MINUS) signed                           -> sign
-?atom: property
-    | call
+?atom: named
     | INTEGER                                         -> integer
     | DECIMAL                                         -> decimal
     | STRING                                          -> string
@@ -57,15 +56,16 @@ STRING: /'(?:[^']|'')*'/
 # Service Bus: a regular identifier starts with a letter; others are [delimited] or "quoted".
 SQL_RULES: Final = r"""
 ?special: EXISTS "(" property ")"                     -> exists
-property: (NAME | DELIMITED | QUOTED) ("." (NAME | DELIMITED | QUOTED))?
-?call: NAME "(" (sum ("," sum)*)? ")"                 -> call
+?named: property
+    | NAME "(" (sum ("," sum)*)? ")"                  -> call
     | PARAMETER                                       -> parameter
+property: (NAME | DELIMITED | QUOTED) ("." (NAME | DELIMITED | QUOTED))?
 
 EXISTS: "EXISTS"i
 COMPARE: "<=" | ">=" | "<>" | "!=" | "<" | ">"
 TIMES: "*" | "/" | "%"
 INTEGER: /0x[0-9a-f]+|[0-9]+/i
-DECIMAL.2: /[0-9]+\.[0-9]*(e[+-]?[0-9]+)?|\.[0-9]+(e[+-]?[0-9]+)?|[0-9]+e[+-]?[0-9]+/i
+DECIMAL.2: /(?=[0-9.]*[.e])([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?/i
 NAME: /[^\W\d_]\w*/i
 DELIMITED: /\[(?:[^\]]|\]\])*\]/
 QUOTED: /"(?:[^"]|"")*"/
@@ -73,6 +73,26 @@ PARAMETER: /@[^\W\d]\w*/
 """
 
 SQL_GRAMMAR: Final = "?start: condition\n" + SQL_SHARED + SQL_RULES
+
+# JMS 2.0 §3.8.1: names and numbers are as Java writes them. "Quoted" names are ours, for the
+# application properties of AMQP that have no Java name, such as "cloudEvents:type".
+JMS_GRAMMAR: Final = (
+    r"""
+?start: condition
+?special: sum NOT? BETWEEN sum AND sum                -> between
+?named: property
+property: NAME | QUOTED
+
+BETWEEN: "BETWEEN"i
+COMPARE: "<=" | ">=" | "<>" | "<" | ">"
+TIMES: "*" | "/"
+INTEGER: /(0x[0-9a-f]+|[0-9]+)l?/i
+DECIMAL.2: /(?=[0-9.]*[.edf])([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?[df]?/i
+NAME: /(?:[^\W\d]|\$)[\w$]*/i
+QUOTED: /"(?:[^"]|"")*"/
+"""
+    + SQL_SHARED
+)
 
 SQL_ACTION_GRAMMAR: Final = (
     r"""

@@ -96,11 +96,14 @@ def print_literal(value: Value) -> str:
 
 
 def print_property(node: Property, dialect: Dialect) -> str:
-    if not dialect.scopes:
-        return node.name
-    if node.scope is Scope.SYSTEM:
-        return f"sys.{node.name}"
     name = node.name
+    if node.scope is Scope.SYSTEM:
+        return f"sys.{name}"
+    if dialect.jms:
+        plain = is_regular(name) and name.upper() not in dialect.reserved
+        if node.scope is Scope.HEADER or (plain and not name.startswith("JMS")):
+            return name
+        return '"' + name.replace('"', '""') + '"'
     if is_regular(name) and name.upper() not in dialect.reserved:
         return name
     return "[" + name.replace("]", "]]") + "]"

@@ -17,6 +17,7 @@ class Scope(Enum):
 
     USER = "user"  # an application property
     SYSTEM = "sys"  # the message's own
+    HEADER = "JMS"  # the message's own, as JMS calls and shows them
 
 
 def place() -> int:

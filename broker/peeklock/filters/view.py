@@ -29,6 +29,21 @@ class SystemProperty(Enum):
     TO = "To"
 
 
+class JmsHeader(Enum):
+    """What a JMS selector may ask of the message itself (JMS 2.0 §3.8.1.1, §3.5.9)."""
+
+    CORRELATION_ID = "JMSCorrelationID"
+    DELIVERY_MODE = "JMSDeliveryMode"
+    MESSAGE_ID = "JMSMessageID"
+    PRIORITY = "JMSPriority"
+    TIMESTAMP = "JMSTimestamp"
+    TYPE = "JMSType"
+    DELIVERY_COUNT = "JMSXDeliveryCount"
+    GROUP_ID = "JMSXGroupID"
+    GROUP_SEQUENCE = "JMSXGroupSeq"
+    USER_ID = "JMSXUserID"
+
+
 # As SQL looks them up: in any case, and by the names of both generations of SDKs.
 SYSTEM_PROPERTIES: Final[dict[str, SystemProperty]] = {
     **{one.value.lower(): one for one in SystemProperty},
@@ -48,6 +63,10 @@ class PropertyView(Protocol):
 
     def system(self, which: SystemProperty) -> Value:
         """A property of the message itself; ids are text, whatever type they were sent as."""
+        ...
+
+    def jms_header(self, which: JmsHeader) -> Value:
+        """A property of the message itself, as JMS clients see it."""
         ...
 
     def user(self, name: str) -> Value:

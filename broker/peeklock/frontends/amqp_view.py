@@ -11,7 +11,7 @@ from uuid import UUID
 from peeklock.clock import IdSource
 from peeklock.errors import ProtocolViolation
 from peeklock.filters.values import Value
-from peeklock.filters.view import SystemProperty
+from peeklock.filters.view import JmsHeader, SystemProperty
 from peeklock.message import NO_TTL, Message
 from peeklock.protocols.amqp10.decimals import read_decimal
 from peeklock.protocols.amqp10.primitives import read_value
@@ -53,6 +53,17 @@ FIELDS: Final = {
     SystemProperty.SESSION_ID: 10,
     SystemProperty.REPLY_TO_SESSION_ID: 12,
 }
+MESSAGE_ID: Final = 0
+USER_ID: Final = 1
+CORRELATION_ID: Final = 5
+CREATION_TIME: Final = 9
+JMS_FIELDS: Final = {JmsHeader.TYPE: 3, JmsHeader.GROUP_ID: 10, JmsHeader.GROUP_SEQUENCE: 11}
+
+# What JMS' ids say of the type that an AMQP id has, as the mapping writes it.
+ID: Final = "ID:"
+PREFIXED: Final = "AMQP_NO_PREFIX:"  # a message id without ID: has this before it
+TYPED: Final = ("AMQP_BINARY:", "AMQP_UUID:", "AMQP_ULONG:", "AMQP_STRING:", PREFIXED)
+
 # Keys of the message annotations.
 ANNOTATED: Final = {
     SystemProperty.PARTITION_KEY: "x-opt-partition-key",
@@ -110,6 +121,26 @@ class MessageView:
         if key is not None:
             return scalar(self.annotations().get(key))
         return self._of_the_broker(which)
+
+    def jms_header(self, which: JmsHeader) -> Value:
+        """As the AMQP mapping of JMS has them (amqp-bindmap-jms, §3.2.1)."""
+        if which is JmsHeader.MESSAGE_ID:
+            return jms_id(self.field(MESSAGE_ID), PREFIXED)
+        if which is JmsHeader.CORRELATION_ID:
+            return jms_id(self.field(CORRELATION_ID), "")
+        if which is JmsHeader.PRIORITY:
+            return self._message.priority
+        if which is JmsHeader.DELIVERY_MODE:
+            return "PERSISTENT" if self._message.durable else "NON_PERSISTENT"
+        if which is JmsHeader.DELIVERY_COUNT:
+            return self._delivery_count + 1  # this one counts
+        if which is JmsHeader.TIMESTAMP:
+            created = self.field(CREATION_TIME)
+            return int(created) if isinstance(created, int) else 0
+        if which is JmsHeader.USER_ID:
+            user_id = self.field(USER_ID)
+            return user_id.decode(errors="replace") if isinstance(user_id, bytes) else None
+        return scalar(self.field(JMS_FIELDS[which]))
 
     def user(self, name: str) -> Value:
         return scalar(self.user_properties().get(name))
@@ -233,6 +264,26 @@ def as_text(value: AmqpValue) -> str | None:
     if isinstance(value, bytes):
         return value.hex()
     return str(value) if isinstance(value, (int, UUID)) else None
+
+
+def jms_id(value: AmqpValue, unprefixed: str) -> str | None:
+    """An id as JMS clients see it, from which they can tell its AMQP type.
+
+    `unprefixed` is what a string that does not begin with ID: is given beside that; for a
+    correlation id nothing, as it may be the application's own.
+    """
+    if isinstance(value, UUID):
+        return f"{ID}AMQP_UUID:{value}"
+    if isinstance(value, bytes):
+        return f"{ID}AMQP_BINARY:{value.hex().upper()}"
+    if isinstance(value, int):
+        return f"{ID}AMQP_ULONG:{value}"
+    if not isinstance(value, str):
+        return None
+    if value.startswith(ID):
+        looks_typed = value[len(ID) :].startswith(TYPED)
+        return f"{ID}AMQP_STRING:{value}" if looks_typed else value
+    return f"{ID}{unprefixed}{value}" if unprefixed else value
 
 
 def instant(at_ms: int) -> datetime:

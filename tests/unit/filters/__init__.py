@@ -1,1 +1,1 @@
-"""One module of tests for each module of `filters`."""
+"""Unit tests."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from peeklock.filters.filter import sql_filter
 from peeklock.filters.values import Value
-from peeklock.filters.view import SystemProperty
+from peeklock.filters.view import JmsHeader, SystemProperty
 from peeklock.frontends.amqp_view import MessageView
 from peeklock.message import Message
 from peeklock.protocols.amqp10.primitives import encode_value
@@ -181,5 +181,61 @@ def test_sections_that_cannot_be_read_have_no_properties(noise: bytes) -> None:
         view = MessageView(Message(prefix + noise, noise), FakeIds(), NOW)
         for which in SystemProperty:
             view.system(which)
+        for header in JmsHeader:
+            view.jms_header(header)
         view.user_any_case("a")
         view.has_user("a")
+
+
+class TestJms:
+    """amqp-bindmap-jms §3.2.1."""
+
+    @pytest.mark.parametrize(
+        ("message_id", "seen"),
+        [
+            ("ID:x", "ID:x"),
+            ("x", "ID:AMQP_NO_PREFIX:x"),
+            ("ID:AMQP_UUID:x", "ID:AMQP_STRING:ID:AMQP_UUID:x"),
+            (UUID(int=1), f"ID:AMQP_UUID:{UUID(int=1)}"),
+            (ULong(7), "ID:AMQP_ULONG:7"),
+            (b"\x01\xff", "ID:AMQP_BINARY:01FF"),
+            (None, None),
+        ],
+    )
+    def test_message_ids(self, message_id: AmqpValue, seen: str | None) -> None:
+        view = view_of(None, Properties(message_id=message_id))
+        assert view.jms_header(JmsHeader.MESSAGE_ID) == seen
+
+    def test_correlation_ids_may_be_the_applications_own(self) -> None:
+        for sent, seen in (("x", "x"), ("ID:x", "ID:x"), (ULong(7), "ID:AMQP_ULONG:7")):
+            view = view_of(None, Properties(correlation_id=sent))
+            assert view.jms_header(JmsHeader.CORRELATION_ID) == seen
+
+    def test_the_others(self) -> None:
+        properties = Properties(
+            subject="type", creation_time=NOW, group_id="g", group_sequence=3, user_id=b"me"
+        )
+        message = Message(encode_bare(properties), durable=True, priority=7)
+        view = MessageView(message, FakeIds(), NOW, delivery_count=2)
+        assert {which: view.jms_header(which) for which in JmsHeader} == {
+            JmsHeader.MESSAGE_ID: None,
+            JmsHeader.CORRELATION_ID: None,
+            JmsHeader.DELIVERY_MODE: "PERSISTENT",
+            JmsHeader.PRIORITY: 7,
+            JmsHeader.TIMESTAMP: NOW,
+            JmsHeader.TYPE: "type",
+            JmsHeader.DELIVERY_COUNT: 3,
+            JmsHeader.GROUP_ID: "g",
+            JmsHeader.GROUP_SEQUENCE: 3,
+            JmsHeader.USER_ID: "me",
+        }
+
+    def test_what_is_not_there(self) -> None:
+        view = view_of()
+        seen = {which: view.jms_header(which) for which in JmsHeader}
+        assert {which for which, value in seen.items() if value is not None} == {
+            JmsHeader.DELIVERY_MODE, JmsHeader.PRIORITY, JmsHeader.DELIVERY_COUNT,
+            JmsHeader.TIMESTAMP,
+        }  # fmt: skip
+        assert seen[JmsHeader.TIMESTAMP] == 0
+        assert seen[JmsHeader.DELIVERY_MODE] == "NON_PERSISTENT"
