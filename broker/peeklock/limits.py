@@ -129,6 +129,14 @@ ACTION_STATEMENTS_MAX: Final = 32
 # bring the same ones. A few KiB each.
 FILTERS_CACHED_MAX: Final = 1024
 
+# ---- messages (frontends/amqp_intake.py)
+
+# A message-id and, where they decide something, a session's id and a partition key, in
+# characters: they are kept in memory beside the message. Service Bus has the same.
+ID_CHARACTERS_MAX: Final = 128
+# Messages of one envelope: they are taken in one turn, which others wait for.
+BATCH_MESSAGES_MAX: Final = 10_000
+
 # ---- engine (engine/)
 
 # Messages handed out in one go before other receivers and other work get their turn.

@@ -5,6 +5,7 @@ from itertools import count
 
 import pytest
 
+from tests.support.amqp_operator import AmqpOperator
 from tests.support.amqp_peer import AmqpPeer, ready_peer
 from tests.support.broker_process import BrokerProcess
 
@@ -35,3 +36,11 @@ def ready(shared: BrokerProcess) -> Iterator[AmqpPeer]:
 def queue() -> str:
     """A name that no other test uses; `--dev` makes the queue at the first attach."""
     return f"queue-{next(NUMBERS)}"
+
+
+@pytest.fixture
+def operator(shared: BrokerProcess) -> Iterator[AmqpOperator]:
+    """Somebody who changes settings, on a connection of its own."""
+    one = AmqpOperator(shared.amqp_port)
+    yield one
+    one.close()

@@ -1,44 +1,15 @@
 """An entity's status on the wire: links refused, sends rejected, receivers left waiting."""
 
-from collections.abc import Iterator
-
-import pytest
-
-from tests.support.amqp_bytes import (
-    Composite,
-    application_properties,
-    composite,
-    data_section,
-    value_section,
-)
-from tests.support.amqp_peer import AmqpPeer, ready_peer
-from tests.support.broker_process import BrokerProcess
+from tests.support.amqp_bytes import Composite, composite, data_section
+from tests.support.amqp_operator import AmqpOperator
+from tests.support.amqp_peer import AmqpPeer
 
 DISABLED = "com.microsoft:entity-disabled"
 
 
-@pytest.fixture
-def operator(shared: BrokerProcess) -> Iterator[AmqpPeer]:
-    """Somebody who changes settings, on a connection of its own."""
-    with ready_peer(shared.amqp_port) as one:
-        one.attach_sender("$management", 0)
-        yield one
-
-
-def set_status(operator: AmqpPeer, queue: str, status: str, number: int = 0) -> None:
-    """Ask, as the operator's `number`-th request, and wait until it is so."""
-    payload = (
-        composite("properties", message_id="ask")
-        + application_properties({"operation": "UPDATE", "name": queue})
-        + value_section({"status": status})
-    )
-    operator.transfer(number, payload)
-    operator.hear_accepted(number, number)
-
-
-def test_new_links_are_refused(ready: AmqpPeer, operator: AmqpPeer, queue: str) -> None:
+def test_new_links_are_refused(ready: AmqpPeer, operator: AmqpOperator, queue: str) -> None:
     ready.attach_sender(queue, 0)
-    set_status(operator, queue, "disabled")
+    operator.change(queue, status="disabled")
     target = composite("target", address=queue)
     source = composite("source", address=queue)
     ready.send("attach", name="s", handle=1, role=False, source=composite("source"),
@@ -53,11 +24,11 @@ def test_new_links_are_refused(ready: AmqpPeer, operator: AmqpPeer, queue: str) 
 
 
 def test_a_send_on_an_open_link_is_rejected(
-    ready: AmqpPeer, operator: AmqpPeer, queue: str
+    ready: AmqpPeer, operator: AmqpOperator, queue: str
 ) -> None:
     ready.attach_sender(queue, 0)
     ready.put(b"before")
-    set_status(operator, queue, "send-disabled")
+    operator.change(queue, status="send-disabled")
     ready.transfer(1, data_section(b"after"))
     state = ready.expect("disposition", settled=True)["state"]
     assert isinstance(state, Composite)
@@ -68,14 +39,14 @@ def test_a_send_on_an_open_link_is_rejected(
 
 
 def test_a_receiver_waits_until_it_is_enabled_again(
-    ready: AmqpPeer, operator: AmqpPeer, queue: str
+    ready: AmqpPeer, operator: AmqpOperator, queue: str
 ) -> None:
     ready.attach_receiver(queue, 0, credit=1)
     ready.ping()
-    set_status(operator, queue, "receive-disabled")
+    operator.change(queue, status="receive-disabled")
     ready.attach_sender(queue, 1)
     ready.put(b"job", handle=1)
     ready.expect_silence()
-    set_status(operator, queue, "active", 1)
+    operator.change(queue, status="active")
     heard, _message = ready.receive()
     assert heard["handle"] == 0

@@ -89,6 +89,36 @@ class Engine:
         if not settled:
             self.outbox.hold(lsn, Accepted(peer, link, delivery_id))
 
+    def send_all(
+        self,
+        peer: Peer,
+        link: object,
+        delivery_id: int,
+        entity: Queue | Topic,
+        given: list[Submission],
+        now: UnixMs,
+        *,
+        settled: bool,
+    ) -> None:
+        """Take all messages of one delivery, or none of them; they have one answer."""
+        try:
+            self.check_sending(entity)
+            if isinstance(entity, Topic):
+                facts = entity.send_all(given, now, {})
+            else:
+                facts = entity.send_all(given, now)
+        except BrokerError as error:
+            if not settled:
+                refused = Refused(peer, link, delivery_id, error)
+                self.outbox.hold(self.journal.end, refused)
+            return
+        if isinstance(entity, Topic):
+            lsn = self._fan_out(facts)
+        else:
+            lsn = self._commit(entity, facts)
+        if not settled:
+            self.outbox.hold(lsn, Accepted(peer, link, delivery_id))
+
     def enqueue(
         self, queue: Queue, given: list[Submission], now: UnixMs
     ) -> list[SequenceNumber]:

@@ -28,6 +28,7 @@ from peeklock.entities.queue import Queue
 from peeklock.entities.topic import Topic
 from peeklock.errors import BrokerError, ProtocolViolation
 from peeklock.frontends.amqp_grants import Grants
+from peeklock.frontends.amqp_intake import BATCH_FORMAT, read_batch, read_sent
 from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.frontends.amqp_message import (
     DELIVERY_TIME,
@@ -337,7 +338,7 @@ class AmqpFrontend:
         context = link.context
         if isinstance(context, Intake):
             try:
-                given = read_submission(event.payload, context.entity, now)
+                self._take(link, context.entity, event, now)
             except ProtocolViolation as violation:
                 error = AmqpError(violation.condition, str(violation))
                 self._refuse(link, context, event, error)
@@ -345,20 +346,7 @@ class AmqpFrontend:
             except BrokerError as refusal:
                 self._refuse(link, context, event, amqp_error(refusal))
                 return
-            if isinstance(event.state, TransactionalState):
-                self._controllers.on_message(event, event.state, context.entity, given, now)
-                self._top_up(link, context)
-                return
-            self._engine.send(
-                self,
-                link,
-                event.delivery_id,
-                context.entity,
-                given,
-                now,
-                settled=event.settled,
-            )
-            if event.settled:
+            if event.settled or isinstance(event.state, TransactionalState):
                 self._top_up(link, context)
         elif isinstance(context, Coordinator):
             link.grant(AMQP_SENDER_CREDIT)
@@ -380,6 +368,30 @@ class AmqpFrontend:
         reply = self._host.management.answer(principal, node, payload, now)
         if reply is not None:
             self._engine.reply(self, reply)
+
+    def _take(
+        self, link: ReceiverLink, entity: Queue | Topic, event: MessageReceived, now: UnixMs
+    ) -> None:
+        """Read a message, or an envelope of several, and hand it to the engine.
+
+        Raises `ProtocolViolation` and `BrokerError` for what cannot be read as one.
+        """
+        engine = self._engine
+        state = event.state
+        if event.message_format == BATCH_FORMAT:
+            batch = read_batch(event.payload, entity, engine.ids, now)
+            if isinstance(state, TransactionalState):
+                self._controllers.on_messages(event, state, entity, batch, now)
+                return
+            engine.send_all(
+                self, link, event.delivery_id, entity, batch, now, settled=event.settled
+            )
+            return
+        given = read_sent(event.payload, entity, engine.ids, now)
+        if isinstance(state, TransactionalState):
+            self._controllers.on_messages(event, state, entity, [given], now)
+            return
+        engine.send(self, link, event.delivery_id, entity, given, now, settled=event.settled)
 
     def _refuse(
         self, link: ReceiverLink, intake: Intake, event: MessageReceived, error: AmqpError

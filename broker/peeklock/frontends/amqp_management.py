@@ -22,10 +22,10 @@ from peeklock.entities.queue_index import Entry
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
 from peeklock.errors import BrokerError, InvalidRequest, NotFound, ProtocolViolation
+from peeklock.frontends.amqp_intake import read_sent
 from peeklock.frontends.amqp_message import (
     delivery_payload,
     peeked_payload,
-    read_submission,
 )
 from peeklock.frontends.amqp_namespace import NamespaceOperations
 from peeklock.frontends.amqp_nodes import Node
@@ -167,6 +167,7 @@ class ManagementNode:
         entity = request.entity
         request.principal.require(Right.SEND, entity.path)
         batch: list[Submission] = []
+        ids = self._engine.ids
         for item in request.values("messages"):
             raw = item.get("message") if isinstance(item, dict) else None
             if not isinstance(raw, bytes):
@@ -174,7 +175,7 @@ class ManagementNode:
                     "schedule-message: messages are maps with a binary message"
                 )
             try:
-                batch.append(read_submission(raw, entity, request.now))
+                batch.append(read_sent(raw, entity, ids, request.now))
             except ProtocolViolation as violation:
                 raise InvalidRequest(str(violation)) from None
         if isinstance(entity, Topic):

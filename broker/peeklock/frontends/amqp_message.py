@@ -14,7 +14,7 @@ from peeklock.entities.queue_index import DEFERRED, LOCKED, WAITING, Entry
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, ProtocolViolation
-from peeklock.limits import AMQP_MAP_BYTES_MAX, INSTANT_MAX
+from peeklock.limits import AMQP_MAP_BYTES_MAX, ID_CHARACTERS_MAX, INSTANT_MAX
 from peeklock.message import NO_TTL, Message
 from peeklock.protocols.amqp10.conditions import RESOURCE_LIMIT_EXCEEDED
 from peeklock.protocols.amqp10.primitives import encode_value, read_value, skip_value
@@ -91,7 +91,11 @@ def read_submission(payload: bytes, entity: Queue | Topic, now: UnixMs) -> Submi
 
     Raises `ProtocolViolation` for what is no message, `InvalidRequest` for what is a wrong one.
     """
-    message = read_message(payload)
+    return submission_of(read_message(payload), entity, now)
+
+
+def submission_of(message: Message, entity: Queue | Topic, now: UnixMs) -> Submission:
+    """A message with what `entity` wants to know of it; raises as `read_submission` does."""
     not_before = scheduled_for(message, now)
     if not entity.wants_identity:
         return Submission(message, not_before)
@@ -111,12 +115,23 @@ def identity_of(message: Message) -> tuple[bytes, SessionId | None]:
     found = read_properties(bare)
     assert found is not None
     session_id = None if found.group_id is None else SessionId(found.group_id)
+    check_length("group-id", session_id)
     if found.message_id is None:
         return b"", session_id
     key = encode_value(found.message_id)
     if b"x-opt-partition-key" in message.annotations:
-        key = encode_value(annotations_of(message).get(PARTITION_KEY)) + key
+        partition_key = annotations_of(message).get(PARTITION_KEY)
+        check_length("partition key", partition_key)
+        key = encode_value(partition_key) + key
     return key, session_id
+
+
+def check_length(what: str, value: object) -> None:
+    """Texts that the broker keeps beside a message have a bound."""
+    if isinstance(value, (str, bytes)) and len(value) > ID_CHARACTERS_MAX:
+        raise InvalidRequest(
+            f"a {what} of {len(value)} characters; allowed are {ID_CHARACTERS_MAX}"
+        )
 
 
 def scheduled_for(message: Message, now: UnixMs) -> UnixMs:

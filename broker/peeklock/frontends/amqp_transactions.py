@@ -91,19 +91,20 @@ class Controllers:
 
     # ---- work under a transaction
 
-    def on_message(
+    def on_messages(
         self,
         event: MessageReceived,
         state: TransactionalState,
         entity: Queue | Topic,
-        given: Submission,
+        batch: list[Submission],
         now: UnixMs,
     ) -> None:
-        """§4.4.2: what is posted is answered at once, provisionally."""
+        """§4.4.2: what is posted, one message or an envelope, is answered provisionally."""
         outcome: DeliveryState = ACCEPTED
         try:
             transactions, txn = self._find(state.txn_id, now)
-            transactions.send(txn, entity, given, now)
+            for given in batch:
+                transactions.send(txn, entity, given, now)
         except BrokerError as error:
             outcome = Rejected(amqp_error(error))
         if not event.settled:

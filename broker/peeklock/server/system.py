@@ -33,4 +33,4 @@ class SystemIds:
         return self._pool[self._at - 8 : self._at]
 
     def name(self) -> str:
-        return secrets.token_hex(12)
+        return self.nonce().hex() + self.nonce().hex()
