@@ -11,6 +11,9 @@ PLAIN := PYTHONPATH=broker:clients
 ARGS ?=
 FOR ?= 60
 PYTEST := $(BIN)/python -m pytest
+# How far the compiler is, while it says nothing.
+TICK = while sleep 5; do echo "   $$((SECONDS - start)) s, compiled $$(find build -name '*.o' \
+	2>/dev/null | wc -l) of $$(find build -name '*.c' 2>/dev/null | wc -l) files"; done
 
 help:         ## these words
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -56,8 +59,10 @@ clean:        ## remove everything that make made, but no broker's data
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "peeklock needs Python 3.11 or newer, as python3"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "peeklock needs Python 3.11 or newer; make PYTHON=python3.12 … names one"; exit 2; }
 	@echo "== .venv, with $$($(PYTHON) --version)"
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
 
 $(VENV)/deps: requirements-dev.lock $(VENV)/bin/python
 	@echo "== dependencies (about half a minute)"
@@ -66,9 +71,12 @@ $(VENV)/deps: requirements-dev.lock $(VENV)/bin/python
 
 $(VENV)/built: $(VENV)/deps $(SOURCES)
 	@echo "== building peeklock (compiling its core takes a minute or two; PEEKLOCK_PURE=1 skips it)"
-	@start=$$SECONDS; rm -rf build *.egg-info; \
+	@start=$$SECONDS; rm -rf build *.egg-info; ($(TICK)) & tick=$$!; trap "kill $$tick" EXIT; \
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation \
-		--force-reinstall . && echo "== built in $$((SECONDS - start)) s: $$($(BIN)/peeklock --version)"
+		--force-reinstall . || { echo "== that failed; PEEKLOCK_PURE=1 builds without a compiler"; exit 1; }; \
+	echo "== built in $$((SECONDS - start)) s: $$($(BIN)/peeklock --version)"; \
+	if [ -f build/plain-because ]; then echo "== plain Python, about a third as fast as compiled:" \
+		"$$(cat build/plain-because). To build again: touch setup.py"; fi
 	@rm -rf build *.egg-info; touch $@
 
 .PHONY: help setup run demo test test-slow lint types fmt check fuzz bench clean
