@@ -7,10 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from peeklock_client.cli.main import VERBS, build
 from tests.support.broker_process import BrokerProcess
 
 MODULE = (sys.executable, "-m", "peeklock_client.cli.main")
@@ -301,28 +305,29 @@ def test_top_looks_once_and_bench_measures(cli: Cli) -> None:
     assert [view["name"] for view in cli.json("queue", "list")] == ["orders"]
 
 
-@pytest.mark.parametrize(
-    "verb",
-    [
-        "serve",
-        "send",
-        "receive",
-        "peek",
-        "work",
-        "queue",
-        "topic",
-        "subscription",
-        "rule",
-        "dlq",
-        "purge",
-        "top",
-        "bench",
-    ],
-)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(verb: str) -> None:
     words = Cli("amqp://127.0.0.1:1").run(verb, "--help")
     assert "Usage" in words
-    assert len(words) > 300
+    assert len(words) > 300 or verb == "demo"
+    assert "..." not in words.partition("Commands:")[2], "cut off in the list"
+
+
+def test_every_command_does_json_and_none_is_cut_off_in_the_list() -> None:
+    assert "..." not in Cli("amqp://127.0.0.1:1").run("--help").partition("Commands:")[2]
+    for path, command in leaves(typer.main.get_command(build([])), ()):
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert "--json" in options or path == ("serve",), path
+
+
+def leaves(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Commands that have none below them."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield path, command
+        return
+    for name, one in below.items():
+        yield from leaves(one, (*path, name))
 
 
 def test_the_version_says_which_build_it_is() -> None:

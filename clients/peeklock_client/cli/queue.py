@@ -1,7 +1,6 @@
 """`queue`: create, list, show, change, delete, pause and resume queues."""
 
-import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -10,10 +9,13 @@ from peeklock_client.cli.session import (
     AsJson,
     QueueName,
     Url,
+    change,
+    confirm,
     parse_pairs,
     parse_value,
     print_columns,
     print_pairs,
+    remove,
     show,
     usage,
     with_client,
@@ -53,11 +55,13 @@ def create(
       peeklock queue create orders --set retry_first_ms=1000 --set retry_jitter=0.5
     """
     settings = read_settings(setting)
-
-    async def run(client: Client) -> None:
-        await client.create_queue(queue, **settings)
-
-    change(queue, url, run, "created", as_json=as_json)
+    change(
+        url,
+        lambda client: client.create_queue(queue, **settings),
+        lambda client: client.queue(queue).info(),
+        f"created {queue}",
+        as_json=as_json,
+    )
 
 
 def update(
@@ -83,32 +87,13 @@ def update(
         settings["status"] = status
     if not settings:
         usage("nothing to change: give --set NAME=VALUE or --status")
-
-    async def run(client: Client) -> None:
-        await client.queue(queue).update(**settings)
-
-    change(queue, url, run, "changed", as_json=as_json)
-
-
-def change(
-    queue: str,
-    url: str | None,
-    run: Callable[[Client], Awaitable[None]],
-    done: str,
-    *,
-    as_json: bool,
-) -> None:
-    """Do it, and say so: a sentence, or the queue as it is now."""
-
-    async def run_and_look(client: Client) -> dict[str, Any]:
-        await run(client)
-        return await client.queue(queue).info()
-
-    view = with_client(url, run_and_look)
-    if as_json:
-        show(view)
-    else:
-        print(f"{done} {queue}")
+    change(
+        url,
+        lambda client: client.queue(queue).update(**settings),
+        lambda client: client.queue(queue).info(),
+        f"changed {queue}",
+        as_json=as_json,
+    )
 
 
 def list_queues(
@@ -142,38 +127,29 @@ def delete(
 ) -> None:
     """Delete a queue with all its messages."""
     confirm(f"Delete {queue} with all its messages?", yes=yes)
-    with_client(url, lambda client: client.queue(queue).delete())
-    if as_json:
-        show({"deleted": queue})
-    else:
-        print(f"deleted {queue}")
-
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask, where there is somebody to ask."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        usage("nobody can be asked here: give --yes")
-    typer.confirm(question, abort=True)
+    remove(url, lambda client: client.queue(queue).delete(), queue, as_json=as_json)
 
 
 def pause(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
     """Hand out nothing more; messages still come in."""
-
-    async def run(client: Client) -> None:
-        await client.queue(queue).pause()
-
-    change(queue, url, run, "paused", as_json=as_json)
+    change(
+        url,
+        lambda client: client.queue(queue).pause(),
+        lambda client: client.queue(queue).info(),
+        f"paused {queue}",
+        as_json=as_json,
+    )
 
 
 def resume(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
     """Hand out again."""
-
-    async def run(client: Client) -> None:
-        await client.queue(queue).resume()
-
-    change(queue, url, run, "resumed", as_json=as_json)
+    change(
+        url,
+        lambda client: client.queue(queue).resume(),
+        lambda client: client.queue(queue).info(),
+        f"resumed {queue}",
+        as_json=as_json,
+    )
 
 
 def purge(

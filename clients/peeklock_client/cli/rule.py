@@ -9,9 +9,11 @@ from peeklock_client.cli.session import (
     SubscriptionName,
     TopicName,
     Url,
+    change,
     parse_pairs,
     parse_value,
     print_pairs,
+    remove,
     show,
     usage,
     with_client,
@@ -47,11 +49,13 @@ def create(
     nothing: Nothing = False,
     action: Action = None,
     url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Add a rule to a subscription: what any of its rules takes, it takes.
+    """Add a rule to a subscription.
 
-    Without --sql, --correlation or --nothing the rule takes everything. A subscription that
-    was made without a filter takes everything by its rule $Default: delete that one.
+    A subscription takes what any of its rules takes. Without --sql, --correlation or --nothing
+    a rule takes everything. A subscription that was made without a filter takes everything by
+    its rule $Default: delete that one.
 
     A name stands for an application property, sys.NAME for the message's own: sys.Label (the
     subject), sys.MessageId, sys.CorrelationId, sys.To, sys.ReplyTo, sys.SessionId,
@@ -62,18 +66,19 @@ def create(
 
     Examples:
 
+    \b
       peeklock rule create tickets erp paid --sql "paid = TRUE AND amount > 100"
-
       peeklock rule create tickets erp big --sql "amount > 1000" --action "SET urgent = TRUE"
-
-      peeklock rule create tickets gate sold --correlation sys.Label=sold --correlation site=3
-
+      peeklock rule create tickets gate sold --correlation sys.Label=sold
       peeklock rule delete tickets erp '$Default'
     """
     given = read_rule(sql, correlation, nothing, action)
-    with_client(
+    change(
         url,
         lambda client: client.subscription(topic, subscription).add_rule(rule, **given),
+        lambda client: client.subscription(topic, subscription).rule(rule),
+        f"created {rule}",
+        as_json=as_json,
     )
 
 
@@ -86,12 +91,19 @@ def update(
     nothing: Nothing = False,
     action: Action = None,
     url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Give a rule another filter and action, as a whole; see `peeklock rule create --help`."""
+    """Give a rule another filter and action.
+
+    As a whole: what is not said is no more; see `peeklock rule create --help`.
+    """
     given = read_rule(sql, correlation, nothing, action)
-    with_client(
+    change(
         url,
         lambda client: client.subscription(topic, subscription).update_rule(rule, **given),
+        lambda client: client.subscription(topic, subscription).rule(rule),
+        f"changed {rule}",
+        as_json=as_json,
     )
 
 
@@ -127,10 +139,22 @@ def show_rule(
 
 
 def delete(
-    topic: TopicName, subscription: SubscriptionName, rule: RuleName, url: Url = None
+    topic: TopicName,
+    subscription: SubscriptionName,
+    rule: RuleName,
+    url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Delete a rule; messages that it took stay. Without rules, nothing is taken."""
-    with_client(url, lambda client: client.subscription(topic, subscription).remove_rule(rule))
+    """Delete a rule; messages that it took stay.
+
+    A subscription without rules takes nothing.
+    """
+    remove(
+        url,
+        lambda client: client.subscription(topic, subscription).remove_rule(rule),
+        rule,
+        as_json=as_json,
+    )
 
 
 def read_rule(

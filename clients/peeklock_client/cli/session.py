@@ -44,6 +44,47 @@ def with_client(url: str | None, command: Callable[[Client], Awaitable[Result]])
     return asyncio.run(run())
 
 
+def change(
+    url: str | None,
+    run: Callable[[Client], Awaitable[object]],
+    look: Callable[[Client], Awaitable[Mapping[str, Any]]],
+    done: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Change something, and say so: in a sentence, or by what it is now."""
+
+    async def run_and_look(client: Client) -> Mapping[str, Any]:
+        await run(client)
+        return await look(client) if as_json else {}
+
+    view = with_client(url, run_and_look)
+    if as_json:
+        show(view)
+    else:
+        print(done)
+
+
+def remove(
+    url: str | None, run: Callable[[Client], Awaitable[object]], what: str, *, as_json: bool
+) -> None:
+    """Delete something, and say so."""
+    with_client(url, run)
+    if as_json:
+        show({"deleted": what})
+    else:
+        print(f"deleted {what}")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask, where there is somebody to ask."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        usage("nobody can be asked here: give --yes")
+    typer.confirm(question, abort=True)
+
+
 def printable(body: bytes) -> str:
     """A body on one line that cannot do anything to a terminal."""
     text = body.decode(errors="backslashreplace")

@@ -11,9 +11,13 @@ from peeklock_client.cli.session import (
     SubscriptionName,
     TopicName,
     Url,
+    change,
+    confirm,
     print_columns,
     print_pairs,
+    remove,
     show,
+    usage,
     with_client,
 )
 
@@ -25,6 +29,7 @@ def create(
     correlation: Correlation = None,
     setting: Settings = None,
     url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Create a subscription, with its dead-letter queue.
 
@@ -34,18 +39,20 @@ def create(
 
     Examples:
 
+    \b
       peeklock subscription create tickets erp --set max_delivery_count=5
-
       peeklock subscription create tickets alarms --sql "level >= 3 AND site = 'north'"
-
       peeklock subscription create tickets gate --correlation sys.Label=sold
     """
     settings = read_settings(setting)
     first = read_filter(sql, correlation)
     rules = [{"name": "$Default", **first}] if first else None
-    with_client(
+    change(
         url,
         lambda client: client.topic(topic).subscribe(subscription, rules=rules, **settings),
+        lambda client: client.subscription(topic, subscription).info(),
+        f"created {topic}/Subscriptions/{subscription}",
+        as_json=as_json,
     )
 
 
@@ -54,14 +61,26 @@ def update(
     subscription: SubscriptionName,
     setting: Settings = None,
     url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Change settings; see `peeklock queue create --help` for their names."""
+    """Change a subscription's settings.
+
+    `peeklock queue create --help` has their names, `peeklock subscription show` what they are.
+    """
     settings = read_settings(setting)
-    with_client(url, lambda client: client.subscription(topic, subscription).update(**settings))
+    if not settings:
+        usage("nothing to change: give --set NAME=VALUE")
+    change(
+        url,
+        lambda client: client.subscription(topic, subscription).update(**settings),
+        lambda client: client.subscription(topic, subscription).info(),
+        f"changed {topic}/Subscriptions/{subscription}",
+        as_json=as_json,
+    )
 
 
 def list_subscriptions(topic: TopicName, url: Url = None, as_json: AsJson = False) -> None:
-    """List a topic's subscriptions with how many messages they have, by state."""
+    """List a topic's subscriptions and their messages, by state."""
     found = with_client(url, lambda client: client.topic(topic).subscriptions())
     if as_json:
         for view in found:
@@ -86,16 +105,21 @@ def delete(
     subscription: SubscriptionName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Delete a subscription with all that it holds."""
-    if not yes:
-        typer.confirm(f"Delete {subscription} of {topic} with all its messages?", abort=True)
-    with_client(url, lambda client: client.subscription(topic, subscription).delete())
+    confirm(f"Delete {subscription} of {topic} with all its messages?", yes=yes)
+    remove(
+        url,
+        lambda client: client.subscription(topic, subscription).delete(),
+        f"{topic}/Subscriptions/{subscription}",
+        as_json=as_json,
+    )
 
 
 def register(app: typer.Typer) -> None:
     subscription = typer.Typer(
-        no_args_is_help=True, help="Create, list, show, change, delete a topic's subscriptions."
+        no_args_is_help=True, help="Create, list, show, change, delete subscriptions."
     )
     subscription.command()(create)
     subscription.command()(update)

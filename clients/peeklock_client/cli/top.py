@@ -25,8 +25,9 @@ def top(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show queues, connections and the journal's speed until Ctrl-C.
+    """Show what is going on, live, until Ctrl-C.
 
+    Queues by state, connections, and the journal's speed.
     In a terminal the busiest queues that fit; into a pipe all of them, again and again.
 
     Examples:

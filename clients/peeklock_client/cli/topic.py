@@ -9,16 +9,22 @@ from peeklock_client.cli.session import (
     AsJson,
     TopicName,
     Url,
+    change,
+    confirm,
     print_columns,
     print_pairs,
+    remove,
     show,
+    usage,
     with_client,
 )
 
 COLUMNS = ("subscriptions", "bytes", "status")
 
 
-def create(topic: TopicName, setting: Settings = None, url: Url = None) -> None:
+def create(
+    topic: TopicName, setting: Settings = None, url: Url = None, as_json: AsJson = False
+) -> None:
     """Create a topic. What is sent to it, each of its subscriptions takes by its rules.
 
     Settings: default_ttl_ms max_bytes max_message_bytes duplicate_window_ms
@@ -26,22 +32,39 @@ def create(topic: TopicName, setting: Settings = None, url: Url = None) -> None:
 
     Example:
 
+    \b
       peeklock topic create tickets
-
       peeklock subscription create tickets erp
-
       peeklock send tickets '{"ticket": 1}' --subject sold
-
       peeklock receive tickets/Subscriptions/erp
     """
     settings = read_settings(setting)
-    with_client(url, lambda client: client.create_topic(topic, **settings))
+    change(
+        url,
+        lambda client: client.create_topic(topic, **settings),
+        lambda client: client.topic(topic).info(),
+        f"created {topic}",
+        as_json=as_json,
+    )
 
 
-def update(topic: TopicName, setting: Settings = None, url: Url = None) -> None:
-    """Change settings; see `peeklock topic create --help` for their names."""
+def update(
+    topic: TopicName, setting: Settings = None, url: Url = None, as_json: AsJson = False
+) -> None:
+    """Change a topic's settings.
+
+    `peeklock topic create --help` has their names, `peeklock topic show` what they are now.
+    """
     settings = read_settings(setting)
-    with_client(url, lambda client: client.topic(topic).update(**settings))
+    if not settings:
+        usage("nothing to change: give --set NAME=VALUE")
+    change(
+        url,
+        lambda client: client.topic(topic).update(**settings),
+        lambda client: client.topic(topic).info(),
+        f"changed {topic}",
+        as_json=as_json,
+    )
 
 
 def list_topics(
@@ -49,7 +72,7 @@ def list_topics(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """List topics with how many subscriptions they have, and how much these hold."""
+    """List topics: their subscriptions, and how much these hold."""
     found = with_client(url, lambda client: client.topics(prefix))
     if as_json:
         for view in found:
@@ -71,13 +94,11 @@ def delete(
     topic: TopicName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Delete a topic, its subscriptions, and all that they hold."""
-    if not yes:
-        typer.confirm(
-            f"Delete {topic} and its subscriptions with all their messages?", abort=True
-        )
-    with_client(url, lambda client: client.topic(topic).delete())
+    confirm(f"Delete {topic} and its subscriptions with all their messages?", yes=yes)
+    remove(url, lambda client: client.topic(topic).delete(), topic, as_json=as_json)
 
 
 def register(app: typer.Typer) -> None:
