@@ -46,6 +46,34 @@ def configured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+AZURE = """
+[[queues]]
+name = "thrice"
+max_delivery_count = 3
+
+[[queues]]
+name = "once"
+duplicate_window_ms = 20000
+
+[[queues]]
+name = "short-azure"
+lock_duration_ms = 2000
+
+[[queues]]
+name = "shut-azure"
+status = "disabled"
+"""
+
+
+@pytest.fixture(scope="session")
+def azure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+    """A `--dev` broker for Azure's SDKs, with the entities that their tests name."""
+    file = tmp_path_factory.mktemp("azure") / "peeklock.toml"
+    file.write_text(QUEUES.format(client="azure") + AZURE)
+    with BrokerProcess("--config", str(file)) as process:
+        yield process
+
+
 @pytest.fixture(scope="session")
 def open_broker(configured: Path) -> Iterator[BrokerProcess]:
     """One `--dev` broker for all cases that leave it as it is."""

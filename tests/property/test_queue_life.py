@@ -143,6 +143,7 @@ class QueueLife(RuleBasedStateMachine):
             and entry.lock.until > self.house.now
         )
         attempts = entry.delivery_count if entry is not None else 0
+        was_aside = entry is not None and entry.set_aside
         try:
             self.house.engine.settle_tokens(queue, [token], disposition, self.house.now)
         except BrokerError:
@@ -150,17 +151,24 @@ class QueueLife(RuleBasedStateMachine):
             assert queue.entries.get(number) is entry, "a stale settle changed something"
             return
         assert holds, "a stale holder was not refused"
-        self.check_settled(queue, number, attempts, disposition)
+        self.check_settled(queue, number, attempts, disposition, was_aside)
         self.serve()
 
     def check_settled(
-        self, queue: Queue, number: SequenceNumber, attempts: int, disposition: Disposition
+        self,
+        queue: Queue,
+        number: SequenceNumber,
+        attempts: int,
+        disposition: Disposition,
+        was_aside: bool,
     ) -> None:
         """What the design's table says of each disposition."""
         entry = queue.entries.get(number)
         verdict = disposition.verdict
         gives_up = (
-            verdict is Verdict.ABANDON and attempts + 1 >= queue.settings.max_delivery_count
+            verdict is Verdict.ABANDON
+            and attempts + 1 >= queue.settings.max_delivery_count
+            and not was_aside
         )
         if verdict is Verdict.COMPLETE:
             assert entry is None
@@ -174,6 +182,8 @@ class QueueLife(RuleBasedStateMachine):
             counted = verdict in (Verdict.ABANDON, Verdict.DEFER, Verdict.DEAD_LETTER)
             assert entry is not None
             assert entry.delivery_count == attempts + counted
+            if was_aside:
+                assert entry.state == DEFERRED, "what was fetched by number stays set aside"
 
     @precondition(lambda self: self.tokens)
     @rule(data=st.data())

@@ -150,6 +150,8 @@ def entry_facts(queue: Queue, entry: Entry) -> list[Fact]:
     ]
     lock = entry.lock
     if entry.state == LOCKED and lock is not None:
+        if entry.set_aside:
+            facts.append(Deferred(queue.queue_id, [entry.number]))
         facts.append(Locked(queue.queue_id, [entry.number], lock.nonce, lock.until))
     elif entry.state == DEFERRED:
         facts.append(Deferred(queue.queue_id, [entry.number]))

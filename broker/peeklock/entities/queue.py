@@ -551,12 +551,18 @@ class Queue:
     def _failed(
         self, numbers: list[SequenceNumber], not_before: UnixMs, now: UnixMs
     ) -> list[Fact]:
-        """An attempt failed: again later, or to the dead letters when it was the last."""
+        """An attempt failed: again later, or to the dead letters when it was the last.
+
+        What was held by number goes back to where it is fetched by number, however often.
+        """
         again: dict[UnixMs, list[SequenceNumber]] = {}
         given_up: list[SequenceNumber] = []
         for number in numbers:
-            failures = self.entries[number].delivery_count + 1
-            if failures >= self.settings.max_delivery_count and self.dead_letters_of == 0:
+            entry = self.entries[number]
+            failures = entry.delivery_count + 1
+            if entry.set_aside:
+                again.setdefault(NEVER, []).append(number)
+            elif failures >= self.settings.max_delivery_count and self.dead_letters_of == 0:
                 given_up.append(number)
             else:
                 at = (
@@ -680,6 +686,7 @@ class Queue:
         for number in numbers:
             entry = entries[number]
             counts[entry.state] -= 1
+            entry.set_aside = entry.state == DEFERRED
             entry.state = LOCKED
             entry.lock = run
         counts[LOCKED] += len(numbers)
@@ -719,7 +726,9 @@ class Queue:
             self._drop_lock(entry)
             if failed:
                 entry.delivery_count += 1
-            if not_before != NEVER:
+            if entry.set_aside:
+                self._set_state(entry, DEFERRED)
+            elif not_before != NEVER:
                 entry.not_before = not_before
                 self._set_state(entry, WAITING)
                 self._waiting.add(not_before, number)

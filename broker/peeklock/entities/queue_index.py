@@ -49,6 +49,7 @@ class Entry:
         "origin",
         "priority",
         "session_id",
+        "set_aside",
         "size",
         "source_number",
         "state",
@@ -84,6 +85,7 @@ class Entry:
         self.source_number: Final = source_number  # in the topic or queue it came from; 0
         self.state = state
         self.lock: LockRun | None = None
+        self.set_aside = False  # held by number out of DEFERRED: unlocked, it goes back there
         self.expiry_watched = False  # the queue's expiry heap holds it
 
 

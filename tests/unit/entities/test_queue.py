@@ -11,7 +11,7 @@ from peeklock.entities.dispositions import (
     Disposition,
     Verdict,
 )
-from peeklock.entities.queue import Queue
+from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING
 from peeklock.entities.settings import Overflow, QueueSettings, RetryPolicy
 from peeklock.entities.submission import Submission
@@ -423,3 +423,24 @@ class TestBatches:
             house.send(queue)
         house.engine.enqueue(queue, [Submission(Message(b"x"))] * 2, house.now)
         assert list(queue.entries) == [3, 4, 5]
+
+
+class TestSetAside:
+    """A deferred message that was fetched by number goes back to where it was."""
+
+    def test_whatever_ends_its_lock(self) -> None:
+        house = House()
+        queue = house.queue(max_delivery_count=2, lock_duration_ms=1000)
+        token = held(house, queue)
+        house.engine.settle_tokens(queue, [token], DEFER, house.now)
+        number = SequenceNumber(1)
+        for attempts, disposition in ((2, ABANDON), (2, RELEASE), (3, DEFER), (4, ABANDON)):
+            house.engine.receive_deferred(queue, [number], house.now, delete=False)
+            token = token_of(queue.entries[number])
+            house.engine.settle_tokens(queue, [token], disposition, house.now)
+            assert queue.entries[number].state == DEFERRED
+            assert queue.entries[number].delivery_count == attempts
+        house.engine.receive_deferred(queue, [number], house.now, delete=False)
+        house.advance(1000)
+        assert queue.entries[number].state == DEFERRED
+        assert queue.entries[number].delivery_count == 5

@@ -1,0 +1,39 @@
+"""Azure's Service Bus SDK for Python, unmodified, as the tests use it."""
+
+from typing import Any
+
+import pytest
+
+WANTED = "azure-servicebus is not installed (pip install azure-servicebus)"
+servicebus = pytest.importorskip("azure.servicebus", reason=WANTED)
+aio = pytest.importorskip("azure.servicebus.aio", reason=WANTED)
+exceptions = pytest.importorskip("azure.servicebus.exceptions", reason=WANTED)
+Message = servicebus.ServiceBusMessage
+RECEIVE_AND_DELETE = servicebus.ServiceBusReceiveMode.RECEIVE_AND_DELETE
+DEAD_LETTER = servicebus.ServiceBusSubQueue.DEAD_LETTER
+
+WAIT_SECONDS = 2.0  # how long a receiver looks for messages that are there
+
+
+def connection_string(port: int) -> str:
+    """As everybody has it for the emulator, with our port."""
+    return (
+        f"Endpoint=sb://localhost:{port};SharedAccessKeyName=RootManageSharedAccessKey;"
+        "SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;"
+    )
+
+
+def client(port: int, **options: Any) -> Any:
+    options.setdefault("retry_total", 0)  # a refusal is one, at once
+    return servicebus.ServiceBusClient.from_connection_string(
+        connection_string(port), **options
+    )
+
+
+def async_client(port: int, **options: Any) -> Any:
+    options.setdefault("retry_total", 0)
+    return aio.ServiceBusClient.from_connection_string(connection_string(port), **options)
+
+
+def texts(messages: list[Any]) -> list[str]:
+    return [str(message) for message in messages]

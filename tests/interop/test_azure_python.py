@@ -1,0 +1,300 @@
+"""Azure's own Service Bus SDK for Python, unmodified, against the broker: queues."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.interop.azure_client import (
+    DEAD_LETTER,
+    RECEIVE_AND_DELETE,
+    WAIT_SECONDS,
+    Message,
+    client,
+    exceptions,
+    servicebus,
+    texts,
+)
+from tests.support.broker_process import BrokerProcess
+
+pytestmark = pytest.mark.interop
+
+
+@pytest.fixture
+def bus(azure_broker: BrokerProcess) -> Iterator[Any]:
+    with client(azure_broker.amqp_port) as one:
+        yield one
+
+
+def send(bus: Any, queue: str, *messages: Any) -> None:
+    with bus.get_queue_sender(queue) as sender:
+        sender.send_messages([m if isinstance(m, Message) else Message(m) for m in messages])
+
+
+def left(bus: Any, queue: str, **options: Any) -> list[str]:
+    """What can be had now; it is taken."""
+    with bus.get_queue_receiver(queue, receive_mode=RECEIVE_AND_DELETE, **options) as receiver:
+        return texts(receiver.receive_messages(100, max_wait_time=1))
+
+
+class TestSending:
+    def test_one(self, bus: Any, queue: str) -> None:
+        given = Message(
+            b"\x00\xff",
+            message_id="order-1",
+            subject="booked",
+            correlation_id="c",
+            content_type="application/octet-stream",
+            reply_to="answers",
+            to="erp",
+            time_to_live=timedelta(minutes=5),
+            application_properties={
+                "int": 1,
+                "real": 0.5,
+                "yes": True,
+                "text": "ä",
+                "uuid": UUID(int=7),
+                "bytes": b"\x01",
+            },
+        )
+        send(bus, queue, given)
+        with bus.get_queue_receiver(queue) as receiver:
+            (got,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            assert b"".join(got.body) == b"\x00\xff"
+            assert (got.message_id, got.subject, got.correlation_id) == (
+                "order-1",
+                "booked",
+                "c",
+            )
+            assert (got.content_type, got.reply_to, got.to) == (
+                "application/octet-stream",
+                "answers",
+                "erp",
+            )
+            assert got.time_to_live == timedelta(minutes=5)
+            assert got.application_properties == {
+                b"int": 1,
+                b"real": 0.5,
+                b"yes": True,
+                b"text": "ä".encode(),
+                b"uuid": UUID(int=7),
+                b"bytes": b"\x01",
+            }
+            assert (got.sequence_number, got.delivery_count) == (1, 0)
+            assert abs((got.enqueued_time_utc - datetime.now(UTC)).total_seconds()) < 60
+            receiver.complete_message(got)
+
+    def test_a_list(self, bus: Any, queue: str) -> None:
+        send(bus, queue, *[str(n) for n in range(50)])
+        assert left(bus, queue) == [str(n) for n in range(50)]
+
+    def test_a_batch(self, bus: Any, queue: str) -> None:
+        with bus.get_queue_sender(queue) as sender:
+            batch = sender.create_message_batch()
+            for number in range(20):
+                batch.add_message(Message(f"{number}"))
+            sender.send_messages(batch)
+        assert left(bus, queue) == [str(n) for n in range(20)]
+
+    def test_a_batch_knows_its_bound(self, bus: Any, queue: str) -> None:
+        with bus.get_queue_sender(queue) as sender:
+            batch = sender.create_message_batch(max_size_in_bytes=1000)
+            for _ in range(5):
+                batch.add_message(Message("x" * 100))
+            with pytest.raises(ValueError, match="size limit"):
+                batch.add_message(Message("x" * 500))
+            sender.send_messages(batch)
+        assert len(left(bus, queue)) == len(batch)
+
+    def test_a_large_one(self, bus: Any, queue: str) -> None:
+        send(bus, queue, "x" * 900_000)
+        assert left(bus, queue) == ["x" * 900_000]
+
+
+class TestSettling:
+    @pytest.fixture
+    def receiver(self, bus: Any, queue: str) -> Iterator[Any]:
+        send(bus, queue, "job")
+        with bus.get_queue_receiver(queue, max_wait_time=WAIT_SECONDS) as receiver:
+            yield receiver
+
+    def again(self, receiver: Any) -> list[Any]:
+        found: list[Any] = receiver.receive_messages(1, max_wait_time=1)
+        return found
+
+    def test_complete(self, receiver: Any) -> None:
+        receiver.complete_message(receiver.next())
+        assert self.again(receiver) == []
+
+    def test_abandon(self, receiver: Any) -> None:
+        receiver.abandon_message(receiver.next())
+        (again,) = self.again(receiver)
+        assert (again.delivery_count, again.sequence_number) == (1, 1)
+        receiver.complete_message(again)
+
+    def test_dead_letter(self, bus: Any, queue: str, receiver: Any) -> None:
+        receiver.dead_letter_message(receiver.next(), reason="bad", error_description="why")
+        with bus.get_queue_receiver(queue, sub_queue=DEAD_LETTER) as dead:
+            (got,) = dead.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            assert (got.dead_letter_reason, got.dead_letter_error_description) == (
+                "bad",
+                "why",
+            )
+            dead.complete_message(got)
+
+    def test_defer(self, receiver: Any) -> None:
+        number = receiver.next()
+        receiver.defer_message(number)
+        assert self.again(receiver) == []
+        (got,) = receiver.receive_deferred_messages(number.sequence_number)
+        assert str(got) == "job"
+        receiver.complete_message(got)
+        with pytest.raises(exceptions.ServiceBusError):
+            receiver.receive_deferred_messages(number.sequence_number)
+
+    def test_a_deferred_one_may_be_deferred_again(self, receiver: Any) -> None:
+        number = receiver.next()
+        receiver.defer_message(number)
+        (got,) = receiver.receive_deferred_messages(number.sequence_number)
+        receiver.abandon_message(got)
+        (got,) = receiver.receive_deferred_messages(number.sequence_number)
+        assert got.delivery_count == 2
+        receiver.dead_letter_message(got, reason="enough")
+
+    def test_renew(self, receiver: Any) -> None:
+        got = receiver.next()
+        before = got.locked_until_utc
+        time.sleep(0.02)
+        assert receiver.renew_message_lock(got) > before
+        receiver.complete_message(got)
+
+    def test_receive_and_delete(self, bus: Any, queue: str, receiver: Any) -> None:
+        receiver.complete_message(receiver.next())
+        send(bus, queue, "a", "b")
+        assert left(bus, queue) == ["a", "b"]
+        assert left(bus, queue) == []
+
+    def test_what_was_not_settled_comes_back_at_once(self, bus: Any, queue: str) -> None:
+        send(bus, queue, "job")
+        with bus.get_queue_receiver(queue) as first:
+            assert texts(first.receive_messages(1, max_wait_time=WAIT_SECONDS)) == ["job"]
+        with bus.get_queue_receiver(queue) as second:
+            (got,) = second.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            assert got.delivery_count == 0
+            second.complete_message(got)
+
+    def test_max_delivery_count(self, bus: Any) -> None:
+        send(bus, "thrice", "job")
+        with bus.get_queue_receiver("thrice") as receiver:
+            for attempt in range(3):
+                (got,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+                assert got.delivery_count == attempt
+                receiver.abandon_message(got)
+            assert self.again(receiver) == []
+        with bus.get_queue_receiver("thrice", sub_queue=DEAD_LETTER) as dead:
+            (got,) = dead.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            assert got.dead_letter_reason == "MaxDeliveryCountExceeded"
+            dead.complete_message(got)
+
+
+class TestLocks:
+    """`brief-azure` has locks of 300 ms, `short-azure` of 2 s."""
+
+    def test_a_lost_lock_is_its_own_exception(self, bus: Any) -> None:
+        send(bus, "brief-azure", "job")
+        with bus.get_queue_receiver("brief-azure") as receiver:
+            (got,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            time.sleep(0.5)
+            with pytest.raises(exceptions.MessageLockLostError):
+                receiver.complete_message(got)
+            with pytest.raises(exceptions.MessageLockLostError):
+                receiver.renew_message_lock(got)
+        assert left(bus, "brief-azure") == ["job"]
+
+    def test_the_auto_renewer_keeps_it(self, bus: Any) -> None:
+        send(bus, "short-azure", "job")
+        renewer = servicebus.AutoLockRenewer()
+        with bus.get_queue_receiver("short-azure") as receiver:
+            (got,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            renewer.register(receiver, got, max_lock_renewal_duration=20)
+            time.sleep(4)
+            receiver.complete_message(got)
+        renewer.close()
+        assert left(bus, "short-azure") == []
+
+
+class TestLater:
+    def test_schedule_and_cancel(self, bus: Any, queue: str) -> None:
+        at = datetime.now(UTC) + timedelta(hours=1)
+        with bus.get_queue_sender(queue) as sender:
+            numbers = sender.schedule_messages([Message("a"), Message("b")], at)
+            assert len(numbers) == 2
+            with bus.get_queue_receiver(queue) as receiver:
+                seen = receiver.peek_messages(10)
+                assert [one.state for one in seen] == [
+                    servicebus.ServiceBusMessageState.SCHEDULED
+                ] * 2
+            sender.cancel_scheduled_messages(numbers)
+            with pytest.raises(exceptions.ServiceBusError):
+                sender.cancel_scheduled_messages(numbers)
+        with bus.get_queue_receiver(queue) as receiver:
+            assert receiver.peek_messages(10) == []
+
+    def test_it_comes_when_it_is_due(self, bus: Any, queue: str) -> None:
+        with bus.get_queue_sender(queue) as sender:
+            soon = datetime.now(UTC) + timedelta(seconds=1)
+            sender.schedule_messages(Message("soon"), soon)
+            late = Message("by annotation")
+            late.scheduled_enqueue_time_utc = soon + timedelta(seconds=0.5)
+            sender.send_messages(late)
+        with bus.get_queue_receiver(queue, receive_mode=RECEIVE_AND_DELETE) as receiver:
+            got = receiver.receive_messages(2, max_wait_time=5)
+            got += receiver.receive_messages(2, max_wait_time=2)
+        assert texts(got) == ["soon", "by annotation"]
+
+    def test_what_outlived_its_time(self, bus: Any, queue: str) -> None:
+        send(bus, queue, Message("brief", time_to_live=timedelta(milliseconds=50)), "stays")
+        time.sleep(0.2)
+        assert left(bus, queue) == ["stays"]
+
+
+class TestPeeking:
+    def test_any_state_by_number(self, bus: Any, queue: str) -> None:
+        send(bus, queue, "a", "b", "c")
+        with bus.get_queue_receiver(queue) as receiver:
+            (held,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            receiver.defer_message(held)
+            seen = receiver.peek_messages(10, sequence_number=1)
+            assert texts(seen) == ["a", "b", "c"]
+            assert seen[0].state == servicebus.ServiceBusMessageState.DEFERRED
+            assert texts(receiver.peek_messages(1, sequence_number=2)) == ["b"]
+            assert texts(receiver.peek_messages(5)) == ["c"], "it goes on from there"
+            assert receiver.peek_messages(5) == []
+
+
+class TestDuplicates:
+    def test_the_first_one_wins(self, bus: Any) -> None:
+        for body in ("first", "second"):
+            send(bus, "once", Message(body, message_id="same"))
+        send(bus, "once", Message("x", message_id="other"), Message("y", message_id="other"))
+        assert left(bus, "once") == ["first", "x"]
+
+
+class TestRefusals:
+    def test_nobody_there(self, bus: Any) -> None:
+        with pytest.raises(exceptions.MessagingEntityNotFoundError, match="not-here"):
+            send(bus, "$not-here", "x")
+
+    def test_a_full_queue(self, bus: Any) -> None:
+        send(bus, "full-azure", "x")
+        with pytest.raises(exceptions.ServiceBusQuotaExceededError, match="is full"):
+            send(bus, "full-azure", "y")
+
+    def test_a_disabled_one(self, bus: Any) -> None:
+        with pytest.raises(exceptions.MessagingEntityDisabledError):
+            send(bus, "shut-azure", "x")
+        with pytest.raises(exceptions.MessagingEntityDisabledError):
+            left(bus, "shut-azure")
