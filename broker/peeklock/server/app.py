@@ -41,11 +41,12 @@ from peeklock.server.progress import RecoveryProgress
 from peeklock.server.switchboard import Switchboard
 from peeklock.server.system import SystemClock, SystemIds
 from peeklock.store.collect import LiveBytes
-from peeklock.store.data_dir import DataDir
+from peeklock.store.data_dir import DataDir, DataDirUnusable
 from peeklock.store.file_journal import FileJournal
 from peeklock.store.journal import Journal
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.store.recovery import Recovery, RecoveryReport
+from peeklock.store.reserve import NoRoom
 from peeklock.types import Lsn
 
 log = structlog.get_logger()
@@ -60,7 +61,7 @@ class App:
         self._started_at: Final = time.monotonic()
         self._appended: Final = asyncio.Event()
         self._data_dir = None if config.ephemeral else DataDir(data_path(config))
-        self._live: Final = LiveBytes()
+        self._live: Final = LiveBytes(config.journal.segment_bytes)
         keeper = self._live if self._data_dir is not None else NobodyKeeps()
         self._namespace: Final = Namespace(Residency(config.resident_bytes, keeper))
         self._file_journal: FileJournal | None = None
@@ -99,25 +100,36 @@ class App:
             self._data_dir.journal, self._data_dir.snapshots, restorer.apply, progress.show
         )
         began = time.monotonic()
-        report = recovery.run()
-        self._tell_recovery(report, restorer.left_out_count, time.monotonic() - began)
-        self._snapshot_at = report.snapshot_at
         settings = self._config.journal
-        self._file_journal = FileJournal(
-            self._data_dir.journal,
-            report.end,
-            segment_bytes=settings.segment_bytes,
-            free_bytes_min=settings.free_bytes_min,
-        )
+        try:
+            report = recovery.run()
+            self._tell_recovery(report, restorer, time.monotonic() - began)
+            self._snapshot_at = report.snapshot_at
+            self._file_journal = FileJournal(
+                self._data_dir.journal,
+                report.end,
+                segment_bytes=settings.segment_bytes,
+                free_bytes_min=settings.free_bytes_min,
+            )
+        except NoRoom as error:
+            need = f"the journal needs {settings.segment_bytes} bytes"
+            raise DataDirUnusable(f"{error}: {need}") from None
+        except OSError as error:
+            raise DataDirUnusable(f"{error.filename}: {error.strerror}") from error
         return self._file_journal
 
-    def _tell_recovery(self, report: RecoveryReport, left_out: int, seconds: float) -> None:
+    def _tell_recovery(
+        self, report: RecoveryReport, restorer: Restorer, seconds: float
+    ) -> None:
         for damage in report.damages:
             log.error("journal damage", damage=str(damage))
-        if report.torn_bytes:
-            log.warning("torn tail cut", bytes=report.torn_bytes)
-        if left_out:
-            log.warning("facts about unknown messages left out", count=left_out)
+        if report.torn_tail is not None:
+            log.warning("torn tail cut", damage=str(report.torn_tail))
+        for path in restorer.stand_ins:
+            log.error("a queue's own record is lost; its messages are kept", queue=path)
+        if restorer.left_out_count:
+            count = restorer.left_out_count
+            log.warning("facts about unknown messages left out", count=count)
         if report.fact_count:
             messages = sum(len(queue.entries) for queue in self._namespace.by_id.values())
             log.info(
@@ -196,10 +208,11 @@ class App:
             self.engine,
             self._file_journal,
             self._live,
-            self._data_dir.snapshots,
+            (self._data_dir.journal, self._data_dir.snapshots),
             self._snapshot_at,
             self._config.journal.snapshot_bytes,
             self._switchboard.turn,
+            self._on_append,
         ).run_forever()
 
     async def _listen(self) -> None:
@@ -303,6 +316,8 @@ class App:
         commits.cancel()
         self._io_thread.shutdown(wait=True)
         self.engine.journal.sync()
+        if self.engine.journal.durable < self.engine.journal.end:
+            log.error("ending without room on the disk: nobody was told of what is not kept")
         if self._file_journal is not None:
             self._file_journal.close()
         if self._data_dir is not None:

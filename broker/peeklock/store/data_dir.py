@@ -10,8 +10,11 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
+
+from peeklock.store.segment import sync_folder
 
 FORMAT_VERSION: Final = "1"
 
@@ -50,20 +53,35 @@ class DataDir:
             raise DataDirBusy(
                 f"{self.path} is used by another broker (process {holder or 'unknown'})"
             ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk; it is only for people
+            os.pwrite(self._lock, f"{os.getpid():<20}\n".encode(), 0)
 
     def _check_format(self) -> None:
         file = self.path / "FORMAT"
-        if not file.exists():
-            file.write_text(FORMAT_VERSION + "\n")
-            return
-        found = file.read_text().strip()
+        try:
+            if not file.exists():
+                self._write_format(file)
+            found = file.read_text().strip()
+        except OSError as error:
+            self.close()
+            raise DataDirUnusable(f"{file}: {error.strerror}") from error
         if found != FORMAT_VERSION:
             self.close()
             raise DataDirUnusable(
                 f"{self.path} has format {found}; this version reads format {FORMAT_VERSION}"
             )
+
+    def _write_format(self, file: Path) -> None:
+        """Whole or not at all: half a number would lock everybody out after a crash."""
+        aside = file.with_suffix(".new")
+        with aside.open("w") as opened:
+            opened.write(FORMAT_VERSION + "\n")
+            opened.flush()
+            os.fsync(opened.fileno())
+        aside.rename(file)
+        sync_folder(self.path)
+        with suppress(OSError):  # not ours to read, perhaps
+            sync_folder(self.path.parent)
 
     def close(self) -> None:
         os.close(self._lock)

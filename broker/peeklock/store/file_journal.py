@@ -1,9 +1,9 @@
 """The journal on disk: segments, one write and one fdatasync for everything that waits.
 
 `append` runs on the event loop and `sync` on one I/O thread; they share one deque. Its
-`append` and `popleft` are atomic, each item is one whole record, there is one thread at each
-end, and `sync` counts what is there before it begins: so no lock is needed, no record is
-missed, and none is torn between two syncs.
+`append` and `popleft` are atomic, each item is one whole record, and there is one thread at
+each end. A record leaves the deque after it was made durable: so no lock is needed, no record
+is missed, none is torn between two syncs, and each can be found here or in the files.
 """
 
 import os
@@ -17,9 +17,10 @@ from peeklock.limits import DISK_FREE_BYTES_MIN, MIB, SEGMENT_BYTES_DEFAULT
 from peeklock.message import Message
 from peeklock.store.bodies import Bodies
 from peeklock.store.fact_codec import decode_message
-from peeklock.store.journal import JournalFailed
+from peeklock.store.journal import JournalFailed, MessageDamaged
 from peeklock.store.record import HEADER_BYTES, Scanner, encode_record
-from peeklock.store.segment import create_segment, list_segments, segment_path, sync_folder
+from peeklock.store.reserve import NoRoom, Reserve
+from peeklock.store.segment import list_segments, segment_path
 from peeklock.types import Lsn
 
 # How much may be written between two looks at the disk's free space.
@@ -28,7 +29,10 @@ ROOM_CHECK_BYTES: Final = 4 * MIB
 
 @final
 class FileJournal:
-    """Open for appending at `end`, which recovery has found. See `Journal` for the contract."""
+    """Open for appending at `end`, which recovery has found. See `Journal` for the contract.
+
+    Raises `NoRoom` when the disk has none for a first segment.
+    """
 
     def __init__(
         self,
@@ -39,22 +43,23 @@ class FileJournal:
         free_bytes_min: int = DISK_FREE_BYTES_MIN,
     ) -> None:
         self._folder: Final = folder
-        self._segment_bytes: Final = segment_bytes
         self._free_bytes_min: Final = free_bytes_min
         self._end = end
-        self._written = end
         self._durable = end
         self._waiting: Final[deque[tuple[Lsn, bytes, bytes]]] = deque()
-        self._under_way: list[tuple[Lsn, bytes, bytes]] = []
         self._bodies: Final = Bodies(folder)
         self.segments: Final[list[Lsn]] = list_segments(folder)
         for start in self.segments:
             self._bodies.add_segment(start)
+        self._reserve: Final = Reserve(folder, segment_bytes)
+        self.damages: Final[dict[Lsn, str]] = {}  # what `fetch` found, for whoever tells it
         self._file = -1
+        self._room_end = end  # the position at which the reserved room of the segment ends
         self._has_room = True
-        self._unchecked_bytes = ROOM_CHECK_BYTES
+        self._unchecked_bytes = 0
         self._failed = False
-        self._roll()
+        self._roll(0)
+        self._look_for_room()
 
     @property
     def end(self) -> Lsn:
@@ -66,9 +71,15 @@ class FileJournal:
 
     @property
     def has_room(self) -> bool:
-        if not self._has_room:
-            self._check_room()  # somebody may have made room meanwhile
+        if not self._has_room and self._reserve.is_made:
+            self._check_free()  # somebody may have made room meanwhile
         return self._has_room
+
+    @property
+    def reserved_bytes(self) -> int:
+        """Room that no other user of the disk can take: of this segment, and the reserve."""
+        spare = self._reserve.room_bytes if self._reserve.is_made else 0
+        return self._room_end - self._durable + spare
 
     def append(self, facts: list[Fact]) -> Lsn:
         if not facts:
@@ -82,54 +93,71 @@ class FileJournal:
     def sync(self) -> Lsn:
         if self._failed:
             raise JournalFailed("the journal failed before")
-        waiting = self._waiting
-        batch = [waiting.popleft() for _ in range(len(waiting))]
-        self._under_way = batch
-        if batch:
-            try:
-                self._write(batch)
-            except OSError as error:
-                self._failed = True
-                raise JournalFailed(f"writing the journal failed: {error}") from error
-        self._under_way = []
+        try:
+            self._write(list(self._waiting))
+            if self._unchecked_bytes >= ROOM_CHECK_BYTES or not self._reserve.is_made:
+                self._look_for_room()
+        except OSError as error:
+            self._failed = True
+            raise JournalFailed(f"writing the journal failed: {error}") from error
         return self._durable
 
     def _write(self, batch: list[tuple[Lsn, bytes, bytes]]) -> None:
-        if self._written - self.segments[-1] >= self._segment_bytes:
-            self._roll()
-        data = b"".join([part for record in batch for part in record[1:]])
-        offset = self._written - self.segments[-1]
+        """As much of it as there is room for; what is left over waits for room."""
+        first = 0
+        while first < len(batch):
+            stop = len(batch) if record_end(batch[-1]) <= self._room_end else first
+            while stop < len(batch) and record_end(batch[stop]) <= self._room_end:
+                stop += 1
+            if stop > first:
+                self._write_run(batch[first:stop])
+                first = stop
+                continue
+            try:
+                self._roll(record_end(batch[first]) - batch[first][0])
+            except NoRoom:
+                return
+
+    def _write_run(self, run: list[tuple[Lsn, bytes, bytes]]) -> None:
+        data = b"".join([part for record in run for part in record[1:]])
+        offset = self._durable - self.segments[-1]
         view = memoryview(data)
         while view:
             done = os.pwrite(self._file, view, offset)
             offset += done
             view = view[done:]
         os.fdatasync(self._file)
-        self._written = Lsn(self._written + len(data))
-        self._durable = self._written
+        self._durable = Lsn(self._durable + len(data))
         self._unchecked_bytes += len(data)
-        if self._unchecked_bytes >= ROOM_CHECK_BYTES:
-            self._check_room()
+        for _ in run:
+            self._waiting.popleft()
 
-    def _roll(self) -> None:
-        """Begin a new segment where the last one ends."""
-        if self._file >= 0:
-            os.ftruncate(self._file, self._written - self.segments[-1])
-            os.fsync(self._file)
-            os.close(self._file)
-        elif self.segments and self.segments[-1] == self._written:
-            # The last start left an empty segment behind: take it again.
-            os.unlink(segment_path(self._folder, self._written))
-            self._bodies.drop_segment(self._written)
+    def _roll(self, room_bytes: int) -> None:
+        """Begin a new segment where the last one ends, with room for a record of this size."""
+        start = self._durable
+        file = self._reserve.become(start, room_bytes)
+        if self.segments and self.segments[-1] == start:
+            # The one before is empty, and the new one has taken its name.
+            self._bodies.drop_segment(start)
             self.segments.pop()
-        self._file = create_segment(self._folder, self._written, self._segment_bytes)
-        self.segments.append(self._written)
-        self._bodies.add_segment(self._written)
-        self._check_room()
+        elif self._file >= 0:
+            os.ftruncate(self._file, start - self.segments[-1])
+            os.fsync(self._file)
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = file
+        self._room_end = Lsn(start + os.fstat(file).st_size)
+        self.segments.append(start)
+        self._bodies.add_segment(start)
 
-    def _check_room(self) -> None:
+    def _look_for_room(self) -> None:
+        self._reserve.make()
+        self._check_free()
+
+    def _check_free(self) -> None:
         self._unchecked_bytes = 0
-        self._has_room = self.free_bytes() >= self._free_bytes_min
+        enough = self.free_bytes() >= self._free_bytes_min
+        self._has_room = enough and self._reserve.is_made
 
     def free_bytes(self) -> int:
         """Free bytes of the journal's disk."""
@@ -137,21 +165,22 @@ class FileJournal:
         return disk.f_bavail * disk.f_frsize
 
     def fetch(self, body_at: Lsn) -> Message:
-        if body_at < self._durable:
-            return self._bodies.fetch(body_at, self._durable)
-        for at, _header, payload in [*self._under_way, *list(self._waiting)]:
-            start = at + HEADER_BYTES
-            if start <= body_at < start + len(payload):
-                return decode_message(payload, body_at - start)
-        return self._bodies.fetch(body_at, self._written)  # it was written just now
+        if body_at >= self._durable:
+            for at, _header, payload in list(self._waiting):
+                start = at + HEADER_BYTES
+                if start <= body_at < start + len(payload):
+                    return decode_message(payload, body_at - start)
+        try:
+            return self._bodies.fetch(body_at, self._durable)  # perhaps it was just written
+        except MessageDamaged as damage:
+            self.damages[body_at] = str(damage)
+            raise
 
-    def drop_segment(self, start: Lsn) -> None:
-        """Delete a segment that nothing needs: no live message, a snapshot behind it."""
+    def forget_segment(self, start: Lsn) -> None:
+        """Nothing needs it: no live message, a snapshot behind it. Its file may go."""
         assert start != self.segments[-1], "the segment that is written to"
         self._bodies.drop_segment(start)
         self.segments.remove(start)
-        os.unlink(segment_path(self._folder, start))
-        sync_folder(self._folder)
 
     def read(self) -> Iterator[list[Fact]]:
         for start in self.segments:
@@ -165,7 +194,11 @@ class FileJournal:
     def close(self) -> None:
         """Give the files back; what was not synced is lost."""
         if self._file >= 0:
-            os.ftruncate(self._file, self._written - self.segments[-1])
+            os.ftruncate(self._file, self._durable - self.segments[-1])
             os.close(self._file)
             self._file = -1
         self._bodies.close()
+
+
+def record_end(record: tuple[Lsn, bytes, bytes]) -> int:
+    return record[0] + len(record[1]) + len(record[2])

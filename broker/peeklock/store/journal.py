@@ -12,6 +12,10 @@ class JournalFailed(Exception):
     """A write or sync failed: nobody knows what is on the disk, so the process ends."""
 
 
+class MessageDamaged(Exception):
+    """The bytes of a message are not what was written; says where."""
+
+
 class Journal(Protocol):
     """An ordered, append-only record of facts that survives `kill -9`.
 
@@ -54,12 +58,17 @@ class Journal(Protocol):
     def sync(self) -> Lsn:
         """Make everything appended so far durable. Blocks: call it off the event loop.
 
+        Returns up to where. That is less than was asked for when the disk has no room: what
+        is left over is kept, and a later `sync` tries again.
         Raises `JournalFailed`, after which the journal is not to be used.
         """
         ...
 
     def fetch(self, body_at: Lsn) -> Message:
-        """The message whose bytes an `append` has put at `body_at`."""
+        """The message whose bytes an `append` has put at `body_at`.
+
+        Raises `MessageDamaged` when they are not what was written.
+        """
         ...
 
     def read(self) -> Iterator[list[Fact]]:

@@ -5,6 +5,7 @@ from typing import Final, final
 
 from peeklock.entities.facts import Fact
 from peeklock.message import Message
+from peeklock.store.journal import MessageDamaged
 from peeklock.types import Lsn
 
 
@@ -45,7 +46,7 @@ class MemoryJournal:
         return self._durable
 
     def fetch(self, body_at: Lsn) -> Message:
-        raise LookupError(f"a journal in memory holds no message at {body_at}")
+        raise MessageDamaged(f"a journal in memory holds no message at {body_at}")
 
     def read(self) -> Iterator[list[Fact]]:
         for end, facts in self._facts:

@@ -22,17 +22,11 @@ def list_segments(folder: Path) -> list[Lsn]:
     return sorted(Lsn(int(path.name[: -len(SUFFIX)])) for path in folder.glob(f"*{SUFFIX}"))
 
 
-def create_segment(folder: Path, start: Lsn, room_bytes: int) -> int:
-    """A new file with its room reserved, so that it cannot fail for lack of it later.
-
-    Returns its descriptor. The folder is synced: the file is there after a crash.
-    """
-    path = segment_path(folder, start)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    os.posix_fallocate(descriptor, 0, room_bytes)
-    os.fsync(descriptor)
+def delete_segments(folder: Path, starts: list[Lsn]) -> None:
+    """Durably. Blocks: freeing a large file takes its time."""
+    for start in starts:
+        segment_path(folder, start).unlink()
     sync_folder(folder)
-    return descriptor
 
 
 def sync_folder(folder: Path) -> None:
