@@ -315,9 +315,23 @@ class Engine:
         return any(queue.counts[LOCKED] for queue in self.namespace.by_id.values())
 
     def message_of(self, entry: Entry) -> Message:
-        """The message itself: from memory, or read back from the journal."""
+        """The message itself: from memory, or read back from the journal.
+
+        Raises `MessageDamaged`, after which it is to be given up, and `OSError`.
+        """
         message = entry.message
         return message if message is not None else self.journal.fetch(entry.body_at)
+
+    def give_up(self, queue: Queue, entry: Entry, nonce: bytes) -> None:
+        """Its bytes are damaged: out of the queue with it, unless another holds it.
+
+        A message that nobody can have would otherwise stand before all others for good.
+        """
+        if queue.entries.get(entry.number) is not entry:
+            return
+        lock = entry.lock
+        if lock is None or lock.nonce == nonce:
+            self._commit(queue, [Removed(queue.queue_id, [entry.number], Cause.DAMAGED)])
 
     # ---- turns and time
 

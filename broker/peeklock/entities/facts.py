@@ -37,6 +37,7 @@ class Cause(IntEnum):
     PURGED = 5
     DROPPED = 6  # gave way to a newer one in a full queue
     MOVED = 7  # to another queue by an operator: the same append holds its `Enqueued` there
+    DAMAGED = 8  # the disk changed its bytes: nobody can have it any more
 
 
 @final

@@ -90,6 +90,7 @@ from peeklock.security.principal import ANONYMOUS, Principal
 from peeklock.security.rights import Right
 from peeklock.security.token_claims import TokenClaims
 from peeklock.security.tokens import Tokens
+from peeklock.store.journal import MessageDamaged
 from peeklock.types import NEVER, LockToken, UnixMs
 
 
@@ -529,13 +530,18 @@ class AmqpFrontend:
             return
         nonce = effect.nonce
         is_settled = not nonce
+        damaged_count = 0
         message_of = self._engine.message_of
         for entry in effect.entries:
             tag = (nonce or b"\0\0\0\0\0\0\0\0") + entry.number.to_bytes(8, "big")
             try:
                 message = message_of(entry)
-            except (LookupError, OSError) as error:
-                self._fail(link, INTERNAL_ERROR, f"the journal lost a message: {error}")
+            except MessageDamaged:
+                self._engine.give_up(receiver.queue, entry, nonce)
+                damaged_count += 1
+                continue
+            except OSError as error:
+                self._fail(link, INTERNAL_ERROR, f"the journal cannot be read: {error}")
                 return
             payload = delivery_payload(entry, message, effect.locked_until)
             if 0 < link.max_message_size < len(payload):
@@ -543,6 +549,9 @@ class AmqpFrontend:
                 self._fail(link, MESSAGE_SIZE_EXCEEDED, what)
                 return
             link.send(tag, payload, settled=is_settled)
+        if damaged_count:  # the receiver still waits for as many
+            credit = min(link.credit, receiver.credit + damaged_count)
+            self._engine.set_credit(receiver, credit, draining=receiver.draining)
         if self._connection.backlog_bytes > AMQP_BACKLOG_BYTES_MAX:
             self._update_blocked()
 

@@ -49,6 +49,7 @@ from peeklock.protocols.amqp10.sections import read_properties, split_message
 from peeklock.protocols.amqp10.values import ARRAY_LONG, ARRAY_TIMESTAMP, AmqpArray, Timestamp
 from peeklock.security.principal import Principal
 from peeklock.security.rights import Right
+from peeklock.store.journal import MessageDamaged
 from peeklock.types import SequenceNumber, UnixMs
 
 
@@ -110,7 +111,22 @@ class ManagementNode:
         if not entries:
             reply.refuse(NO_CONTENT, "com.microsoft:message-not-found", "no more messages")
             return
-        reply.messages = lambda: [self._shown(entry) for entry in entries]
+        queue = request.queue
+        reply.messages = lambda: self._read_messages(queue, entries, is_handed=False)
+
+    def _read_messages(
+        self, queue: Queue, entries: list[Entry], *, is_handed: bool
+    ) -> list[Result]:
+        """Those that can be read; what is damaged is given up."""
+        results: list[Result] = []
+        for entry in entries:
+            try:
+                results.append(self._handed(entry) if is_handed else self._shown(entry))
+            except MessageDamaged:
+                lock = entry.lock
+                ours = lock.nonce if lock is not None and is_handed else b""
+                self._engine.give_up(queue, entry, ours)
+        return results
 
     def _shown(self, entry: Entry) -> Result:
         return {"message": peeked_payload(entry, self._engine.message_of(entry))}
@@ -128,7 +144,7 @@ class ManagementNode:
         delete = request.whole("receiver-settle-mode", 1) == 0
         numbers = request.numbers("sequence-numbers")
         entries = self._engine.receive_deferred(queue, numbers, request.now, delete=delete)
-        reply.messages = lambda: [self._handed(entry) for entry in entries]
+        reply.messages = lambda: self._read_messages(queue, entries, is_handed=True)
 
     def _handed(self, entry: Entry) -> Result:
         message = self._engine.message_of(entry)

@@ -12,6 +12,7 @@ from peeklock.entities.queue import Queue
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, NotAllowed
 from peeklock.frontends.amqp_nodes import Node
+from peeklock.protocols.amqp10 import conditions
 from peeklock.protocols.amqp10.sections import (
     Properties,
     ValueBody,
@@ -29,6 +30,7 @@ Result = dict[AmqpValue, AmqpValue]
 OK: Final = 200
 CREATED: Final = 201
 NO_CONTENT: Final = 204
+INTERNAL_ERROR: Final = 500
 NOT_IMPLEMENTED: Final = 501
 
 
@@ -48,7 +50,11 @@ class Reply:
 
     def payload(self) -> bytes:
         if self.messages is not None:
-            self.result["messages"] = self.messages()
+            try:
+                self.result["messages"] = self.messages()
+            except OSError as error:
+                why = f"the journal cannot be read: {error}"
+                self.refuse(INTERNAL_ERROR, conditions.INTERNAL_ERROR, why)
         status: dict[AmqpValue, AmqpValue] = {
             "statusCode": Int(self.status),
             "statusDescription": self.description,

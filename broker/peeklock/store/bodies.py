@@ -2,21 +2,33 @@
 
 Neighbours in a queue are neighbours in the journal, so reading goes by blocks and keeps the
 last few: a backlog is read from the disk once, in order.
+
+A body lies in a record, and the record's checksum is looked at before anybody gets the body:
+a broker may run for months on a segment that it last read when it wrote it.
 """
 
 import os
 from bisect import bisect_right
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from pathlib import Path
 from typing import Final, final
+from zlib import crc32
 
 from peeklock.message import Message
-from peeklock.store.fact_codec import MESSAGE_HEAD, decode_message
+from peeklock.store.fact_codec import ENQUEUED_HEAD, MESSAGE_HEAD, decode_message
+from peeklock.store.journal import MessageDamaged
+from peeklock.store.record import CHECKED, HEADER, HEADER_BYTES, MAGIC
 from peeklock.store.segment import segment_path
 from peeklock.types import Lsn
 
 BLOCK_BYTES: Final = 256 * 1024
 BLOCKS_MAX: Final = 32  # 8 MiB: a few queues read at once, each with its own place
+# Where the message is in the record of a single send, as nearly all are.
+USUAL_OFFSET: Final = HEADER_BYTES + ENQUEUED_HEAD.size
+# How far before a message its record's header mostly is, when it is at no usual offset.
+NEAR_BYTES: Final = 256
+# Records of several messages whose sum was found good; neighbours are asked for next.
+CHECKED_MAX: Final = 8
 
 
 @final
@@ -28,6 +40,7 @@ class Bodies:
         self._starts: list[Lsn] = []
         self._files: Final[dict[Lsn, int]] = {}
         self._blocks: Final[OrderedDict[tuple[Lsn, int], bytes]] = OrderedDict()
+        self._checked: Final[deque[tuple[int, int]]] = deque(maxlen=CHECKED_MAX)
 
     def add_segment(self, start: Lsn) -> None:
         self._starts.append(start)
@@ -42,16 +55,64 @@ class Bodies:
             del self._blocks[key]
 
     def fetch(self, body_at: Lsn, written: Lsn) -> Message:
-        """The message at `body_at`; everything before `written` is in the files."""
+        """The message at `body_at`; everything before `written` is in the files.
+
+        Raises `MessageDamaged`, and `OSError` when the disk cannot be read.
+        """
         place = bisect_right(self._starts, body_at) - 1
         if place < 0:
-            raise LookupError(f"position {body_at} is before the journal's first segment")
+            raise MessageDamaged(f"position {body_at} is before the journal's first segment")
         start = self._starts[place]
         at = body_at - start
-        head = self._bytes(start, at, MESSAGE_HEAD.size, written)
-        lengths = MESSAGE_HEAD.unpack(head)
+        record_at = at - USUAL_OFFSET
+        size = self._record_bytes(start, record_at, written) if record_at >= 0 else 0
+        if size > USUAL_OFFSET:  # else it is the one before: ours has a short head
+            record = self._bytes(start, record_at, size, written)
+            self._check(start, record_at, record)
+            return decode_message(record, USUAL_OFFSET)
+        if not any(first <= body_at < end for first, end in self._checked):
+            self._check_record_around(start, at, written)
+        lengths = MESSAGE_HEAD.unpack(self._bytes(start, at, MESSAGE_HEAD.size, written))
         size = MESSAGE_HEAD.size + int(lengths[3]) + int(lengths[4])
         return decode_message(self._bytes(start, at, size, written), 0)
+
+    def _record_bytes(self, start: Lsn, at: int, written: Lsn) -> int:
+        """The size of the record that begins here, 0 when none does."""
+        head = self._bytes(start, at, HEADER_BYTES, written)
+        magic, length, position, _crc = HEADER.unpack(head)
+        return HEADER_BYTES + int(length) if magic == MAGIC and position == start + at else 0
+
+    def _check(self, start: Lsn, at: int, record: bytes) -> None:
+        _magic, length, position, crc = HEADER.unpack_from(record)
+        facts = memoryview(record)[HEADER_BYTES:]
+        if crc32(facts, crc32(CHECKED.pack(length, position))) != crc:
+            raise self._damage(start, at, "its checksum does not fit")
+
+    def _check_record_around(self, start: Lsn, at: int, written: Lsn) -> None:
+        """Find the record that holds offset `at`, going back from there, and check it."""
+        stop = at - HEADER_BYTES + 1  # its header begins before this, and ends before `at`
+        step = NEAR_BYTES
+        while stop > 0:
+            begin = max(0, stop - step)
+            step = BLOCK_BYTES
+            data = self._bytes(start, begin, stop - begin + HEADER_BYTES - 1, written)
+            place = data.rfind(MAGIC)
+            while place >= 0:
+                size = self._record_bytes(start, begin + place, written)
+                if size > 0:
+                    if begin + place + size <= at:
+                        raise self._damage(start, begin + place + size, "it is no record")
+                    record = self._bytes(start, begin + place, size, written)
+                    self._check(start, begin + place, record)
+                    first = start + begin + place
+                    self._checked.append((first, first + size))
+                    return
+                place = data.rfind(MAGIC, 0, place)
+            stop = begin
+        raise self._damage(start, at, "no record is around it")
+
+    def _damage(self, start: Lsn, at: int, why: str) -> MessageDamaged:
+        return MessageDamaged(f"{segment_path(self._folder, start)} at offset {at}: {why}")
 
     def _bytes(self, start: Lsn, at: int, size: int, written: Lsn) -> bytes:
         first = at // BLOCK_BYTES
@@ -66,7 +127,7 @@ class Bodies:
             offset = at - first * BLOCK_BYTES
             found = b"".join(blocks)[offset : offset + size]
         if len(found) < size:
-            raise LookupError(f"segment {start} ends before position {start + at + size}")
+            raise self._damage(start, at, "the file ends before it does")
         return found
 
     def _block(self, start: Lsn, index: int, written: Lsn) -> bytes:
