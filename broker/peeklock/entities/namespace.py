@@ -37,7 +37,7 @@ from peeklock.limits import (
     SUBSCRIPTION_NAME_CHARACTERS_MAX,
     SUBSCRIPTIONS_MAX,
 )
-from peeklock.types import EntityPath, QueueId, UnixMs
+from peeklock.types import NEVER, EntityPath, QueueId, UnixMs
 
 
 @final
@@ -147,6 +147,22 @@ class Namespace:
         for rule in rules:
             facts.append(RuleCreated(first, rule, now))
         return facts
+
+    def stand_in(self, queue_id: QueueId, *, is_dead_letters: bool) -> list[Fact]:
+        """A queue with its dead letters in the place of one whose own record was lost.
+
+        Both were made in one record, the queue first; what is there already stays.
+        """
+        first = QueueId(queue_id - 1) if is_dead_letters else queue_id
+        path = EntityPath(f"recovered-{first}")
+        while self.has(path) or self.has_topic(path):
+            path = EntityPath(path + "-again")
+        settings = QueueSettings()
+        pair = [
+            QueueCreated(first, path, settings, ORDINARY, NEVER),
+            self._dead_letters_created(first, path, settings, NEVER),
+        ]
+        return [fact for fact in pair if fact.queue_id not in self.by_id]
 
     # ---- looks
 

@@ -19,6 +19,7 @@ from peeklock.store.segment import sync_folder
 from peeklock.types import Lsn, QueueId, SequenceNumber
 
 SUFFIX: Final = ".snapshot"
+UNFINISHED: Final = ".writing"
 KEPT: Final = 2  # the newest, and one to fall back on
 END_MARK: Final = Captured(QueueId(0), SequenceNumber(0), Lsn(0))
 
@@ -33,6 +34,12 @@ def list_snapshots(folder: Path) -> list[Lsn]:
     return sorted(found, reverse=True)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """What a crash left of a snapshot that was being written."""
+    for path in folder.glob(f"*{UNFINISHED}"):
+        path.unlink()
+
+
 @final
 class SnapshotWriter:
     """Writes one snapshot. Until `commit`, nobody sees it."""
@@ -40,7 +47,7 @@ class SnapshotWriter:
     def __init__(self, folder: Path, at: Lsn) -> None:
         self.at: Final = at
         self._folder: Final = folder
-        self._aside: Final = folder / f"{at:020d}.writing"
+        self._aside: Final = folder / f"{at:020d}{UNFINISHED}"
         self._file: Final = self._aside.open("wb")
         self._position = Lsn(0)
         self.size_bytes = 0
@@ -65,12 +72,15 @@ class SnapshotWriter:
 
     def abort(self) -> None:
         self._file.close()
-        self._aside.unlink()
+        self._aside.unlink(missing_ok=True)
 
 
-def read_snapshot(folder: Path, at: Lsn) -> Iterator[list[Fact]] | None:
-    """The facts of a snapshot, or None when it is damaged."""
-    data = snapshot_path(folder, at).read_bytes()
+def open_snapshot(path: Path) -> Iterator[tuple[list[Fact], int]] | None:
+    """The facts of a snapshot, with how many bytes are read then; None when it is damaged.
+
+    Raises `BadFact`, at once or on the way, when another version wrote it.
+    """
+    data = path.read_bytes()
     records: list[tuple[int, int]] = []
     scanner = Scanner(data, Lsn(0))
     while True:
@@ -83,4 +93,4 @@ def read_snapshot(folder: Path, at: Lsn) -> Iterator[list[Fact]] | None:
     last = scanner.facts(records[-1][0], records[-1][1])
     if len(last) != 1 or not isinstance(last[0], Captured) or last[0].queue_id != 0:
         return None
-    return (scanner.facts(start, end) for start, end in records[:-1])
+    return ((scanner.facts(start, end), end) for start, end in records[:-1])
