@@ -12,7 +12,6 @@ from peeklock.entities.facts import (
     MessageIdSeen,
     Numbered,
     QueueCreated,
-    Relocated,
     RuleCreated,
     SubscriptionCreated,
     TopicCreated,
@@ -20,7 +19,6 @@ from peeklock.entities.facts import (
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, WAITING, Entry
-from peeklock.store.journal import Journal
 from peeklock.types import NEVER, Lsn, QueueId, SequenceNumber
 
 SLICE_COUNT: Final = 1000  # messages a slice: a millisecond or two of other people's time
@@ -30,12 +28,14 @@ SLICE_COUNT: Final = 1000  # messages a slice: a millisecond or two of other peo
 class Capture:
     """One pass over all entities. Call `next_slice` until it returns nothing."""
 
-    def __init__(self, namespace: Namespace) -> None:
+    def __init__(self, namespace: Namespace, slice_count: int = SLICE_COUNT) -> None:
+        self._slice_count: Final = slice_count
         self._queues: Final = list(namespace.by_id.values())
         self._namespace: Final = namespace
         self._began = False
         self._queue_index = 0
         self._numbers: list[SequenceNumber] = []
+        self._next_number = SequenceNumber(1)
         self._at = 0
         self._beside: list[Fact] = []  # what an entity remembers beside its messages
 
@@ -48,8 +48,8 @@ class Capture:
                 self._beside.extend(seen_facts(topic.topic_id, topic.seen))
             return definitions(self._namespace)
         if self._beside:
-            facts = self._beside[:SLICE_COUNT]
-            del self._beside[:SLICE_COUNT]
+            facts = self._beside[: self._slice_count]
+            del self._beside[: self._slice_count]
             return facts
         while self._queue_index < len(self._queues):
             queue = self._queues[self._queue_index]
@@ -58,6 +58,7 @@ class Capture:
                 continue
             if self._at == 0:
                 self._numbers = list(queue.entries)
+                self._next_number = queue.next_number
             return self._slice(queue, now_at)
         return []
 
@@ -67,7 +68,7 @@ class Capture:
         self._at = 0
 
     def _slice(self, queue: Queue, now_at: Lsn) -> list[Fact]:
-        stop = self._at + SLICE_COUNT
+        stop = self._at + self._slice_count
         facts: list[Fact] = []
         for number in self._numbers[self._at : stop]:
             entry = queue.entries.get(number)
@@ -78,8 +79,9 @@ class Capture:
             self._at = stop
         else:
             # What came after the list was made is in the journal's tail.
-            through = self._numbers[-1] if self._numbers else SequenceNumber(0)
-            facts.append(Numbered(queue.queue_id, queue.next_number_after(through)))
+            # Numbers before the list's end that are not in it were gone when it was made.
+            through = SequenceNumber(self._next_number - 1)
+            facts.append(Numbered(queue.queue_id, self._next_number))
             self._beside = seen_facts(queue.queue_id, queue.seen)
             self._next_queue()
         facts.append(Captured(queue.queue_id, through, now_at))
@@ -155,19 +157,4 @@ def entry_facts(queue: Queue, entry: Entry) -> list[Fact]:
         facts.append(Locked(queue.queue_id, [entry.number], lock.nonce, lock.until))
     elif entry.state == DEFERRED:
         facts.append(Deferred(queue.queue_id, [entry.number]))
-    return facts
-
-
-def relocations(namespace: Namespace, journal: Journal, start: Lsn, end: Lsn) -> list[Fact]:
-    """Copies of all messages whose bytes lie between two positions; shared ones stay shared."""
-    facts: list[Fact] = []
-    copies: dict[Lsn, Relocated] = {}
-    for queue in namespace.by_id.values():
-        for entry in queue.entries.values():
-            if start <= entry.body_at < end:
-                message = entry.message or journal.fetch(entry.body_at)
-                first = copies.get(entry.body_at)
-                copy = Relocated(queue.queue_id, entry.number, message, shares=first)
-                copies.setdefault(entry.body_at, copy)
-                facts.append(copy)
     return facts

@@ -446,12 +446,6 @@ class Queue:
                     break
         return found
 
-    def next_number_after(self, through: SequenceNumber) -> SequenceNumber:
-        """For a snapshot that knows the messages up to `through`: the next number, then."""
-        if not self.entries or next(reversed(self.entries)) <= through:
-            return self.next_number
-        return SequenceNumber(through + 1)
-
     def next_deadline(self) -> UnixMs:
         """When `wake` or `expire` next has work; NEVER when they have none."""
         soonest = NEVER

@@ -3,11 +3,14 @@
 from itertools import pairwise
 from typing import Final, final
 
+from peeklock.limits import SEGMENT_BYTES_DEFAULT
 from peeklock.types import Lsn
 
-# The journal's positions are counted in areas of this size: fine enough to tell a segment
+# The journal's positions are counted in areas, so many to a segment: fine enough to tell one
 # that is nearly empty, coarse enough that the table stays small.
-AREA_BYTES: Final = 1 << 20
+AREAS_OF_SEGMENT: Final = 64
+# What a message takes besides its size when it is copied forward: its heads (fact_codec).
+HEADS_BYTES: Final = 32
 # A segment whose live messages fill no more than this share of it is copied forward.
 SPARSE_SHARE: Final = 0.25
 
@@ -16,16 +19,23 @@ SPARSE_SHARE: Final = 0.25
 class LiveBytes:
     """How many bytes of live messages begin in each area of the journal."""
 
-    def __init__(self) -> None:
+    def __init__(self, segment_bytes: int = SEGMENT_BYTES_DEFAULT) -> None:
+        self._area_bytes: Final = max(1, segment_bytes // AREAS_OF_SEGMENT)
         self._areas: Final[dict[int, int]] = {}
+        # While somebody looks for all messages before this position, one queue after the
+        # other, what moves from queue to queue may be missed: these were.
+        self.watched_until = Lsn(0)
+        self.moved: Final[list[Lsn]] = []
 
     def add(self, body_at: Lsn, size: int) -> None:
-        area = body_at // AREA_BYTES
-        self._areas[area] = self._areas.get(area, 0) + size + 1
+        area = body_at // self._area_bytes
+        self._areas[area] = self._areas.get(area, 0) + size + HEADS_BYTES
+        if body_at < self.watched_until:
+            self.moved.append(body_at)
 
     def drop(self, body_at: Lsn, size: int) -> None:
-        area = body_at // AREA_BYTES
-        left = self._areas[area] - size - 1
+        area = body_at // self._area_bytes
+        left = self._areas[area] - size - HEADS_BYTES
         if left:
             self._areas[area] = left
         else:
@@ -33,7 +43,7 @@ class LiveBytes:
 
     def between(self, start: Lsn, end: Lsn) -> int:
         """Live bytes from `start` to `end`; areas on the edges count wholly."""
-        areas = range(start // AREA_BYTES, (end - 1) // AREA_BYTES + 1)
+        areas = range(start // self._area_bytes, (end - 1) // self._area_bytes + 1)
         return sum(self._areas.get(area, 0) for area in areas)
 
 
@@ -49,7 +59,8 @@ class SegmentPlan:
 def plan_collection(segments: list[Lsn], live: LiveBytes, snapshot_at: Lsn) -> SegmentPlan:
     """Segments that a snapshot covers wholly: empty ones can go, sparse ones be emptied.
 
-    The last segment is being written to and never in the plan.
+    The last segment is being written to and never in the plan. Areas on the edge of a segment
+    count for both sides, so one with nothing in it may be called sparse.
     """
     dead: list[Lsn] = []
     sparse: list[tuple[Lsn, Lsn]] = []

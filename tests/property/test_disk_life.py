@@ -1,0 +1,136 @@
+"""Whatever is done, and wherever it crashes: recovery builds what was, and finds every body.
+
+Snapshots are taken, segments emptied and freed between and during what receivers do; an image
+of the disk is kept before every step that makes something durable or deletes it, and each is
+recovered: once with all that was written, once without what was not synced, and once with the
+newest snapshot damaged, for which the one before stands in.
+"""
+
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from peeklock.engine.relay import redrive
+from peeklock.entities.dispositions import (
+    ABANDON,
+    COMPLETE,
+    DEFER,
+    RELEASE,
+    Disposition,
+    Verdict,
+)
+from peeklock.entities.queue_index import READY
+from tests.support.disk_house import (
+    DiskHouse,
+    Image,
+    bodies_of,
+    quick_folder,
+    recover,
+    with_a_damaged_snapshot,
+    without_what_was_not_synced,
+)
+from tests.support.house import pictures
+
+IMAGES_MAX = 24  # an example; the last ones are where segments go
+DEAD_LETTER = Disposition(Verdict.DEAD_LETTER, reason="bad", description="why")
+LATER = Disposition(Verdict.ABANDON, not_before=5_000_000)
+
+steps = st.one_of(
+    st.tuples(st.just("send"), st.integers(1, 8), st.sampled_from([10, 300, 900, 6000])),
+    st.tuples(st.just("send"), st.integers(4, 8), st.just(900)),
+    st.tuples(st.just("schedule"), st.integers(1, 3), st.integers(0, 300)),
+    st.tuples(st.just("hold"), st.integers(1, 4), st.none()),
+    st.tuples(
+        st.just("settle"),
+        st.sampled_from([1, 2, 5, 20, 50]),
+        st.sampled_from(
+            [COMPLETE, COMPLETE, COMPLETE, ABANDON, LATER, RELEASE, DEFER, DEAD_LETTER]
+        ),
+    ),
+    st.tuples(st.just("redrive"), st.integers(1, 3), st.none()),
+    st.tuples(st.just("sync"), st.none(), st.none()),
+    st.tuples(st.just("housekeep"), st.none(), st.none()),
+    st.tuples(st.just("housekeep"), st.none(), st.none()),
+)
+
+
+def do(disk: DiskHouse, what: str, count: int, more: object) -> None:
+    house = disk.house
+    if what == "send":
+        for _ in range(count):
+            house.send(disk.queue, b"%d:" % disk.journal.end + b"x" * int(str(more)))
+    elif what == "schedule":
+        for _ in range(count):
+            body = b"later %d" % disk.journal.end
+            house.send(disk.queue, body, not_before=house.now + 1_000_000)
+    elif what == "hold":
+        disk.lock(count)
+    elif what == "settle":
+        assert isinstance(more, Disposition)
+        tokens = house.held(disk.lock(count))
+        if tokens:
+            house.engine.settle_tokens(disk.queue, tokens, more, house.now)
+    elif what == "redrive":
+        ready = [n for n, entry in disk.dead.entries.items() if entry.state == READY][:count]
+        if ready:
+            facts = redrive(house.namespace, disk.dead, ready, house.now)
+            house.engine.commit(disk.dead, facts, house.now)
+    elif what == "sync":
+        house.sync()
+    else:
+        disk.begin_housekeeping()
+
+
+def check(
+    disk: DiskHouse,
+    image: Image,
+    bodies: dict[tuple[int, int], bytes],
+    *,
+    damage_count: int = 0,
+) -> None:
+    recovered = recover(image.folder)
+    try:
+        report = recovered.report
+        assert len(report.damages) == damage_count, report.damages
+        assert report.end >= image.durable, "what was durable is lost"
+        assert recovered.restorer.left_out_count == 0
+        assert recovered.restorer.stand_ins == []
+        now = disk.house.now
+        expected = disk.expected(report.end)
+        assert pictures(recovered.namespace, now) == pictures(expected, now)
+        for key, body in bodies_of(recovered).items():
+            assert body == bodies[key]
+    finally:
+        recovered.journal.close()
+
+
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(st.lists(steps, min_size=25, max_size=60))
+def test_a_crash_anywhere_leaves_what_was(life: list[tuple[str, int, object]]) -> None:
+    root = quick_folder()
+    images: list[Image] = []
+    disk = DiskHouse(root / "data")
+    try:
+        with pytest.MonkeyPatch.context() as patch, disk.crashing(patch, images):
+            for what, count, more in life:
+                do(disk, what, count, more)
+                disk.go_on()
+            disk.finish()
+        images.append(Image(disk.folder, disk.journal.durable))
+        bodies = disk.bodies()
+        for image in images[-IMAGES_MAX:]:
+            synced = without_what_was_not_synced(image)
+            damaged = with_a_damaged_snapshot(image)
+            check(disk, image, bodies)
+            check(disk, synced, bodies)
+            if damaged is not None:
+                check(disk, damaged, bodies, damage_count=1)
+    finally:
+        disk.close()
+        shutil.rmtree(root)
