@@ -17,7 +17,7 @@ from peeklock.entities.dispositions import (
     Disposition,
     Verdict,
 )
-from peeklock.entities.queue import token_of
+from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.queue_index import Entry
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
