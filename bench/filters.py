@@ -15,7 +15,13 @@ from collections.abc import Callable
 from bench.system import machine
 from peeklock.build_info import describe
 from peeklock.filters.correlation import CorrelationFilter
-from peeklock.filters.filter import Filter, TrueFilter, sql_filter
+from peeklock.filters.filter import (
+    Filter,
+    TrueFilter,
+    cesql_filter,
+    selector,
+    sql_filter,
+)
 from peeklock.filters.view import SystemProperty
 from peeklock.frontends.amqp_view import MessageView
 from peeklock.message import Message
@@ -30,7 +36,15 @@ MESSAGE = Message(
         Properties(
             message_id="4711", to="orders", subject="order.created", correlation_id="c-1"
         ),
-        {"color": "red", "quantity": 12, "price": 9.5, "region": "eu-north-1", "urgent": True},
+        {
+            "color": "red",
+            "quantity": 12,
+            "price": 9.5,
+            "region": "eu-north-1",
+            "urgent": True,
+            "cloudEvents:type": "com.example.order",
+            "cloudEvents:level": 7,
+        },
     )
     + b"\x00\x53\x75"
     + encode_value(b"x" * 1024)
@@ -49,6 +63,18 @@ FILTERS: dict[str, Filter] = {
             "sys.Label LIKE 'order.%' AND region IN ('eu-north-1', 'eu-west-1')",
             "quantity * price > 100 OR region NOT LIKE '%_north_%' OR missing IS NOT NULL",
             "Color = 'red'",  # in another case than the sender's
+        )
+    },
+    **{
+        f"jms: {text}": selector(text)
+        for text in ("color = 'red' AND quantity BETWEEN 10 AND 20", "JMSPriority > 4")
+    },
+    **{
+        f"cesql: {text}": cesql_filter(text)
+        for text in (
+            "type = 'com.example.order' AND level > 5",
+            "type LIKE 'com.example.%' AND NOT EXISTS subject",
+            "missing = 'x'",
         )
     },
 }

@@ -17,7 +17,9 @@ class FakeView:
         user: Mapping[str, Value] | None = None,
         system: Mapping[SystemProperty, Value] | None = None,
         headers: Mapping[JmsHeader, Value] | None = None,
+        attributes: Mapping[str, Value] | None = None,
     ) -> None:
+        self._attributes = dict(attributes or {})
         self._headers = dict(headers or {})
         self._user = dict(user or {})
         self._system = dict(system or {})
@@ -44,6 +46,10 @@ class FakeView:
 
     def has_user(self, name: str) -> bool:
         return name.lower() in {key.lower() for key in self._user}
+
+    def attribute(self, name: str) -> Value:
+        self.asked += 1
+        return self._attributes.get(name)
 
     def new_id(self) -> UUID:
         return NEW_ID

@@ -4,6 +4,7 @@ from datetime import UTC
 
 from hypothesis import strategies as st
 
+from peeklock.filters.cesql_functions import FUNCTIONS
 from peeklock.filters.tree import (
     And,
     Arithmetic,
@@ -22,6 +23,7 @@ from peeklock.filters.tree import (
     Property,
     Scope,
     Sign,
+    Xor,
 )
 from peeklock.filters.values import Value
 from peeklock.filters.view import JmsHeader, SystemProperty
@@ -133,6 +135,44 @@ def jms_expressions() -> st.SearchStrategy[Expression]:
         ),
         max_leaves=4,
     )
+
+
+ATTRIBUTES = ("id", "source", "type", "sequence", "a1", "2b")
+
+
+def cesql_expressions() -> st.SearchStrategy[Expression]:
+    """Expressions of CESQL, as a text can say them: a backslash is hard to say."""
+    plain = st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\\"), max_size=9
+    )
+    attributes = st.builds(Property, st.just(Scope.ATTRIBUTE), st.sampled_from(ATTRIBUTES))
+    strings = st.builds(Literal, plain)
+    small = st.integers(-(2**31), 2**31 - 1)
+    atoms: st.SearchStrategy[Expression] = st.one_of(
+        attributes, strings, st.builds(Literal, st.booleans() | small),
+        st.builds(Exists, attributes),
+    )  # fmt: skip
+    return st.recursive(
+        atoms,
+        lambda inner: st.one_of(
+            st.builds(Not, inner),
+            st.builds(Sign, st.just("-"), inner.filter(has_no_number)),
+            st.builds(Arithmetic, st.sampled_from("+-*/%"), inner, inner),
+            st.builds(
+                Comparison, st.sampled_from(["=", "<>", "<", "<=", ">", ">="]), inner, inner
+            ),
+            st.builds(Xor, inner, inner),
+            several(inner).map(all_of),
+            several(inner).map(any_of),
+            st.builds(Like, inner, strings, st.none(), st.booleans()),
+            st.builds(In, inner, several(inner), st.booleans()),
+            st.builds(
+                Call, st.sampled_from([*FUNCTIONS, "NO_SUCH"]),
+                st.lists(inner, max_size=3).map(tuple),
+            ),
+        ),
+        max_leaves=5,
+    )  # fmt: skip
 
 
 def all_of(parts: tuple[Expression, ...]) -> Expression:

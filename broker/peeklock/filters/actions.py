@@ -84,6 +84,9 @@ class ChangedView:
         change = self._changes.user.get(name.lower())
         return self._view.has_user(name) if change is None else not change.removed
 
+    def attribute(self, name: str) -> Value:
+        return self._view.attribute(name)  # nor of a CloudEvent's
+
     def new_id(self) -> UUID:
         return self._view.new_id()
 
@@ -148,7 +151,9 @@ def converted(before: Value, value: Value) -> Value:
     if isinstance(before, bool) or isinstance(value, bool):
         return value
     if isinstance(before, int) and isinstance(value, (float, Decimal)):
-        return int(value) if is_whole(value) else value
+        if is_whole(value):
+            return int(value)
+        return value
     if isinstance(before, float) and isinstance(value, (int, Decimal)):
         return float(value)
     if isinstance(before, Decimal) and isinstance(value, int):

@@ -6,6 +6,7 @@ nodes, in the order of the text.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Final, TypeAlias, TypeVar
 
@@ -33,6 +34,7 @@ from peeklock.filters.tree import (
     Scope,
     Sign,
     Statement,
+    Xor,
 )
 from peeklock.filters.view import SYSTEM_PROPERTIES, JmsHeader, SystemProperty
 
@@ -109,6 +111,10 @@ class TreeBuilder:
             parts += part.parts if isinstance(part, And) else [part]
         return And(tuple(parts), at=offset(tokens(pieces)[0]))
 
+    def exclusive(self, pieces: Sequence[Piece]) -> Expression:
+        left, right = nodes(pieces)
+        return Xor(left, right, at=offset(tokens(pieces)[0]))
+
     def negation(self, pieces: Sequence[Piece]) -> Expression:
         (operand,) = nodes(pieces)
         self._check_condition(operand)
@@ -158,7 +164,7 @@ class TreeBuilder:
         return Exists(operand, at=offset(tokens(pieces)[0]))
 
     def _check_condition(self, node: Expression) -> None:
-        if not may_be_condition(node):
+        if not self._dialect.casts and not may_be_condition(node):
             raise Refused(node.at, "a condition is wanted here, and this is a value")
 
     def _check_asked(self, operand: Expression, word: str, *texts: Expression) -> None:
@@ -219,7 +225,13 @@ class TreeBuilder:
 
     def string(self, pieces: Sequence[Piece]) -> Expression:
         (token,) = tokens(pieces)
-        return Literal(str(token[1:-1]).replace("''", "'"), at=offset(token))
+        body, quote = str(token[1:-1]), str(token[0])
+        if self._dialect.casts:  # \' for ', and every other \ stands for itself
+            pairs = re.compile(rf"\\({quote})|({quote}){quote}|(\\.)", re.DOTALL)
+            text = pairs.sub(lambda pair: str(pair.group(pair.lastindex or 0)), body)
+        else:
+            text = body.replace(quote + quote, quote)
+        return Literal(text, at=offset(token))
 
     def constant(self, pieces: Sequence[Piece]) -> Expression:
         (token,) = tokens(pieces)
@@ -233,6 +245,10 @@ class TreeBuilder:
     def call(self, pieces: Sequence[Piece]) -> Expression:
         (token,) = tokens(pieces)
         arguments = nodes(pieces)
+        if self._dialect.casts:
+            if not re.fullmatch("[A-Za-z][A-Za-z_]*", token):
+                raise Refused(offset(token), f"{token} cannot be a function's name")
+            return Call(token.upper(), tuple(arguments), at=offset(token))
         name = token.lower()
         wanted = FUNCTIONS.get(name)
         if wanted is None:
@@ -252,6 +268,12 @@ class TreeBuilder:
         parts = tokens(pieces)
         at = offset(parts[0])
         name = unquoted(parts[-1])
+        if self._dialect.casts:
+            if "_" in name:
+                raise Refused(
+                    at, f"{name} cannot be an attribute: they have letters and digits"
+                )
+            return Property(Scope.ATTRIBUTE, name.lower(), at=at)
         if not self._dialect.scopes:
             return jms_property(parts[0], name)
         if len(parts) == 1:

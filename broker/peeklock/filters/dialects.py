@@ -1,14 +1,14 @@
 """What differs between the filter languages, in tables; the rest of the package is the same.
 
 Three-valued SQL comes in two dialects, Service Bus' and JMS'. Where they differ in what a text
-means, the fields below say how.
+means, the fields below say how. CESQL has the same tree and programs of its own (cesql.py).
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from peeklock.filters.arithmetic import INTEGER_MAX
-from peeklock.filters.grammar import JMS_GRAMMAR, SQL_ACTION_GRAMMAR, SQL_GRAMMAR
+from peeklock.filters.grammar import CESQL_GRAMMAR, JMS_GRAMMAR, SQL_ACTION_GRAMMAR, SQL_GRAMMAR
 from peeklock.limits import FILTER_CHARACTERS_MAX, SELECTOR_CHARACTERS_MAX
 
 
@@ -29,6 +29,9 @@ class Dialect:
     # LIKE, IN and IS NULL ask properties alone, of strings that are written there; strings
     # have no order; numbers are written as in Java (§3.8.1.1 of JMS).
     jms: bool
+    # Operators cast what they are given (CESQL §3.7), so that any value may stand anywhere.
+    casts: bool
+    property_called: str  # in errors
     # What a regular identifier may not be; written otherwise, a property may have these names.
     reserved: frozenset[str]
 
@@ -43,6 +46,8 @@ SQL: Final = Dialect(
     strict=True,
     scopes=True,
     jms=False,
+    casts=False,
+    property_called="a property",
     reserved=SQL_RESERVED,
 )
 # SET and REMOVE: the same language, with statements around its expressions.
@@ -54,6 +59,8 @@ SQL_ACTION: Final = Dialect(
     strict=True,
     scopes=True,
     jms=False,
+    casts=False,
+    property_called="a property",
     reserved=SQL_RESERVED | {"SET", "REMOVE"},
 )
 JMS: Final = Dialect(
@@ -64,5 +71,19 @@ JMS: Final = Dialect(
     strict=False,
     scopes=False,
     jms=True,
+    casts=False,
+    property_called="a property",
     reserved=frozenset("AND BETWEEN ESCAPE FALSE IN IS LIKE NOT NULL OR TRUE".split()),
+)
+CESQL: Final = Dialect(
+    called="CESQL expression",
+    grammar=CESQL_GRAMMAR,
+    characters_max=SELECTOR_CHARACTERS_MAX,
+    integer_max=(1 << 31) - 1,
+    strict=True,
+    scopes=False,
+    jms=False,
+    casts=True,
+    property_called="an attribute",
+    reserved=frozenset("AND EXISTS FALSE IN LIKE NOT OR TRUE XOR".split()),
 )

@@ -88,6 +88,31 @@ def rule_filter(
     return make(expression)
 
 
+@final
+class CesqlFilter:
+    """A CESQL expression as a predicate: with an error an event does not pass (§1.2)."""
+
+    __slots__ = ("_program", "text")
+
+    def __init__(self, text: str, program: Program) -> None:
+        self.text: Final = text
+        self._program: Final = program
+
+    def matches(self, view: PropertyView) -> bool:
+        try:
+            return self._program.evaluate(view) is True
+        except FilterError:
+            return False
+
+
+@lru_cache(maxsize=FILTERS_CACHED_MAX)
+def cesql_filter(text: str) -> CesqlFilter:
+    """A CloudEvents SQL expression; raises `InvalidFilter`."""
+    from peeklock.filters.cesql_compiler import compile_predicate
+
+    return CesqlFilter(text, compile_predicate(text))
+
+
 def selector(text: str) -> Filter:
     """A JMS selector; raises `InvalidFilter`. An empty one selects everything (§3.8.1.1)."""
     return compiled_once(text, JMS) if text.strip() else TrueFilter()
@@ -116,4 +141,8 @@ def compiled(text: str, dialect: Dialect, parameters: Mapping[str, Value]) -> Ex
     return ExpressionFilter(text, program, dialect.strict)
 
 
-DIALECTS: Final[dict[str, Callable[[str], Filter]]] = {"sql": sql_filter, "jms": selector}
+DIALECTS: Final[dict[str, Callable[[str], Filter]]] = {
+    "sql": sql_filter,
+    "jms": selector,
+    "cesql": cesql_filter,
+}

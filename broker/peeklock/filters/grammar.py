@@ -107,3 +107,56 @@ REMOVE: "REMOVE"i
     + SQL_SHARED
     + SQL_RULES
 )
+
+# CloudEvents SQL 1.0.0: AND, OR and XOR bind alike, NOT binds closest (§3.6). A sign is no part
+# of an integer here, so that 1-2 is a difference; the builder puts it into the literal.
+CESQL_GRAMMAR: Final = r"""
+?start: logic
+?logic: compared
+    | logic AND compared                              -> both
+    | logic OR compared                               -> either
+    | logic XOR compared                              -> exclusive
+?compared: sum
+    | compared (EQUALS | COMPARE) sum                 -> comparison
+?sum: product
+    | sum (PLUS | MINUS) product                      -> arithmetic
+?product: tested
+    | product TIMES tested                            -> arithmetic
+?tested: signed
+    | tested NOT? LIKE string                         -> like
+    | tested NOT? IN "(" logic ("," logic)* ")"       -> one_of
+?signed: atom
+    | NOT signed                                      -> negation
+    | MINUS signed                                    -> sign
+    | PLUS integer                                    -> sign
+?atom: property
+    | NAME "(" (logic ("," logic)*)? ")"              -> call
+    | EXISTS property                                 -> exists
+    | integer
+    | string
+    | (TRUE | FALSE)                                  -> constant
+    | "(" logic ")"
+property: NAME
+integer: INTEGER
+string: STRING
+
+AND: "AND"i
+EXISTS: "EXISTS"i
+FALSE: "FALSE"i
+IN: "IN"i
+LIKE: "LIKE"i
+NOT: "NOT"i
+OR: "OR"i
+TRUE: "TRUE"i
+XOR: "XOR"i
+
+EQUALS: "="
+COMPARE: "<=" | ">=" | "<>" | "!=" | "<" | ">"
+PLUS: "+"
+MINUS: "-"
+TIMES: "*" | "/" | "%"
+INTEGER.2: /[0-9]+(?![a-z0-9_])/i
+NAME: /[a-z0-9_]+/i
+STRING: /'(?:\\.|''|[^'\\])*'|"(?:\\.|""|[^"\\])*"/s
+%ignore /\s+/
+"""

@@ -20,7 +20,6 @@ from peeklock.limits import ACTION_STATEMENTS_MAX, FILTER_DEPTH_MAX, FILTER_NODE
 
 # What people call the terminals, in the order in which a list of them reads well.
 WORDS: Final[tuple[tuple[str, frozenset[str]], ...]] = (
-    ("a property", frozenset({"NAME", "DELIMITED", "QUOTED"})),
     ("a number", frozenset({"INTEGER", "DECIMAL"})),
     ("a 'string'", frozenset({"STRING"})),
     ("@parameter", frozenset({"PARAMETER"})),
@@ -49,6 +48,7 @@ WORDS: Final[tuple[tuple[str, frozenset[str]], ...]] = (
     ('")"', frozenset({"RPAR"})),
     ("the end", frozenset({"$END"})),
 )
+NAMES: Final = frozenset({"NAME", "DELIMITED", "QUOTED"})
 # Where a value may begin, that a sign may stand before it goes without saying.
 SIGNS: Final = frozenset({"PLUS", "MINUS"})
 # A character that opens something and that no token begins with: what it opens has no end.
@@ -61,7 +61,7 @@ def parse_expression(text: str, dialect: Dialect) -> Expression:
     found = parse(text, dialect)
     assert not isinstance(found, list)
     check_bounds(text, found, dialect)
-    if not may_be_condition(found):
+    if not dialect.casts and not may_be_condition(found):
         raise refusal(text, 0, f"a {dialect.called} is a condition, and this is a value")
     return found
 
@@ -144,7 +144,7 @@ def illegal(text: str, at: int) -> InvalidFilter:
 
 def unexpected(text: str, dialect: Dialect, token: Token) -> InvalidFilter:
     at = len(text) if token.type == "$END" else int(token.start_pos or 0)
-    expected = tuple(in_words(acceptable(text, dialect, at)))
+    expected = tuple(in_words(acceptable(text, dialect, at), dialect))
     listed = ", ".join(expected[:-1]) + " or " if len(expected) > 1 else ""
     found = "the end" if token.type == "$END" else str(token)[:FOUND_CHARACTERS_MAX]
     what = f"expected {listed}{expected[-1]}, found {found}"
@@ -165,7 +165,8 @@ def acceptable(text: str, dialect: Dialect, at: int) -> set[str]:
     return accepted
 
 
-def in_words(accepted: set[str]) -> list[str]:
+def in_words(accepted: set[str], dialect: Dialect) -> list[str]:
     if "INTEGER" in accepted:
         accepted = accepted - SIGNS
-    return [word for word, terminals in WORDS if terminals & accepted]
+    named = [dialect.property_called] if accepted & NAMES else []
+    return named + [word for word, terminals in WORDS if terminals & accepted]

@@ -21,6 +21,7 @@ from peeklock.filters.tree import (
     Scope,
     Sign,
     Statement,
+    Xor,
 )
 from peeklock.filters.values import Value
 
@@ -32,6 +33,8 @@ def print_expression(node: Expression, dialect: Dialect) -> str:
         return word.join([operand(part, dialect) for part in node.parts])
     if isinstance(node, Not):
         return f"NOT {operand(node.operand, dialect)}"
+    if isinstance(node, Xor):
+        return f"{operand(node.left, dialect)} XOR {operand(node.right, dialect)}"
     if isinstance(node, (Comparison, Arithmetic)):
         left, right = operand(node.left, dialect), operand(node.right, dialect)
         return f"{left} {node.operator} {right}"
@@ -72,25 +75,26 @@ def print_test(node: Like | In | Between | IsNull, dialect: Dialect) -> str:
 
 def print_atom(node: Expression, dialect: Dialect) -> str:
     if isinstance(node, Literal):
-        return print_literal(node.value)
+        return print_literal(node.value, dialect)
     if isinstance(node, Property):
         return print_property(node, dialect)
     if isinstance(node, Parameter):
         return f"@{node.name}"
     if isinstance(node, Exists):
-        return f"EXISTS({print_property(node.operand, dialect)})"
+        name = print_property(node.operand, dialect)
+        return f"EXISTS {name}" if dialect.casts else f"EXISTS({name})"
     assert isinstance(node, Call)
     arguments = [print_expression(argument, dialect) for argument in node.arguments]
     return f"{node.name}({', '.join(arguments)})"
 
 
-def print_literal(value: Value) -> str:
+def print_literal(value: Value, dialect: Dialect) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
+        return "'" + value.replace("'", "\\'" if dialect.casts else "''") + "'"
     assert isinstance(value, (int, float))
     return repr(value)
 
@@ -99,6 +103,8 @@ def print_property(node: Property, dialect: Dialect) -> str:
     name = node.name
     if node.scope is Scope.SYSTEM:
         return f"sys.{name}"
+    if node.scope is Scope.ATTRIBUTE:
+        return name
     if dialect.jms:
         plain = is_regular(name) and name.upper() not in dialect.reserved
         if node.scope is Scope.HEADER or (plain and not name.startswith("JMS")):

@@ -18,6 +18,7 @@ class Scope(Enum):
     USER = "user"  # an application property
     SYSTEM = "sys"  # the message's own
     HEADER = "JMS"  # the message's own, as JMS calls and shows them
+    ATTRIBUTE = "attribute"  # a CloudEvent's
 
 
 def place() -> int:
@@ -92,6 +93,13 @@ class Or:
 
 
 @dataclass(frozen=True)
+class Xor:
+    left: "Expression"
+    right: "Expression"
+    at: int = place()
+
+
+@dataclass(frozen=True)
 class Not:
     operand: "Expression"
     at: int = place()
@@ -146,6 +154,7 @@ Expression: TypeAlias = (
     | Comparison
     | And
     | Or
+    | Xor
     | Not
     | Like
     | In
@@ -179,7 +188,7 @@ def children(node: Expression) -> Sequence[Expression]:
     """The expressions that a node is made of, from left to right."""
     if isinstance(node, (And, Or)):
         return node.parts
-    if isinstance(node, (Arithmetic, Comparison)):
+    if isinstance(node, (Arithmetic, Comparison, Xor)):
         return (node.left, node.right)
     if isinstance(node, Like):
         pair = (node.operand, node.pattern)

@@ -81,6 +81,11 @@ class PropertyView(Protocol):
         """Is there an application property of this name, in any case? It may be null."""
         ...
 
+    def attribute(self, name: str) -> Value:
+        """A CloudEvent's attribute, by its name in lower case, as CESQL has it: a boolean, a
+        whole number of 32 bits, or the canonical text of anything else. None: not there."""
+        ...
+
     def new_id(self) -> UUID:
         """A fresh uuid: chance comes from whoever made the view."""
         ...

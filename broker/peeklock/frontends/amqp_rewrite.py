@@ -213,7 +213,9 @@ def amqp_value(value: Value) -> AmqpValue:
         return value
     if isinstance(value, int):
         number = within(LONG_MIN, ULONG_MAX, value)
-        return ULong(number) if number > LONG_MAX else number
+        if number > LONG_MAX:
+            return ULong(number)
+        return number
     if isinstance(value, Decimal):
         return write_decimal(value)
     if isinstance(value, datetime):

@@ -4,13 +4,14 @@ Nothing is read before a filter asks for it, and each section once, however many
 one view serves all rules of a topic for one message.
 """
 
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Final, final
 from uuid import UUID
 
 from peeklock.clock import IdSource
 from peeklock.errors import ProtocolViolation
-from peeklock.filters.values import Value
+from peeklock.filters.values import Value, text_of
 from peeklock.filters.view import JmsHeader, SystemProperty
 from peeklock.message import NO_TTL, Message
 from peeklock.protocols.amqp10.decimals import read_decimal
@@ -53,6 +54,11 @@ FIELDS: Final = {
     SystemProperty.SESSION_ID: 10,
     SystemProperty.REPLY_TO_SESSION_ID: 12,
 }
+# Before a CloudEvent's attributes: as they are written since 1.0.3, and before it.
+EVENT_PREFIX: Final = "cloudEvents_"
+EVENT_PREFIX_BEFORE: Final = "cloudEvents:"
+CONTENT_TYPE: Final = 6
+
 MESSAGE_ID: Final = 0
 USER_ID: Final = 1
 CORRELATION_ID: Final = 5
@@ -153,6 +159,17 @@ class MessageView:
 
     def has_user(self, name: str) -> bool:
         return name in self.user_properties() or name.lower() in self._by_any_case()
+
+    def attribute(self, name: str) -> Value:
+        """Of an event in AMQP's binary mode; one in structured mode keeps its own in the body.
+
+        §3.1.3 of the binding: a prefix before the names, and the content type apart.
+        """
+        if name == "datacontenttype":
+            return as_text(self.field(CONTENT_TYPE))
+        user = self.user_properties()
+        value = user.get(EVENT_PREFIX + name)
+        return canonical(user.get(EVENT_PREFIX_BEFORE + name) if value is None else value)
 
     def new_id(self) -> UUID:
         return UUID(bytes=self._ids.nonce() + self._ids.nonce(), version=4)
@@ -284,6 +301,23 @@ def jms_id(value: AmqpValue, unprefixed: str) -> str | None:
         looks_typed = value[len(ID) :].startswith(TYPED)
         return f"{ID}AMQP_STRING:{value}" if looks_typed else value
     return f"{ID}{unprefixed}{value}" if unprefixed else value
+
+
+def canonical(value: AmqpValue) -> Value:
+    """An attribute's value: a boolean, an integer of 32 bits, or text (CloudEvents §3.2.1)."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, Timestamp):
+        at = instant(value)
+        exactness = "milliseconds" if value % 1000 else "seconds"
+        return at.isoformat(timespec=exactness).replace("+00:00", "Z")
+    if isinstance(value, int):
+        number = int(value)
+        return number if -(1 << 31) <= number < 1 << 31 else str(number)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    shown = scalar(value)
+    return None if shown is None else text_of(shown)
 
 
 def instant(at_ms: int) -> datetime:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peeklock.filters.filter import sql_filter
+from peeklock.filters.filter import cesql_filter, sql_filter
 from peeklock.filters.values import Value
 from peeklock.filters.view import JmsHeader, SystemProperty
 from peeklock.frontends.amqp_view import MessageView
@@ -239,3 +239,39 @@ class TestJms:
         }  # fmt: skip
         assert seen[JmsHeader.TIMESTAMP] == 0
         assert seen[JmsHeader.DELIVERY_MODE] == "NON_PERSISTENT"
+
+
+class TestCloudEvents:
+    """Attributes of an event in AMQP's binary mode (binding 1.0.3, §3.1)."""
+
+    @pytest.mark.parametrize(
+        ("sent", "seen"),
+        [
+            ("a", "a"),
+            (True, True),
+            (7, 7),
+            (UInt(7), 7),
+            (2**31, "2147483648"),
+            (Timestamp(NOW), "2026-01-01T12:00:00Z"),
+            (Timestamp(NOW + 5), "2026-01-01T12:00:00.005Z"),
+            (b"\x01\xff", "Af8="),
+            (UUID(int=1), str(UUID(int=1))),
+            (None, None),
+            ([1], None),
+        ],
+    )
+    def test_values_are_canonical(self, sent: AmqpValue, seen: Value) -> None:
+        for prefix in ("cloudEvents_", "cloudEvents:"):
+            found = view_of({prefix + "x": sent}).attribute("x")
+            assert found == seen
+            assert isinstance(found, bool) is isinstance(seen, bool)
+
+    def test_the_content_type_is_apart(self) -> None:
+        view = view_of({"cloudEvents:id": "1"}, Properties(content_type="text/plain"))
+        assert view.attribute("datacontenttype") == "text/plain"
+        assert view.attribute("id") == "1"
+        assert view.attribute("subject") is None
+
+    def test_a_filter(self) -> None:
+        view = view_of({"cloudEvents_type": "fire", "cloudEvents_level": 7, "type": "other"})
+        assert cesql_filter("type = 'fire' AND level > 5 AND NOT EXISTS time").matches(view)
