@@ -117,8 +117,9 @@ FILTER_DEPTH_MAX: Final = 64
 # Operators, properties and constants of one expression: what one message may cost, for each
 # filter that looks at it, stays near 0.1 ms.
 FILTER_NODES_MAX: Final = 1000
-# A LIKE pattern that a message brings; one that is written in a filter is shorter anyway.
-LIKE_PATTERN_CHARACTERS_MAX: Final = 1024
+# A LIKE pattern, written in a filter or brought by a message. Matching may take a table of its
+# length squared in bits: 32 KiB.
+LIKE_PATTERN_CHARACTERS_MAX: Final = 512
 # Text that a filter makes or matches with LIKE: twice what Service Bus takes for one property.
 FILTER_VALUE_CHARACTERS_MAX: Final = 65_536
 # Properties that one correlation filter names; Service Bus' bound for conditions of a rule.
@@ -126,8 +127,8 @@ CORRELATION_CONDITIONS_MAX: Final = 32
 # SET and REMOVE statements of one action; each may rewrite a property.
 ACTION_STATEMENTS_MAX: Final = 32
 # Texts whose compiled form is kept: workers that reconnect, and subscriptions that look alike,
-# bring the same ones. A few KiB each.
-FILTERS_CACHED_MAX: Final = 1024
+# bring the same ones. A few KiB each, and 100 KiB if somebody means to be a burden.
+FILTERS_CACHED_MAX: Final = 256
 
 # ---- messages (frontends/amqp_intake.py)
 

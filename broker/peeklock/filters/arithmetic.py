@@ -112,10 +112,16 @@ def decimals(operator: str, left: Decimal, right: Decimal) -> Decimal:
 
 
 def joined(left: Value, right: Value) -> str:
-    text = text_of(left) + text_of(right)
-    if len(text) > FILTER_VALUE_CHARACTERS_MAX:
+    size = size_of(left) + size_of(right)
+    text = text_of(left) + text_of(right) if size <= FILTER_VALUE_CHARACTERS_MAX else ""
+    if size > FILTER_VALUE_CHARACTERS_MAX or len(text) > FILTER_VALUE_CHARACTERS_MAX:
         raise FilterError(f"a string of more than {FILTER_VALUE_CHARACTERS_MAX} characters")
     return text
+
+
+def size_of(value: Value) -> int:
+    """What of a message's value may be long, before a longer text is made of it."""
+    return len(value) if isinstance(value, (str, bytes)) else 0
 
 
 def times(operator: str, left: Value, right: Value) -> Value:

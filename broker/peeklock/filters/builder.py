@@ -37,6 +37,7 @@ from peeklock.filters.tree import (
     Xor,
 )
 from peeklock.filters.view import SYSTEM_PROPERTIES, JmsHeader, SystemProperty
+from peeklock.limits import LIKE_PATTERN_CHARACTERS_MAX
 
 Piece: TypeAlias = "Token | Expression | Statement"
 Wanted = TypeVar("Wanted")
@@ -144,6 +145,10 @@ class TreeBuilder:
         if isinstance(escape, Literal):
             if not isinstance(escape.value, str) or len(escape.value) != 1:
                 raise Refused(escape.at, "ESCAPE takes one character, as a 'string'")
+        if isinstance(pattern, Literal) and isinstance(pattern.value, str):
+            if len(pattern.value) > LIKE_PATTERN_CHARACTERS_MAX:
+                most = LIKE_PATTERN_CHARACTERS_MAX
+                raise Refused(pattern.at, f"a pattern has at most {most} characters")
         at = offset(tokens(pieces)[0])
         return Like(operand, pattern, escape, says(pieces, "NOT"), at=at)
 

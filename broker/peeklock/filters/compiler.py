@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import final
+from typing import Final, final
 
 from peeklock.filters.comparison import EQUAL, NOT_EQUAL, OPERATORS
 from peeklock.filters.conditions import (
@@ -56,8 +56,10 @@ from peeklock.filters.tree import (
 )
 from peeklock.filters.values import Value
 from peeklock.filters.view import JmsHeader, SystemProperty
+from peeklock.limits import LIKE_PATTERN_CHARACTERS_MAX
 
 Parameters = Mapping[str, Value]
+TOO_LONG: Final = f"a pattern has at most {LIKE_PATTERN_CHARACTERS_MAX} characters"
 
 
 @final
@@ -151,20 +153,25 @@ class Compiler:
             low, high = self.compile(node.low), self.compile(node.high)
             return InRange(operand, low, high, node.negated, trouble)
         items = [self.compile(item) for item in node.items]
-        texts = [item.value for item in items if isinstance(item, Constant)]
-        known = frozenset([text for text in texts if isinstance(text, str)])
-        if len(texts) == len(items) and all(isinstance(text, str) for text in texts):
-            return OneOfTexts(operand, known, node.negated, trouble)
+        texts = [text for text in map(known_text, items) if text is not None]
+        if len(texts) == len(items):
+            return OneOfTexts(operand, frozenset(texts), node.negated, trouble)
         return OneOf(operand, items, node.negated, trouble)
 
     def _like(self, node: Like, operand: Program, trouble: Trouble) -> Program:
         pattern = self.compile(node.pattern)
         escape = None if node.escape is None else self.compile(node.escape)
-        character: Value = ""
-        if isinstance(escape, Constant):
-            character = escape.value
-        if isinstance(pattern, Constant) and (escape is None or isinstance(escape, Constant)):
-            text = pattern.value
-            if isinstance(text, str) and isinstance(character, str) and len(character) < 2:
-                return LikeText(operand, LikePattern(text, character), node.negated, trouble)
-        return LikeValue(operand, pattern, escape, node.negated, trouble)
+        text = known_text(pattern)
+        character = "" if escape is None else known_text(escape)
+        if text is None or character is None or len(character) > 1:
+            return LikeValue(operand, pattern, escape, node.negated, trouble)
+        if len(text) > LIKE_PATTERN_CHARACTERS_MAX:  # a parameter's; what is written is shorter
+            raise refusal(self._text, node.at, TOO_LONG)
+        return LikeText(operand, LikePattern(text, character), node.negated, trouble)
+
+
+def known_text(program: Program) -> str | None:
+    """The string that a program gives for every message; None if it is none."""
+    if isinstance(program, Constant) and isinstance(program.value, str):
+        return program.value
+    return None

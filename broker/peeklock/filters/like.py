@@ -23,14 +23,18 @@ class Piece:
         self._characters: Final = characters
         # Bit i of a mask: this character may stand at place i. `_` is in all of them.
         self._everywhere: int = 0
-        self._masks: Final[dict[str, int]] = {}
-        for place, character in enumerate(characters):
+        self._masks: dict[str, int] | None = None  # until they are needed
+
+    def _make_masks(self) -> dict[str, int]:
+        for place, character in enumerate(self._characters):
             if character == ANY:
                 self._everywhere |= 1 << place
-        for place, character in enumerate(characters):
+        masks: dict[str, int] = {}
+        for place, character in enumerate(self._characters):
             if character != ANY:
-                known = self._masks.get(character, self._everywhere)
-                self._masks[character] = known | 1 << place
+                masks[character] = masks.get(character, self._everywhere) | 1 << place
+        self._masks = masks
+        return masks
 
     def fits(self, value: str, at: int) -> bool:
         """Does the piece stand at `value[at:]`? There is room for it."""
@@ -48,10 +52,13 @@ class Piece:
             return -1 if found < 0 else found + self.length
         # Shift-and: bit i of `open_runs` says that the piece's first i + 1 places fit the text
         # that ends here. One step a character, all places at once.
+        masks = self._masks
+        if masks is None:
+            masks = self._make_masks()
         last = 1 << (self.length - 1)
         open_runs = 0
         for place in range(start, end):
-            mask = self._masks.get(value[place], self._everywhere)
+            mask = masks.get(value[place], self._everywhere)
             open_runs = (open_runs << 1 | 1) & mask
             if open_runs & last:
                 return place + 1

@@ -36,7 +36,10 @@ def kind_of(value: Value) -> str:
 
 def shown(value: Value) -> str:
     """A value as an error shows it: with its kind, and not all of it when it is long."""
-    text = repr(value) if isinstance(value, (str, bytes)) else str(value)
+    if isinstance(value, (str, bytes)):
+        text = repr(value[: SHOWN_CHARACTERS_MAX + 1])  # it may be megabytes
+    else:
+        text = str(value)
     if len(text) > SHOWN_CHARACTERS_MAX:
         text = text[:SHOWN_CHARACTERS_MAX] + "…"
     return f"{kind_of(value)} ({text})"

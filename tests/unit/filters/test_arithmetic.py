@@ -83,6 +83,8 @@ def test_doubles_may_be_no_number(left: float, operator: str, right: float) -> N
         (HOUR, "*", 2, "a duration"),
         (datetime.max.replace(tzinfo=UTC), "+", HOUR, "9999"),
         ("a" * FILTER_VALUE_CHARACTERS_MAX, "+", "b", "characters"),
+        ("a", "+", b"b" * FILTER_VALUE_CHARACTERS_MAX, "characters"),  # twice that, in hex
+        ("a", "+", b"b" * (FILTER_VALUE_CHARACTERS_MAX - 1), "characters"),
     ],
 )
 def test_what_has_no_result_says_why(

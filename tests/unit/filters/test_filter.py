@@ -56,6 +56,13 @@ class TestParameters:
         one = sql_filter("a IN (@x, @y) AND b LIKE @z", {"x": "1", "y": "2", "z": "%3"})
         assert one.matches(FakeView({"a": "2", "b": "123"}))
 
+    def test_a_pattern_may_be_one(self) -> None:
+        one = sql_filter("a LIKE @p ESCAPE @e", {"p": "x!%%", "e": "!"})
+        assert one.matches(FakeView({"a": "x%y"}))
+        assert not one.matches(FakeView({"a": "xy"}))
+        with pytest.raises(InvalidFilter, match="a pattern has at most 512 characters"):
+            sql_filter("a LIKE @p", {"p": "x" * 513})
+
     def test_without_a_value_are_refused(self) -> None:
         with pytest.raises(InvalidFilter, match="line 1, column 7: no value was given for @p"):
             sql_filter("a AND @p", {"q": True})

@@ -139,6 +139,7 @@ class TestRefusals:
             ("a LIKE 'b' ESCAPE 'cd'", 1, 19, "ESCAPE takes one character"),
             ("a LIKE 'b' ESCAPE ''", 1, 19, "ESCAPE takes one character"),
             ("a = '\ud800'", 1, 6, "half of a character"),
+            ("a LIKE '" + "x" * 513 + "'", 1, 8, "at most 512 characters"),
             ("a IN ()", 1, 7, r"found \)"),
             ("NOT " * 100 + "a", 1, 257, "nested more than 64 deep"),
             ("a = " + "- " * 100 + "b", 1, 131, "nested more than 64 deep"),

@@ -77,7 +77,7 @@ def test_an_action_from_end_to_end() -> None:
     assert user == {"color": "red", "quantity": 5}
     assert isinstance(user["quantity"], Int), "the type that it had"
     assert read_body(after.bare) == DataBody([b"one", b"two"])
-    assert sections_of(after.bare)[-1] == sections_of(bare)[-1], "the footer"
+    assert list(sections_of(after.bare))[-1] == list(sections_of(bare))[-1], "the footer"
     kept = (after.annotations, after.durable, after.priority, after.ttl_ms)
     assert kept == (b"annotations", True, 7, 5000)
 

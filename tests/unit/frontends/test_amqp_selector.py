@@ -4,6 +4,7 @@ import pytest
 
 from peeklock.errors import InvalidFilter
 from peeklock.frontends.amqp_selector import selector_of
+from peeklock.protocols.amqp10.terminus import AmqpMap
 from peeklock.protocols.amqp10.values import Described, Symbol, ULong
 from tests.support.fake_view import FakeView
 
@@ -21,7 +22,7 @@ def test_one_is_found_with_its_key(descriptor: Symbol | ULong) -> None:
 
 
 def test_other_filters_are_not_ours() -> None:
-    others = {
+    others: AmqpMap = {
         Symbol("no-local"): Described(Symbol("apache.org:no-local-filter:list"), []),
         Symbol("com.microsoft:session-filter"): "s",
         Symbol("selector"): "color = 'red'",  # not described: it says nothing of its type
