@@ -18,8 +18,18 @@ class NotFound(BrokerError):
     """No entity has this address."""
 
     def __init__(self, address: str) -> None:
-        super().__init__(f"no entity {address!r} here")
+        # Service Bus' words: its SDK for JavaScript knows the error by them.
+        super().__init__(f"the messaging entity {address!r} could not be found")
         self.address = address
+
+
+class MessageNotFound(BrokerError):
+    """The entity has no message with this number, in the state that was asked for."""
+
+    def __init__(self, address: str, number: int, state: str) -> None:
+        super().__init__(f"{address!r} has no {state} message {number}")
+        self.address = address
+        self.number = number
 
 
 class AlreadyExists(BrokerError):

@@ -197,7 +197,7 @@ def test_dead_letters_are_counted_seen_and_sent_back(cli: Cli) -> None:
 
 def test_refusals_are_one_line_and_code_1(cli: Cli) -> None:
     assert cli.run("queue", "show", "nowhere", code=1) == (
-        "peeklock: no entity 'nowhere' here (amqp:not-found); "
+        "peeklock: the messaging entity 'nowhere' could not be found (amqp:not-found); "
         "`peeklock queue list` shows what is there\n"
     )
     assert "no setting" in cli.run("queue", "create", "q", "--set", "speed=1", code=1)

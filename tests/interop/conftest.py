@@ -69,7 +69,8 @@ status = "disabled"
 def azure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
     """A `--dev` broker for Azure's SDKs, with the entities that their tests name."""
     file = tmp_path_factory.mktemp("azure") / "peeklock.toml"
-    file.write_text(QUEUES.format(client="azure") + AZURE)
+    queues = "".join(QUEUES.format(client=client) for client in ("azure", "azure-js"))
+    file.write_text(queues + AZURE)
     with BrokerProcess("--config", str(file)) as process:
         yield process
 

@@ -120,7 +120,7 @@ class TestRefusal:
         ):
             import json
 
-            found = json.loads((strict.data_dir / "announced.json").read_text())
+            found = json.loads((strict.data_dir / "credentials.json").read_text())
             secret = f"\0{found['user']}\0{found['password']}".encode()
             assert peer.sasl("PLAIN", secret) == 0
             peer.open()

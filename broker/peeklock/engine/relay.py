@@ -3,7 +3,7 @@
 from peeklock.entities.facts import Cause, Fact, Removed
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
-from peeklock.errors import NotFound
+from peeklock.errors import InvalidRequest
 from peeklock.types import QueueId, SequenceNumber, UnixMs
 
 
@@ -47,7 +47,7 @@ def redrive(
     """Dead letters go back to the end of the queue they came from, as if never tried."""
     target = namespace.by_id.get(dead_letters.dead_letters_of)
     if target is None:
-        raise NotFound(f"{dead_letters.path} is no dead-letter queue; its queue")
+        raise InvalidRequest(f"{dead_letters.path!r} is no dead-letter queue")
     facts: list[Fact] = [Removed(dead_letters.queue_id, numbers, Cause.MOVED)]
     for place, number in enumerate(numbers):
         facts.append(target.take_back(dead_letters.entries[number], now, place))

@@ -58,9 +58,9 @@ from peeklock.entities.submission import Submission
 from peeklock.errors import (
     EntityDisabled,
     LockLost,
+    MessageNotFound,
     MessageTooLarge,
     NotAllowed,
-    NotFound,
     QuotaExceeded,
 )
 from peeklock.limits import DISPATCH_RUN_MAX, PRIORITY_MAX
@@ -300,12 +300,12 @@ class Queue:
     def receive_deferred(
         self, numbers: list[SequenceNumber], nonce: bytes, now: UnixMs
     ) -> list[Fact]:
-        """Lock deferred messages by number; `NotFound` when one of them is not deferred."""
+        """Lock deferred messages by number; `MessageNotFound` when one is not deferred."""
         self.check_handing_out()
         for number in numbers:
             entry = self.entries.get(number)
             if entry is None or entry.state != DEFERRED:
-                raise NotFound(f"{self.path} deferred message {number}")
+                raise MessageNotFound(self.path, number, "deferred")
         until = UnixMs(now + self.settings.lock_duration_ms)
         return [Locked(self.queue_id, numbers, nonce, until)]
 
@@ -375,11 +375,11 @@ class Queue:
         return [Removed(self.queue_id, numbers, Cause.PURGED)] if numbers else []
 
     def cancel_scheduled(self, numbers: list[SequenceNumber]) -> list[Fact]:
-        """Remove scheduled messages before their time; `NotFound` when one is not waiting."""
+        """Remove scheduled messages before their time; `MessageNotFound` if not waiting."""
         for number in numbers:
             entry = self.entries.get(number)
             if entry is None or entry.state != WAITING:
-                raise NotFound(f"{self.path} scheduled message {number}")
+                raise MessageNotFound(self.path, number, "scheduled")
         return [Removed(self.queue_id, numbers, Cause.PURGED)]
 
     # ---- looks

@@ -16,7 +16,13 @@ from peeklock.entities.rule_plan import RulePlan
 from peeklock.entities.settings import TopicSettings
 from peeklock.entities.submission import Submission
 from peeklock.entities.subscription import Subscription
-from peeklock.errors import EntityDisabled, MessageTooLarge, NotFound, QuotaExceeded
+from peeklock.errors import (
+    EntityDisabled,
+    MessageNotFound,
+    MessageTooLarge,
+    NotFound,
+    QuotaExceeded,
+)
 from peeklock.types import EntityPath, Millis, QueueId, SequenceNumber, UnixMs
 
 
@@ -92,7 +98,7 @@ class Topic:
                 facts.append(Removed(queue.queue_id, copies, Cause.PURGED))
         for number in numbers:
             if number not in found:
-                raise NotFound(f"{self.path} scheduled message {number}")
+                raise MessageNotFound(self.path, number, "scheduled")
         return facts
 
     def _is_duplicate(self, given: Submission, now: UnixMs) -> bool:

@@ -21,7 +21,7 @@ from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.queue_index import Entry
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
-from peeklock.errors import BrokerError, InvalidRequest, NotFound, ProtocolViolation
+from peeklock.errors import BrokerError, InvalidRequest, ProtocolViolation
 from peeklock.frontends.amqp_intake import read_sent
 from peeklock.frontends.amqp_message import (
     delivery_payload,
@@ -93,10 +93,7 @@ class ManagementNode:
         try:
             operation(request, reply)
         except BrokerError as error:
-            condition = condition_of(error)
-            if isinstance(error, NotFound) and request.node.entity is not None:
-                condition = "com.microsoft:message-not-found"
-            return reply.refuse(status_of(error), condition, str(error))
+            return reply.refuse(status_of(error), condition_of(error), str(error))
         return reply
 
     def _tell_stats(self, request: Request, reply: Reply) -> None:

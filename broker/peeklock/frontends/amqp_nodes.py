@@ -117,7 +117,7 @@ def find_node(
     if parsed.is_cbs:
         return Node(NodeKind.TOKENS)
     if parsed.is_management:
-        return management_node(host, principal, parsed)
+        return management_node(host, principal, parsed, address, now)
     principal.require(right, parsed.path)
     namespace = host.engine.namespace
     if namespace.has_topic(parsed.path):
@@ -125,14 +125,16 @@ def find_node(
     return Node(NodeKind.QUEUE, find_queue(host, parsed, address, now))
 
 
-def management_node(host: "AmqpHost", principal: Principal, parsed: Address) -> Node:
+def management_node(
+    host: "AmqpHost", principal: Principal, parsed: Address, address: str, now: UnixMs
+) -> Node:
     if not parsed.path:
         principal.require(Right.MANAGE, "$management")
         return Node(NodeKind.MANAGEMENT)
     namespace = host.engine.namespace
     if namespace.has_topic(parsed.path):
         return Node(NodeKind.MANAGEMENT, topic=namespace.find_topic(parsed.path))
-    return Node(NodeKind.MANAGEMENT, namespace.find(parsed.path))
+    return Node(NodeKind.MANAGEMENT, find_queue(host, parsed, address, now))
 
 
 def find_queue(host: "AmqpHost", parsed: Address, address: str, now: UnixMs) -> Queue:

@@ -10,6 +10,7 @@ from peeklock.errors import (
     InvalidFilter,
     InvalidRequest,
     LockLost,
+    MessageNotFound,
     MessageTooLarge,
     NotAllowed,
     NotFound,
@@ -26,6 +27,7 @@ from peeklock.protocols.amqp10.outcomes import AmqpError
 # The AMQP condition (1.0 §2.8.15–18, and Service Bus' own where the specification has none)
 # and the status code of a management reply, which is HTTP's.
 ON_THE_WIRE: Final[dict[type[BrokerError], tuple[str, int]]] = {
+    MessageNotFound: ("com.microsoft:message-not-found", 404),
     NotFound: ("amqp:not-found", 404),
     AlreadyExists: ("com.microsoft:entity-already-exists", 409),
     NotAllowed: ("amqp:not-allowed", 405),

@@ -7,7 +7,7 @@ from peeklock.entities.facts import Enqueued, Numbered
 from peeklock.entities.queue import Queue
 from peeklock.entities.settings import Overflow, RuleSettings, Status
 from peeklock.entities.topic import Topic
-from peeklock.errors import NotFound
+from peeklock.errors import MessageNotFound
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import SessionId
 from tests.support.house import House, pictures, replayed
@@ -228,7 +228,7 @@ class TestTime:
         assert bodies(erp) == bodies(gate) == [b"two"]
         house.advance(1000)
         assert len(erp.first_ready(10)) == 1
-        with pytest.raises(NotFound, match="scheduled message 2"):
+        with pytest.raises(MessageNotFound, match="scheduled message 2"):
             house.engine.unpublish(tickets, numbers[1:])
 
     def test_scheduling_numbers_also_what_nobody_takes(

@@ -15,7 +15,13 @@ from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING
 from peeklock.entities.settings import Overflow, QueueSettings, RetryPolicy
 from peeklock.entities.submission import Submission
-from peeklock.errors import InvalidRequest, LockLost, MessageTooLarge, NotFound, QuotaExceeded
+from peeklock.errors import (
+    InvalidRequest,
+    LockLost,
+    MessageNotFound,
+    MessageTooLarge,
+    QuotaExceeded,
+)
 from peeklock.message import Message
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import LockToken, SequenceNumber, UnixMs
@@ -220,7 +226,7 @@ class TestTime:
         house.send(queue, not_before=house.now + 1000)
         house.send(queue)
         assert queue.cancel_scheduled([SequenceNumber(1)])
-        with pytest.raises(NotFound, match="2"):
+        with pytest.raises(MessageNotFound, match="2"):
             queue.cancel_scheduled([SequenceNumber(2)])
 
 
@@ -360,7 +366,7 @@ class TestLooks:
             queue, [SequenceNumber(1)], house.now, delete=False
         )
         assert entry.state == LOCKED
-        with pytest.raises(NotFound):
+        with pytest.raises(MessageNotFound):
             queue.receive_deferred([SequenceNumber(1)], bytes(8), UnixMs(5))
 
 
