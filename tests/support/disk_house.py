@@ -16,6 +16,7 @@ from peeklock.engine.restore import Restorer
 from peeklock.entities.facts import Enqueued, Fact, Relocated
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.residency import Residency
+from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.message import Message
 from peeklock.server.housekeeping import Housekeeping
 from peeklock.store.collect import LiveBytes
@@ -24,6 +25,7 @@ from peeklock.store.recovery import Recovery, RecoveryReport
 from peeklock.store.segment import list_segments, segment_path
 from peeklock.store.snapshot import list_snapshots, snapshot_path
 from peeklock.types import NOWHERE, Lsn
+from tests.support.fake_ids import FakeIds
 from tests.support.house import House, replayed
 
 # Where a sync costs nothing: these tests ask what is there, not how safe the disk is.
@@ -114,7 +116,7 @@ class DiskHouse:
             folder / "journal", segment_bytes=SEGMENT_BYTES, free_bytes_min=1
         )
         self.recording = Recording(self.journal)
-        namespace = Namespace(Residency(0, self.live))
+        namespace = Namespace(Residency(0, self.live), AmqpLens(FakeIds()))
         self.house = House(self.recording, namespace)
         self.queue = self.house.queue()
         self.dead = self.house.dead_letters(self.queue)
@@ -248,7 +250,7 @@ def flip(path: Path, offset: int) -> None:
 
 def recover(folder: Path) -> Recovered:
     live = LiveBytes(SEGMENT_BYTES)
-    namespace = Namespace(Residency(0, live))
+    namespace = Namespace(Residency(0, live), AmqpLens(FakeIds()))
     restorer = Restorer(namespace)
     recovery = Recovery(
         folder / "journal", folder / "snapshots", restorer.apply, lambda done, total: None

@@ -15,6 +15,7 @@ from peeklock.entities.settings import QueueSettings, RuleSettings, TopicSetting
 from peeklock.entities.submission import Submission
 from peeklock.entities.subscription import DEFAULT_RULE
 from peeklock.entities.topic import Topic
+from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.message import NO_TTL, Message
 from peeklock.store.journal import Journal
 from peeklock.store.memory_journal import MemoryJournal
@@ -35,6 +36,11 @@ class Recorder:
         self.told.append(effect)
 
 
+def empty_namespace() -> Namespace:
+    """Without a bound on memory, its messages AMQP's."""
+    return Namespace(Residency(PLENTY, NobodyKeeps()), AmqpLens(FakeIds()))
+
+
 class House:
     """Verbs in short form. Nothing is durable until `sync`."""
 
@@ -44,7 +50,7 @@ class House:
         self.clock = FakeClock()
         self.ids = FakeIds()
         self.journal = journal or MemoryJournal(keep=True)
-        self.namespace = namespace or Namespace(Residency(PLENTY, NobodyKeeps()))
+        self.namespace = namespace or empty_namespace()
         self.engine = Engine(self.journal, self.namespace, self.ids, lambda: None)
         self.peer = Recorder()
 
@@ -175,7 +181,7 @@ def replayed(appends: Iterable[tuple[int, list[Fact]]]) -> Namespace:
     """A namespace that recovery would build from these appends, with their end positions."""
     from peeklock.types import Lsn
 
-    namespace = Namespace(Residency(PLENTY, NobodyKeeps()))
+    namespace = empty_namespace()
     restorer = Restorer(namespace)
     for end, facts in appends:
         restorer.apply(facts, Lsn(end))

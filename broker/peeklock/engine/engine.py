@@ -82,10 +82,7 @@ class Engine:
                 refused = Refused(peer, link, delivery_id, error)
                 self.outbox.hold(self.journal.end, refused)
             return
-        if isinstance(entity, Topic):
-            lsn = self._fan_out(facts)
-        else:
-            lsn = self._commit(entity, facts)
+        lsn = self._commit(entity, facts) if isinstance(entity, Queue) else self._fan_out(facts)
         if not settled:
             self.outbox.hold(lsn, Accepted(peer, link, delivery_id))
 
@@ -112,10 +109,7 @@ class Engine:
                 refused = Refused(peer, link, delivery_id, error)
                 self.outbox.hold(self.journal.end, refused)
             return
-        if isinstance(entity, Topic):
-            lsn = self._fan_out(facts)
-        else:
-            lsn = self._commit(entity, facts)
+        lsn = self._commit(entity, facts) if isinstance(entity, Queue) else self._fan_out(facts)
         if not settled:
             self.outbox.hold(lsn, Accepted(peer, link, delivery_id))
 
@@ -144,7 +138,7 @@ class Engine:
         return [SequenceNumber(number) for number in range(first, topic.next_number)]
 
     def unpublish(self, topic: Topic, numbers: list[SequenceNumber]) -> None:
-        """Take back all copies of messages that are not due yet; raises `NotFound`."""
+        """Take back all copies of messages that are not due yet; raises `MessageNotFound`."""
         self.commit_facts(topic.cancel_scheduled(numbers))
 
     def check_sending(self, entity: Queue | Topic) -> None:

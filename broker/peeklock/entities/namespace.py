@@ -26,10 +26,11 @@ from peeklock.entities.facts import (
     TopicDeleted,
     TopicUpdated,
 )
+from peeklock.entities.lens import Lens
 from peeklock.entities.queue import ORDINARY, Queue
 from peeklock.entities.residency import Residency
 from peeklock.entities.settings import FIXED, QueueSettings, RuleSettings, TopicSettings
-from peeklock.entities.subscription import DEFAULT_RULE, Subscription
+from peeklock.entities.subscription import DEFAULT_RULE, Subscription, check_rule
 from peeklock.entities.topic import Topic
 from peeklock.errors import AlreadyExists, InvalidRequest, NotFound, QuotaExceeded
 from peeklock.limits import (
@@ -44,8 +45,9 @@ from peeklock.types import NEVER, EntityPath, QueueId, UnixMs
 class Namespace:
     """Queues, among them dead-letter queues and those of subscriptions, and topics."""
 
-    def __init__(self, residency: Residency) -> None:
+    def __init__(self, residency: Residency, lens: Lens) -> None:
         self.residency: Final = residency
+        self.lens: Final = lens
         self.by_id: Final[dict[QueueId, Queue]] = {}
         self.topics_by_id: Final[dict[QueueId, Topic]] = {}
         self._by_key: Final[dict[str, Queue]] = {}
@@ -136,6 +138,9 @@ class Namespace:
         check_name(name)
         if name.casefold() in topic.subscriptions:
             raise AlreadyExists(subscription_path(topic.path, name))
+        if settings.duplicate_window_ms:
+            raise InvalidRequest("duplicates are dropped by the topic: set it there")
+        check_rules(rules)
         if len(topic.subscriptions) >= SUBSCRIPTIONS_MAX:
             raise QuotaExceeded(f"topic {topic.path!r} has {SUBSCRIPTIONS_MAX} subscriptions")
         first = self._next_id
@@ -276,7 +281,7 @@ class Namespace:
 
     def _apply_to_topic(self, fact: TopicCreated | TopicUpdated | TopicDeleted) -> None:
         if isinstance(fact, TopicCreated):
-            topic = Topic(fact)
+            topic = Topic(fact, self.lens)
             self.topics_by_id[fact.queue_id] = topic
             self._topics_by_key[key_of(fact.path)] = topic
             self._next_id = QueueId(max(self._next_id, fact.queue_id + 1))
@@ -289,3 +294,13 @@ class Namespace:
         else:
             del self.topics_by_id[fact.queue_id]
             del self._topics_by_key[key_of(found.path)]
+
+
+def check_rules(rules: tuple[RuleSettings, ...]) -> None:
+    """Of a new subscription: each is one, and no two have the same name."""
+    names: set[str] = set()
+    for rule in rules:
+        check_rule(rule)
+        if rule.name.casefold() in names:
+            raise AlreadyExists(f"Rules/{rule.name}")
+        names.add(rule.name.casefold())

@@ -4,23 +4,13 @@ from typing import Final, final
 
 from peeklock.entities.facts import Fact, RuleCreated, RuleDeleted
 from peeklock.entities.queue import Queue
+from peeklock.entities.rule import Rule, action_of, filter_of
 from peeklock.entities.settings import RuleSettings
-from peeklock.errors import AlreadyExists, InvalidRequest, NotFound
+from peeklock.errors import AlreadyExists, InvalidFilter, InvalidRequest, NotFound
 from peeklock.limits import RULE_NAME_CHARACTERS_MAX
 from peeklock.types import UnixMs
 
 DEFAULT_RULE: Final = "$Default"  # what a subscription has when nobody gave it another
-
-
-@final
-class Rule:
-    """One rule in force."""
-
-    __slots__ = ("created_at", "settings")
-
-    def __init__(self, settings: RuleSettings, created_at: UnixMs) -> None:
-        self.settings: Final = settings
-        self.created_at: Final = created_at
 
 
 @final
@@ -36,19 +26,19 @@ class Subscription:
     # ---- verbs
 
     def add_rule(self, rule: RuleSettings, now: UnixMs) -> list[Fact]:
-        """One more rule; raises `AlreadyExists` and `InvalidRequest`."""
-        if not 0 < len(rule.name) <= RULE_NAME_CHARACTERS_MAX:
-            raise InvalidRequest(
-                f"a rule's name has 1 to {RULE_NAME_CHARACTERS_MAX} characters, "
-                f"not {len(rule.name)}"
-            )
+        """One more rule; raises `AlreadyExists`, `InvalidRequest`, `InvalidFilter`."""
         if rule.name.casefold() in self.rules:
             raise AlreadyExists(f"{self.queue.path}/Rules/{rule.name}")
+        check_rule(rule)
         return [RuleCreated(self.queue.queue_id, rule, now)]
 
     def update_rule(self, rule: RuleSettings, now: UnixMs) -> list[Fact]:
-        """Another filter or action under a name that is there; raises `NotFound`."""
+        """Another filter or action under a name that is there.
+
+        Raises `NotFound`, `InvalidFilter`.
+        """
         self.find_rule(rule.name)
+        check_rule(rule)
         return [RuleCreated(self.queue.queue_id, rule, now)]
 
     def remove_rule(self, name: str) -> list[Fact]:
@@ -80,3 +70,24 @@ class Subscription:
             self.rules[fact.rule.name.casefold()] = Rule(fact.rule, fact.created_at)
         else:
             self.rules.pop(fact.name.casefold(), None)
+
+
+def check_rule(rule: RuleSettings) -> None:
+    """Refuse what is no rule: raises `InvalidRequest`, `InvalidFilter`."""
+    if not 0 < len(rule.name) <= RULE_NAME_CHARACTERS_MAX:
+        raise InvalidRequest(
+            f"a rule's name has 1 to {RULE_NAME_CHARACTERS_MAX} characters, "
+            f"not {len(rule.name)}"
+        )
+    what = "filter"
+    try:
+        filter_of(rule)
+        what = "action"
+        action_of(rule)
+    except InvalidFilter as error:
+        raise InvalidFilter(
+            f"{error.what} (the {what} of rule {rule.name!r})",
+            error.line,
+            error.column,
+            error.expected,
+        ) from None

@@ -12,6 +12,7 @@ from peeklock.entities.facts import (
     TopicCreated,
 )
 from peeklock.entities.fan_out import FanOut
+from peeklock.entities.lens import Lens
 from peeklock.entities.rule_plan import RulePlan
 from peeklock.entities.settings import TopicSettings
 from peeklock.entities.submission import Submission
@@ -30,7 +31,7 @@ from peeklock.types import EntityPath, Millis, QueueId, SequenceNumber, UnixMs
 class Topic:
     """Subscriptions by name, and what the topic itself has to remember."""
 
-    def __init__(self, created: TopicCreated) -> None:
+    def __init__(self, created: TopicCreated, lens: Lens) -> None:
         self.topic_id: Final[QueueId] = created.queue_id
         self.path: Final[EntityPath] = created.path
         self.settings: TopicSettings = created.settings
@@ -38,6 +39,7 @@ class Topic:
         self.subscriptions: Final[dict[str, Subscription]] = {}  # by name in lower case
         self.next_number = SequenceNumber(1)  # of the messages that were sent to it
         self.seen: Final = Deduplication()
+        self._lens: Final = lens
         self._plan: RulePlan | None = None  # None: rules have changed since it was made
         # At least what the subscriptions hold: exact when it was last counted, and every
         # send since then added. Counting all of them for each message would take too long.
@@ -69,8 +71,14 @@ class Topic:
         """
         self.check_taking()
         copies = FanOut(
-            self.topic_id, self.next_number, self.settings.default_ttl_ms, now, arrivals
+            self.topic_id,
+            self.next_number,
+            self.settings.default_ttl_ms,
+            self._lens,
+            now,
+            arrivals,
         )
+        plan = self.plan
         seen: list[Fact] = []
         ids: set[bytes] = set()
         for one in given:
@@ -81,12 +89,12 @@ class Topic:
             if one.message_id and self.settings.duplicate_window_ms:
                 ids.add(one.message_id)
                 seen.append(MessageIdSeen(self.topic_id, one.message_id, now))
-            copies.add(one, self.plan.takers(), number_all)
+            copies.add(one, plan, number=number_all)
         self._check_room(copies.size_bytes)
         return copies.facts() + seen
 
     def cancel_scheduled(self, numbers: list[SequenceNumber]) -> list[Fact]:
-        """Remove what is not due yet; `NotFound` when nobody has one of these waiting."""
+        """Remove what is not due yet; `MessageNotFound` when nobody has one of these."""
         wanted = set(numbers)
         found: set[SequenceNumber] = set()
         facts: list[Fact] = []

@@ -37,6 +37,7 @@ from peeklock.frontends.amqp_request import (
     Result,
     read_request,
 )
+from peeklock.frontends.amqp_rules import RuleOperations
 from peeklock.frontends.errors_on_the_wire import condition_of, status_of
 from peeklock.management.operations import (
     dead_letter_reasons,
@@ -62,6 +63,7 @@ class ManagementNode:
         self._stats: Final = stats
         self._operations: Final[dict[str, Callable[[Request, Reply], None]]] = {
             **NamespaceOperations(engine).by_name(),
+            **RuleOperations(engine).by_name(),
             "peeklock:stats": self._tell_stats,
             "com.microsoft:peek-message": self._peek,
             "com.microsoft:renew-lock": self._renew,

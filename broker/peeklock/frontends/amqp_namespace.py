@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final, final
 
 from peeklock.engine.engine import Engine
 from peeklock.entities.address import rule_parts, subscription_parts
+from peeklock.entities.rule import Rule
 from peeklock.entities.settings import QueueSettings, RuleSettings
-from peeklock.entities.subscription import Rule, Subscription
+from peeklock.entities.subscription import Subscription
 from peeklock.errors import InvalidRequest
 from peeklock.limits import PEEK_COUNT_MAX
 from peeklock.management.operations import (

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 
 from peeklock.engine.engine import Engine
 from peeklock.entities.queue import Queue
+from peeklock.entities.rule import Rule
 from peeklock.entities.settings import QueueSettings, RuleSettings, Scalar, TopicSettings
 from peeklock.entities.settings_map import settings_as_map, with_changes
-from peeklock.entities.subscription import DEFAULT_RULE, Rule, Subscription
+from peeklock.entities.subscription import DEFAULT_RULE, Subscription
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, NotFound
 from peeklock.types import UnixMs
 
 RULE_ARGUMENTS = ("sql", "correlation", "kind", "expression", "properties", "action")
-KINDS = ("true", "false")
 
 
 # ---- topics
@@ -118,8 +118,6 @@ def rule_from(name: str, arguments: Mapping[str, object]) -> RuleSettings:
     if expression and properties:
         raise InvalidRequest(f"rule {name!r} has an expression and properties: make two of it")
     kind = text_of(arguments, "kind") or implied_kind(expression, properties)
-    if kind not in KINDS:
-        raise InvalidRequest(f"no rules of kind {kind!r}; there are {', '.join(KINDS)}")
     return RuleSettings(name, kind, expression, properties, text_of(arguments, "action"))
 
 

@@ -3,8 +3,8 @@
 from peeklock.engine.engine import Engine
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING
+from peeklock.entities.rule import Rule
 from peeklock.entities.settings_map import rule_as_map, settings_as_map
-from peeklock.entities.subscription import Rule
 from peeklock.entities.topic import Topic
 
 

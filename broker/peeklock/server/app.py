@@ -19,6 +19,7 @@ from peeklock.entities.namespace import Namespace
 from peeklock.entities.residency import NobodyKeeps, Residency
 from peeklock.errors import BrokerError
 from peeklock.frontends.amqp10 import AmqpFrontend, AmqpHost
+from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.management.definitions import ensure_queue, ensure_topic
 from peeklock.management.views import describe, describe_topic
@@ -63,7 +64,9 @@ class App:
         self._data_dir = None if config.ephemeral else DataDir(data_path(config))
         self._live: Final = LiveBytes(config.journal.segment_bytes)
         keeper = self._live if self._data_dir is not None else NobodyKeeps()
-        self._namespace: Final = Namespace(Residency(config.resident_bytes, keeper))
+        self._namespace: Final = Namespace(
+            Residency(config.resident_bytes, keeper), AmqpLens(SystemIds())
+        )
         self._file_journal: FileJournal | None = None
         self._snapshot_at = Lsn(0)
         self._io_thread: Final = ThreadPoolExecutor(1, "peeklock-journal")

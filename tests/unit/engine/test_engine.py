@@ -13,13 +13,11 @@ from peeklock.engine.effects import (
     SettleRefused,
 )
 from peeklock.entities.dispositions import COMPLETE
-from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue_index import LOCKED, READY
-from peeklock.entities.residency import NobodyKeeps, Residency
 from peeklock.errors import AlreadyExists, BrokerError, InvalidRequest, NotFound
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import LockToken, Lsn
-from tests.support.house import House, replayed
+from tests.support.house import House, empty_namespace, replayed
 
 
 class TestDurability:
@@ -254,9 +252,7 @@ class TestNamespace:
     )
     def test_what_is_no_name(self, name: str) -> None:
         with pytest.raises(InvalidRequest):
-            Namespace(Residency(1, NobodyKeeps())).create(
-                name, House().queue().settings, House().now
-            )
+            empty_namespace().create(name, House().queue().settings, House().now)
 
     def test_dead_letters_go_with_their_queue(self) -> None:
         house = House()

@@ -9,10 +9,9 @@ from peeklock.entities.dispositions import COMPLETE, Disposition, Verdict
 from peeklock.entities.facts import Enqueued, Fact, Locked, QueueCreated, QueueDeleted, Unlocked
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue_index import LOCKED, READY
-from peeklock.entities.residency import NobodyKeeps, Residency
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import Lsn
-from tests.support.house import PLENTY, House, pictures
+from tests.support.house import House, empty_namespace, pictures
 
 Appends = list[tuple[Lsn, list[Fact]]]
 
@@ -24,7 +23,7 @@ def appends_of(house: House) -> Appends:
 
 
 def restored(appends: Appends) -> tuple[Namespace, Restorer]:
-    namespace = Namespace(Residency(PLENTY, NobodyKeeps()))
+    namespace = empty_namespace()
     restorer = Restorer(namespace)
     for end, facts in appends:
         restorer.apply(facts, end)

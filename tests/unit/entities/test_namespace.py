@@ -6,16 +6,16 @@ from peeklock.engine.capture import Capture
 from peeklock.engine.restore import Restorer
 from peeklock.entities.facts import Fact
 from peeklock.entities.namespace import Namespace
-from peeklock.entities.residency import NobodyKeeps, Residency
 from peeklock.entities.settings import QueueSettings, RuleSettings, TopicSettings
 from peeklock.errors import AlreadyExists, InvalidRequest, NotFound
 from peeklock.types import Lsn, UnixMs
+from tests.support.house import empty_namespace
 
 NOW = UnixMs(1_000_000)
 
 
 def namespace() -> Namespace:
-    return Namespace(Residency(1 << 30, NobodyKeeps()))
+    return empty_namespace()
 
 
 def do(house: Namespace, facts: list[Fact]) -> None:

@@ -1,0 +1,26 @@
+"""How entities look into a message: a port. What reads AMQP's sections is in frontends/."""
+
+from typing import Protocol
+
+from peeklock.filters.actions import Changes
+from peeklock.filters.view import PropertyView
+from peeklock.message import Message
+from peeklock.types import SequenceNumber, UnixMs
+
+
+class Lens(Protocol):
+    """Knows how messages are encoded."""
+
+    def view(
+        self,
+        message: Message,
+        enqueued_at: UnixMs,
+        number: SequenceNumber,
+        delivery_count: int,
+    ) -> PropertyView:
+        """What filters see of a message. Nothing is read before a filter asks for it."""
+        ...
+
+    def changed(self, message: Message, changes: Changes) -> Message:
+        """The message with some of its properties changed; raises `FilterError`."""
+        ...

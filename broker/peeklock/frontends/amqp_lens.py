@@ -1,0 +1,31 @@
+"""The lens of a broker whose messages are AMQP's: see `entities.lens.Lens`."""
+
+from typing import Final, final
+
+from peeklock.clock import IdSource
+from peeklock.filters.actions import Changes
+from peeklock.filters.view import PropertyView
+from peeklock.frontends.amqp_rewrite import rewritten
+from peeklock.frontends.amqp_view import MessageView
+from peeklock.message import Message
+from peeklock.types import SequenceNumber, UnixMs
+
+
+@final
+class AmqpLens:
+    """Views and changes of AMQP messages. `ids` are for filters that want new ones."""
+
+    def __init__(self, ids: IdSource) -> None:
+        self._ids: Final = ids
+
+    def view(
+        self,
+        message: Message,
+        enqueued_at: UnixMs,
+        number: SequenceNumber,
+        delivery_count: int,
+    ) -> PropertyView:
+        return MessageView(message, self._ids, enqueued_at, number, delivery_count)
+
+    def changed(self, message: Message, changes: Changes) -> Message:
+        return rewritten(message, changes)
