@@ -106,6 +106,22 @@ def test_the_readmes_configuration_is_accepted(tmp_path: Path) -> None:
     assert config.queues[0].name == "orders"
 
 
+def test_the_topics_of_the_howto_can_be_made(tmp_path: Path) -> None:
+    from peeklock.management.definitions import ensure_topic
+    from peeklock.server.config import load
+    from tests.support.house import House
+
+    text = (ROOT / "docs/howto/topics.md").read_text()
+    (toml,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    file = tmp_path / "peeklock.toml"
+    file.write_text(toml)
+    house = House()
+    (topic,) = load({}, file).topics
+    ensure_topic(house.engine, topic.definition(), house.now)
+    gate = house.namespace.find_topic("tickets").find("gate")
+    assert list(gate.rules) == ["sold", "large"]
+
+
 def test_nothing_of_the_workplace_is_in_the_tree() -> None:
     """The project speaks of itself alone."""
     words = re.compile(r"/work/|\.library|artifactory|codeartifact", re.IGNORECASE)

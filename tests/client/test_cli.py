@@ -184,6 +184,31 @@ def test_topics_subscriptions_and_rules_by_words(cli: Cli) -> None:
     assert cli.run("topic", "list").split() == ["topic", "subscriptions", "bytes", "status"]
 
 
+def test_rules_by_words(cli: Cli) -> None:
+    cli.run("topic", "create", "tickets")
+    cli.run("subscription", "create", "tickets", "big", "--sql", "amount > '9'")
+    cli.run("subscription", "create", "tickets", "gate", "--correlation", "sys.Label=3")
+    subscription = ("tickets", "gate")
+    cli.run("rule", "create", *subscription, "north", "--correlation", "site=north")
+    cli.run("rule", "update", *subscription, "north", "--sql", "site = 'north'", "--action",
+            "SET seen = TRUE")  # fmt: skip
+    cli.run("send", "tickets", "a", "--property", "amount=99", "--subject", "3")
+    cli.run("send", "tickets", "b", "--property", "site=north")
+    assert cli.run("receive", "tickets/Subscriptions/big", "--wait", "0.2") == "a\n"
+    seen = cli.json("receive", "tickets/Subscriptions/gate", "--wait", "0.2")
+    assert [one["body"] for one in seen] == ["a", "b"]
+    assert seen[1]["properties"] == {"site": "north", "seen": True, "RuleName": "north"}
+    assert cli.run("rule", "list", *subscription) == (
+        "$Default\tcorrelation\tsys.Label=3\t\nnorth\tsql\tsite = 'north'\tSET seen = TRUE\n"
+    )
+    assert "SET seen" in cli.run("rule", "show", *subscription, "north")
+    assert "line 1, column 5: expected" in cli.run(
+        "rule", "create", *subscription, "bad", "--sql", "a = ", code=1
+    )
+    two = ("--sql", "a = 1", "--correlation", "a=1")
+    assert "two rules" in cli.run("rule", "create", *subscription, "bad", *two, code=2)
+
+
 def test_dead_letters_are_counted_seen_and_sent_back(cli: Cli) -> None:
     cli.run("send", "orders", "broken")
     cli.run("receive", "orders", "-n", "1", "--then", "dead-letter", "--reason", "Malformed")

@@ -121,3 +121,54 @@ async def test_rules_come_and_go(tickets: Topic) -> None:
         await erp.remove_rule("all")
     with pytest.raises(Refused, match="exists already"):
         await erp.add_rule("none")
+
+
+async def test_filters_and_actions(tickets: Topic) -> None:
+    big = await tickets.subscribe(
+        "big", rules=[{"name": "big", "sql": "amount > 100", "action": "SET seen = TRUE"}]
+    )
+    gate = await tickets.subscribe(
+        "gate", rules=[{"name": "sold", "correlation": {"sys.Label": "sold", "site": 3}}]
+    )
+    await tickets.send("one", subject="sold", properties={"site": 3, "amount": 5})
+    await tickets.send("two", subject="sold", properties={"site": 4, "amount": 500})
+    assert await bodies(gate) == ["one"]
+    [copy] = await big.peek()
+    assert copy.application_properties == {
+        "site": 4,
+        "amount": 500,
+        "seen": True,
+        "RuleName": "big",
+    }
+    [rule] = await gate.rules()
+    assert (rule["kind"], rule["properties"]) == (
+        "correlation",
+        {"sys.Label": "sold", "site": 3},
+    )
+
+
+async def test_a_filter_that_is_none_is_refused_with_its_place(tickets: Topic) -> None:
+    erp = await tickets.subscribe("erp")
+    with pytest.raises(Refused, match=r"line 2, column 5: expected a property") as caught:
+        await erp.add_rule("bad", sql="amount > 1\nAND >")
+    assert caught.value.condition == "amqp:invalid-field"
+    with pytest.raises(Refused, match="correlation filter compares no 'a'"):
+        await erp.add_rule("bad", correlation={"a": [1]})
+    with pytest.raises(Refused, match="make two of it"):
+        await erp.add_rule("bad", sql="a = 1", correlation={"a": 1})
+
+
+async def test_an_envelope_and_a_schedule_go_to_a_topic(client: Client, tickets: Topic) -> None:
+    erp = await tickets.subscribe("erp")
+    await tickets.send("later", delay=60)
+    assert (await erp.info())["scheduled"] == 1
+    await client.request(
+        "tickets", "com.microsoft:cancel-scheduled-message", "", {"sequence-numbers": [1]}
+    )
+    assert (await erp.info())["messages"] == 0
+    with pytest.raises(Refused, match="message-not-found"):
+        await client.request(
+            "tickets", "com.microsoft:cancel-scheduled-message", "", {"sequence-numbers": [1]}
+        )
+    with pytest.raises(Refused, match="a topic holds no messages"):
+        await client.queue("tickets").peek()
