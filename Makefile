@@ -35,18 +35,21 @@ test-slow: setup ## a million messages: memory and recovery; prints figures
 	$(PYTEST) tests -m slow -s $(ARGS)
 
 lint: setup   ## ruff, import-linter
-	$(BIN)/ruff format --check broker clients tests bench examples setup.py
-	$(BIN)/ruff check broker clients tests bench examples setup.py
+	$(BIN)/ruff format --check broker clients tests bench examples docs setup.py
+	$(BIN)/ruff check broker clients tests bench examples docs setup.py
 	$(PLAIN) $(BIN)/lint-imports
 
 types: setup  ## mypy --strict
 	$(BIN)/mypy
 
 fmt: setup    ## ruff format and fix
-	$(BIN)/ruff format broker clients tests bench examples setup.py
-	$(BIN)/ruff check --fix broker clients tests bench examples setup.py
+	$(BIN)/ruff format broker clients tests bench examples docs setup.py
+	$(BIN)/ruff check --fix broker clients tests bench examples docs setup.py
 
 check: lint types test ## what CI runs
+
+docs: setup   ## writes docs/reference/ from the code
+	$(PLAIN) $(BIN)/python docs/reference/generate.py
 
 fuzz: setup   ## random bytes into every decoder; FOR=60 seconds
 	$(PLAIN) $(BIN)/python -m tests.fuzz --seconds $(FOR)
@@ -79,4 +82,4 @@ $(VENV)/built: $(VENV)/deps $(SOURCES)
 		"$$(cat build/plain-because). To build again: touch setup.py"; fi
 	@rm -rf build *.egg-info; touch $@
 
-.PHONY: help setup run demo test test-slow lint types fmt check fuzz bench clean
+.PHONY: help setup run demo test test-slow lint types fmt check docs fuzz bench clean

@@ -9,7 +9,6 @@ from typing import get_args
 import pytest
 
 from peeklock.entities.facts import Fact
-from peeklock.security.passwords import hash_password
 from peeklock.store import fact_codec
 from peeklock.store.record import HEADER
 from tests.test_tidy import functions
@@ -95,15 +94,39 @@ def test_the_readmes_commands_exist() -> None:
         assert re.search(rf"^{word}:", (ROOT / "Makefile").read_text(), re.MULTILINE), word
 
 
-def test_the_readmes_configuration_is_accepted(tmp_path: Path) -> None:
-    from peeklock.server.config import load
+def test_the_reference_is_current() -> None:
+    from docs.reference.generate import HERE, pages
 
-    text = (ROOT / "README.md").read_text()
-    (toml,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    file = tmp_path / "peeklock.toml"
-    file.write_text(toml.replace("$argon2id$…", hash_password("secret")))
-    config = load({}, file)
-    assert config.queues[0].name == "orders"
+    for name, text in pages().items():
+        assert (HERE / name).read_text() == text, "make docs writes it again"
+
+
+def test_help_names_every_setting() -> None:
+    from peeklock.entities.settings import QueueSettings, TopicSettings
+    from peeklock.entities.settings_map import settings_as_map
+
+    for verb, kind in (("queue", QueueSettings), ("topic", TopicSettings)):
+        shown = subprocess.run(
+            [sys.executable, "-m", "peeklock_client.cli.main", verb, "create", "--help"],
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        for name in settings_as_map(kind()):
+            assert name in shown or name == "temporary", f"{verb}: {name}"
+
+
+def test_every_log_event_is_explained() -> None:
+    text = (ROOT / "docs/howto/watch-a-broker.md").read_text()
+    explained = set(
+        re.findall(r"^\| `([^`]+)` \| (?:info|warning|error) \|", text, re.MULTILINE)
+    )
+    logged: set[str] = set()
+    for path in (ROOT / "broker/peeklock").rglob("*.py"):
+        logged |= set(
+            re.findall(
+                r"\blog\.(?:info|warning|error|exception)\(\s*\"([^\"]+)\"", path.read_text()
+            )
+        )
+    assert explained == logged
 
 
 def test_the_topics_of_the_howto_can_be_made(tmp_path: Path) -> None:

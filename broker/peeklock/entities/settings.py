@@ -69,10 +69,10 @@ class RetryPolicy:
     means: again at once.
     """
 
-    first_ms: int = 0
-    factor: float = 2.0
-    cap_ms: int = 600_000
-    jitter: float = 0.0
+    first_ms: int = 0  # how long the first failure waits; 0: again at once
+    factor: float = 2.0  # by how much each further failure waits longer
+    cap_ms: int = 600_000  # the longest wait
+    jitter: float = 0.0  # the share of a wait that chance may take off
 
     def __post_init__(self) -> None:
         within("retry.first_ms", self.first_ms, 0, DURATION_MAX)
@@ -96,24 +96,24 @@ class QueueSettings:
     `FIXED` are those that order or key what is stored: they are chosen once, at creation.
     """
 
-    lock_duration_ms: int = LOCK_DURATION_DEFAULT
-    max_delivery_count: int = MAX_DELIVERY_COUNT_DEFAULT
+    lock_duration_ms: int = LOCK_DURATION_DEFAULT  # how long a worker holds a job unrenewed
+    max_delivery_count: int = MAX_DELIVERY_COUNT_DEFAULT  # failures, then it is a dead letter
     default_ttl_ms: int = 0  # 0: messages live as long as their senders say, or for ever
-    dead_letter_on_expiry: bool = False
+    dead_letter_on_expiry: bool = False  # what expires is a dead letter instead of dropped
     priorities: bool = False  # strict order by priority 0–9, highest first
-    max_bytes: int = QUEUE_BYTES_DEFAULT
+    max_bytes: int = QUEUE_BYTES_DEFAULT  # of all its messages
     max_messages: int = 0  # 0: no bound but max_bytes
-    max_message_bytes: int = MESSAGE_BYTES_DEFAULT
-    overflow: Overflow = Overflow.REJECT
+    max_message_bytes: int = MESSAGE_BYTES_DEFAULT  # of one message
+    overflow: Overflow = Overflow.REJECT  # what a full queue does with one more
     retry: RetryPolicy = RetryPolicy()
-    dispatch: bool = True  # False: paused; messages come in and are not handed out
+    dispatch: bool = True  # false: paused; messages come in and are not handed out
     temporary: bool = False  # goes with the link that made it (a dynamic node), or at a restart
     requires_session: bool = False  # messages are handed out by message session only
     duplicate_window_ms: int = 0  # a message-id seen within it is taken and dropped
     forward_to: str = ""  # what arrives goes there instead
     forward_dead_letters_to: str = ""  # what is dead-lettered goes there instead
     auto_delete_on_idle_ms: int = 0  # unused for so long, the entity goes
-    status: Status = Status.ACTIVE
+    status: Status = Status.ACTIVE  # who may use it
     dead_letter_on_filter_error: bool = True  # a subscription whose rule failed on a message
     user_metadata: str = ""  # the owner's own words
 
@@ -139,13 +139,13 @@ FIXED: Final = ("priorities", "requires_session")
 class TopicSettings:
     """A topic's choices, which hold before its subscriptions' own."""
 
-    default_ttl_ms: int = 0
+    default_ttl_ms: int = 0  # 0: messages live as long as their senders say, or for ever
     max_bytes: int = QUEUE_BYTES_DEFAULT  # of what all its subscriptions hold, each for itself
-    max_message_bytes: int = MESSAGE_BYTES_DEFAULT
-    duplicate_window_ms: int = 0
-    auto_delete_on_idle_ms: int = 0
-    status: Status = Status.ACTIVE
-    user_metadata: str = ""
+    max_message_bytes: int = MESSAGE_BYTES_DEFAULT  # of one message
+    duplicate_window_ms: int = 0  # a message-id seen within it is taken and dropped
+    auto_delete_on_idle_ms: int = 0  # unused for so long, the topic goes
+    status: Status = Status.ACTIVE  # who may use it
+    user_metadata: str = ""  # the owner's own words
 
     def __post_init__(self) -> None:
         within("default_ttl_ms", self.default_ttl_ms, 0, DURATION_MAX)

@@ -44,9 +44,10 @@ class BadConfig(Exception):
 class QueueConfig(BaseModel):
     """One queue that is to be there; settings are those of `peeklock queue create`."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     name: str
+    """By which it is addressed."""
 
     def definition(self) -> QueueDefinition:
         return QueueDefinition(self.name, extras(self))
@@ -55,18 +56,21 @@ class QueueConfig(BaseModel):
 class RuleConfig(BaseModel):
     """One rule of a new subscription; the rest is as in `peeklock rule create`."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     name: str
+    """By which it is addressed."""
 
 
 class SubscriptionConfig(BaseModel):
     """One subscription that is to be there; without rules it takes everything."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     name: str
+    """Below its topic."""
     rules: list[RuleConfig] | None = None
+    """Without any it takes everything."""
 
     def definition(self) -> SubscriptionDefinition:
         rules = None
@@ -78,9 +82,10 @@ class SubscriptionConfig(BaseModel):
 class TopicConfig(BaseModel):
     """One topic that is to be there; settings are those of `peeklock topic create`."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     name: str
+    """By which it is addressed."""
     subscriptions: list[SubscriptionConfig] = []
 
     def definition(self) -> TopicDefinition:
@@ -94,11 +99,14 @@ class UserConfig(BaseModel):
     Without one the user comes by a client certificate only, whose common name is `name`.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     name: str
+    """By which the user logs in."""
     password_hash: str = ""
+    """Of the password, as `peeklock serve --hash-password` prints it."""
     rights: list[Literal["send", "listen", "manage"]] = ["send", "listen", "manage"]
+    """What the user may do."""
 
     @field_validator("password_hash")
     @classmethod
@@ -111,56 +119,81 @@ class UserConfig(BaseModel):
 class AccessKeyConfig(BaseModel):
     """A key that signs tokens (shared access signatures) for an entity, or for everything."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     name: str
+    """As tokens name it (skn)."""
     key: str = Field(min_length=16)
+    """The shared secret."""
     rights: list[Literal["send", "listen", "manage"]] = ["send", "listen", "manage"]
+    """What its tokens allow."""
     entity: str = ""
+    """On which entity; empty: on all."""
 
 
 class JwtConfig(BaseModel):
     """How JSON Web Tokens are checked; their claims `rights` and `entity` say what for."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    key: str = Field(min_length=32)  # a shared secret, or a public key as PEM
+    key: str = Field(min_length=32)
+    """A shared secret, or a public key as PEM."""
     algorithms: list[Literal["HS256", "HS384", "HS512", "RS256", "ES256"]] = ["HS256"]
+    """Which signatures are taken."""
     audience: str | None = None
+    """What `aud` has to be."""
     issuer: str | None = None
+    """What `iss` has to be."""
 
 
 class JournalConfig(BaseModel):
     """How facts are kept on disk. Sizes in bytes."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     segment_bytes: int = Field(default=SEGMENT_BYTES_DEFAULT, ge=64 * 1024)
+    """One file of the journal."""
     free_bytes_min: int = Field(default=DISK_FREE_BYTES_MIN, ge=0)
-    # A snapshot is taken when the journal has grown by this much since the last one.
+    """Free disk space below which sends are refused, and settling goes on."""
     snapshot_bytes: int = Field(default=512 * 1024 * 1024, ge=256 * 1024)
+    """A snapshot is taken when the journal has grown by this much since the last one."""
 
 
 class Config(BaseSettings):
     """Everything that can be set. Field names are the TOML keys."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
     data_dir: Path | None = None
+    """Where messages are kept; ~/.local/state/peeklock/data when nothing is said."""
     ephemeral: bool = False
+    """Keep nothing on disk."""
     dev: bool = False
+    """Anybody may do anything, unknown queues are made on attach; loopback only."""
     amqp: str = "127.0.0.1:5672"
+    """HOST:PORT to listen on for AMQP; port 0 takes any free one."""
     tls_cert: Path | None = None
+    """Certificate chain (PEM); AMQP is then TLS only."""
     tls_key: Path | None = None
-    # Clients may come with certificates that these authorities have signed (SASL EXTERNAL).
+    """Its key (PEM, without a password)."""
     tls_client_ca: Path | None = None
+    """Authorities (PEM) whose client certificates log in the user of that common name."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is logged, on stderr."""
     log_format: Literal["auto", "text", "json"] = "auto"
+    """Text for people, JSON for programs; auto: text on a terminal."""
     resident_bytes: int = Field(default=RESIDENT_BYTES_DEFAULT, ge=0)
+    """Message bodies kept in memory; beyond it they are read back from the journal."""
     connections_max: int = Field(default=CONNECTIONS_MAX, ge=1)
+    """Connections at a time; one more is closed."""
     drain_seconds: float = Field(default=5.0, ge=0)
+    """After SIGTERM, how long workers may settle what they hold."""
     journal: JournalConfig = JournalConfig()
     queues: list[QueueConfig] = []
     topics: list[TopicConfig] = []

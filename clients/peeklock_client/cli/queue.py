@@ -45,7 +45,9 @@ def create(
 
     Settings: lock_duration_ms max_delivery_count default_ttl_ms dead_letter_on_expiry
     priorities max_bytes max_messages max_message_bytes overflow (reject, drop-oldest)
-    retry_first_ms retry_factor retry_cap_ms retry_jitter dispatch.
+    retry_first_ms retry_factor retry_cap_ms retry_jitter dispatch requires_session
+    duplicate_window_ms forward_to forward_dead_letters_to auto_delete_on_idle_ms status
+    dead_letter_on_filter_error user_metadata. docs/reference/entities.md says what they are.
 
     Examples:
 

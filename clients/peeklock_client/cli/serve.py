@@ -20,7 +20,10 @@ def serve(
     ] = None,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Where messages are kept; default ~/.local/state/peeklock/data."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Where messages are kept; default ~/.local/state/peeklock/data.",
+        ),
     ] = None,
     ephemeral: Annotated[
         bool | None, typer.Option("--ephemeral", help="Keep nothing on disk.")

@@ -1,0 +1,302 @@
+"""Writes settings.md, entities.md and commands.md from the code; `make docs` runs it.
+
+tests/test_docs.py fails when they are not current.
+"""
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from peeklock.entities import settings as entity_settings
+from peeklock.entities.settings import FIXED, QueueSettings, RetryPolicy, TopicSettings
+from peeklock.limits import DURATION_MAX
+from peeklock.server.config import ENV_PREFIX, Config
+from peeklock_client.cli.main import build
+
+HERE = Path(__file__).parent
+MADE = "<!-- Made by docs/reference/generate.py; `make docs` makes it again. -->\n"
+ENDLESS = 1 << 62
+NO_SETTING = ("toml_file", "temporary")
+
+
+def main() -> None:
+    for name, text in pages().items():
+        (HERE / name).write_text(text)
+
+
+def pages() -> dict[str, str]:
+    """Each generated page by its file's name."""
+    return {
+        "settings.md": settings_page(),
+        "entities.md": entities_page(),
+        "commands.md": commands_page(),
+    }
+
+
+def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    escaped = [[cell.replace("|", r"\|") for cell in cells] for cells in lines]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in escaped)
+
+
+# ---- the broker's settings
+
+
+def settings_page() -> str:
+    intro = f"""# Settings of the broker
+
+{MADE}
+Each can be given in the TOML file (`peeklock serve --config FILE`, or `PEEKLOCK_CONFIG`), as a variable
+of the environment, and those that have an option on the command line. The command line wins, then
+the environment, then the file. In the environment lists and tables are JSON, and a table's single
+settings have two underscores: `PEEKLOCK_JOURNAL__SEGMENT_BYTES`. A setting that does not exist is
+refused in the file, and logged when it is a variable.
+
+"""
+    options = {
+        option.removeprefix("--").replace("-", "_"): option
+        for parameter in command_of("serve").params
+        for option in parameter.opts
+    }
+    rows = []
+    sections = []
+    for name, field in Config.model_fields.items():
+        model = model_of(field)
+        if model is not None:
+            sections.append((name, model, get_origin(field.annotation) is list))
+        elif name not in NO_SETTING:
+            option = f"`{options[name]}`" if name in options else ""
+            about = field.description or ""
+            rows.append((code(name), option, code(default_of(field)), about))
+    text = intro + table(("name", "option", "default", "is"), rows)
+    text += "\nAs variables they are `PEEKLOCK_` and the name in capitals: "
+    text += f"`{ENV_PREFIX}DATA_DIR`.\n"
+    for name, model, is_list in sections:
+        text += "\n" + section(name, model, is_list=is_list)
+    return text
+
+
+def section(name: str, model: type[BaseModel], *, is_list: bool) -> str:
+    """One table of the TOML file."""
+    mark = f"[[{name}]]" if is_list else f"[{name}]"
+    text = f"## `{mark}`\n\n{inspect.getdoc(model)}\n\n"
+    rows = [
+        (code(key), code(default_of(field)), field.description or "")
+        for key, field in model.model_fields.items()
+        if model_of(field) is None
+    ]
+    text += table(("name", "default", "is"), rows)
+    for key, field in model.model_fields.items():
+        below = model_of(field)
+        if below is not None:
+            text += "\n" + section(f"{name}.{key}", below, is_list=True)
+    return text
+
+
+def model_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The model that a setting is, or is a list of, or may be."""
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
+
+
+def default_of(field: FieldInfo) -> str:
+    if field.is_required():
+        return "(has to be given)"
+    allowed = field.annotation
+    shown = plain(field.default)
+    if get_origin(allowed) is Literal:
+        others = ", ".join(one for one in get_args(allowed) if one != field.default)
+        return f"{shown}; or {others}"
+    return shown
+
+
+def plain(value: object) -> str:
+    """As TOML would have it, with sizes and durations in words."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value)
+    if isinstance(value, int) and value >= 1 << 20 and value % (1 << 20) == 0:
+        return f"{value} ({value >> 20} MiB)"
+    return "" if value is None else str(value)
+
+
+def code(text: str) -> str:
+    return f"`{text}`" if text and not text.startswith("(") else text
+
+
+# ---- what a queue or topic can be told
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One setting of an entity."""
+
+    name: str
+    default: object
+    about: str
+    allowed: str
+
+
+def entities_page() -> str:
+    fixed = " and ".join(f"`{name}`" for name in FIXED)
+    return f"""# Settings of queues, subscriptions and topics
+
+{MADE}
+Given at creation (`peeklock queue create NAME --set name=value`, `create_queue(name, …)` in Python, or in
+the broker's TOML file) and changed later (`peeklock queue update`), but for {fixed},
+which are for ever. Names in `_ms` are milliseconds, in `_bytes` bytes. The TOML file's queues and
+topics are made when they are not there; what is there keeps its settings.
+
+## Queues and subscriptions
+
+{choices_table(QueueSettings)}
+## Topics
+
+{choices_table(TopicSettings)}"""
+
+
+def choices_table(kind: type) -> str:
+    rows = [
+        (code(one.name), code(plain(one.default)), one.allowed, one.about)
+        for one in choices(kind)
+        if one.name not in NO_SETTING
+    ]
+    return table(("name", "default", "allowed", "is"), rows)
+
+
+def choices(kind: type, prefix: str = "", spoken: str = "") -> Iterator[Choice]:
+    """A settings class's fields; a comment on a field's line says what it is."""
+    source = inspect.getsource(kind)
+    ranges = ranges_of(entity_settings.__name__, spoken)
+    for field in fields(kind):
+        if field.type is RetryPolicy:
+            yield from choices(RetryPolicy, "retry_", "retry.")
+            continue
+        comment = re.search(rf"^    {field.name}: .*?  # (.*)$", source, re.MULTILINE)
+        default = field.default
+        allowed = ranges.get(field.name, "")
+        if isinstance(default, StrEnum):
+            allowed = ", ".join(type(default))
+        elif isinstance(default, bool):
+            allowed = "true, false"
+        yield Choice(prefix + field.name, default, comment[1] if comment else "", allowed)
+
+
+def ranges_of(module: str, spoken: str) -> dict[str, str]:
+    """What the `within("name", value, least, most)` of the settings classes allow."""
+    found: dict[str, str] = {}
+    names = dict(vars(entity_settings))
+    for call in ast.walk(ast.parse(inspect.getsource(entity_settings))):
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+            continue
+        if call.func.id in ("within", "none_or_within") and isinstance(
+            call.args[0], ast.Constant
+        ):
+            least, most = (eval(ast.unparse(one), names) for one in call.args[2:])  # noqa: S307
+            none = "0, or " if call.func.id == "none_or_within" else ""
+            name = str(call.args[0].value)
+            if name.startswith(spoken):
+                found[name.removeprefix(spoken)] = none + range_text(least, most)
+    return found
+
+
+def range_text(least: float, most: float) -> str:
+    if most in (DURATION_MAX, ENDLESS):
+        return f"{least} or more"
+    return f"{least} to {most}"
+
+
+# ---- the commands
+
+
+def command_of(*path: str) -> Any:
+    command: Any = typer.main.get_command(build([]))
+    for name in path:
+        command = command.commands[name]
+    return command
+
+
+def commands_page() -> str:
+    text = f"""# Commands
+
+{MADE}
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage; `peeklock serve` ends with 70 when its journal
+failed. With `--json` each prints one JSON document a line. `--url` (else `PEEKLOCK_URL`) is
+`amqp[s]://[user:password@]host[:port]`; without it a command talks to the broker that was started
+last on this machine, as the user that it made (`PEEKLOCK_CREDENTIALS` names the file that says so).
+`SSL_CERT_FILE` names the certificates to trust when none of the system's has signed the broker's.
+"""
+    for path, command in leaves(command_of(), ()):
+        text += "\n" + command_text(path, command)
+    return text
+
+
+def leaves(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    below = getattr(command, "commands", None)
+    if below is None:
+        yield path, command
+        return
+    for name, one in below.items():
+        yield from leaves(one, (*path, name))
+
+
+def command_text(path: tuple[str, ...], command: Any) -> str:
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    options = [one for one in command.params if one.param_type_name == "option"]
+    usage = ["peeklock", *path, *(argument_text(one) for one in arguments)]
+    about, _mark, examples = inspect.cleandoc(command.help).partition("\b\n")
+    text = f"## `{' '.join(usage)}`\n\n{about.strip()}\n"
+    if examples:
+        text += f"\n```sh\n{inspect.cleandoc(examples)}\n```\n"
+    rows = [
+        (code(option_text(one)), code(option_default(one)), one.help or "")
+        for one in options
+        if one.name not in ("url", "as_json", "help")
+    ]
+    common = [
+        f"`--{one.name.removeprefix('as_')}`"
+        for one in options
+        if one.name in ("url", "as_json")
+    ]
+    if rows:
+        text += "\n" + table(("option", "default", "is"), rows)
+    return text + (f"\nAlso {' and '.join(common)}.\n" if common else "")
+
+
+def argument_text(argument: Any) -> str:
+    name = str(argument.metavar or argument.name).upper()
+    return name if argument.required else f"[{name}]"
+
+
+def option_text(option: Any) -> str:
+    kind = option.type_descriptor.annotation
+    if kind is bool:
+        return ", ".join(option.opts)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        value = "|".join(kind)
+    else:
+        value = option.metavar or {int: "N", Path: "FILE"}.get(kind, "TEXT")
+    return f"{', '.join(option.opts)} {value}"
+
+
+def option_default(option: Any) -> str:
+    default = option.default
+    if default is None or default is False or default == "" or callable(default):
+        return ""
+    return str(getattr(default, "value", default))
+
+
+if __name__ == "__main__":
+    main()
