@@ -62,6 +62,36 @@ lock_duration_ms = 2000
 [[queues]]
 name = "shut-azure"
 status = "disabled"
+
+[[topics]]
+name = "azure-tickets"
+
+[[topics.subscriptions]]
+name = "all"
+
+[[topics.subscriptions]]
+name = "none"
+rules = [{ name = "$Default", kind = "false" }]
+
+[[topics.subscriptions]]
+name = "dear"
+rules = [{ name = "$Default", kind = "sql", expression = "price > 100" }]
+
+[[topics.subscriptions]]
+name = "sold"
+rules = [{ name = "$Default", kind = "correlation", properties = { "sys.Label" = "sold" } }]
+
+[[topics.subscriptions]]
+name = "north"
+rules = [{ name = "$Default", kind = "correlation", properties = { site = "north" } }]
+
+[[topics.subscriptions]]
+name = "marked"
+[[topics.subscriptions.rules]]
+name = "$Default"
+kind = "sql"
+expression = "price > 100"
+action = "SET vip = TRUE"
 """
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from peeklock.entities.address import Address, parse_address
+from peeklock.entities.address import SUBSCRIPTIONS, Address, key_of, parse_address
 from peeklock.entities.queue import Queue
 from peeklock.entities.settings import QueueSettings
 from peeklock.entities.topic import Topic
@@ -140,7 +140,8 @@ def management_node(
 def find_queue(host: "AmqpHost", parsed: Address, address: str, now: UnixMs) -> Queue:
     namespace = host.engine.namespace
     if not namespace.has(parsed.path):
-        if not host.creates_queues or "$" in parsed.path:
+        below_a_topic = SUBSCRIPTIONS.casefold() in key_of(parsed.path)
+        if not host.creates_queues or "$" in parsed.path or below_a_topic:
             raise NotFound(address)
         return create_queue(host.engine, parsed.path, QueueSettings(), now)
     return namespace.find(parsed.path)

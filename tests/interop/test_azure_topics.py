@@ -1,0 +1,79 @@
+"""Azure's Service Bus SDK for Python against topics, with each kind of rule."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.interop.azure_client import (
+    DEAD_LETTER,
+    RECEIVE_AND_DELETE,
+    WAIT_SECONDS,
+    Message,
+    client,
+    exceptions,
+    texts,
+)
+from tests.support.broker_process import BrokerProcess
+
+pytestmark = pytest.mark.interop
+
+TOPIC = "azure-tickets"
+
+
+@pytest.fixture
+def bus(azure_broker: BrokerProcess) -> Iterator[Any]:
+    with client(azure_broker.amqp_port) as one:
+        yield one
+
+
+def taken(bus: Any, subscription: str) -> list[Any]:
+    options = {"receive_mode": RECEIVE_AND_DELETE}
+    with bus.get_subscription_receiver(TOPIC, subscription, **options) as receiver:
+        found: list[Any] = receiver.receive_messages(20, max_wait_time=1)
+        return found
+
+
+def test_each_takes_what_its_rules_say(bus: Any) -> None:
+    with bus.get_topic_sender(TOPIC) as sender:
+        sender.send_messages(
+            [
+                Message("cheap", subject="sold", application_properties={"price": 5}),
+                Message("dear", subject="sold", application_properties={"price": 500}),
+                Message("back", subject="returned", application_properties={"site": "north"}),
+                Message("plain"),
+            ]
+        )
+    assert texts(taken(bus, "all")) == ["cheap", "dear", "back", "plain"]
+    assert texts(taken(bus, "none")) == []
+    assert texts(taken(bus, "dear")) == ["dear"]
+    assert texts(taken(bus, "sold")) == ["cheap", "dear"]
+    assert texts(taken(bus, "north")) == ["back"]
+    marked = taken(bus, "marked")
+    assert texts(marked) == ["dear"]
+    assert marked[0].application_properties == {
+        b"price": 500,
+        b"vip": True,
+        b"RuleName": b"$Default",
+    }
+
+
+def test_a_subscription_is_settled_like_a_queue(bus: Any) -> None:
+    with bus.get_topic_sender(TOPIC) as sender:
+        batch = sender.create_message_batch()
+        for body in ("a", "b"):
+            batch.add_message(Message(body))
+        sender.send_messages(batch)
+    with bus.get_subscription_receiver(TOPIC, "all") as receiver:
+        a, b = receiver.receive_messages(2, max_wait_time=WAIT_SECONDS)
+        receiver.dead_letter_message(a, reason="bad")
+        receiver.complete_message(b)
+    with bus.get_subscription_receiver(TOPIC, "all", sub_queue=DEAD_LETTER) as dead:
+        (got,) = dead.receive_messages(1, max_wait_time=WAIT_SECONDS)
+        assert (str(got), got.dead_letter_reason) == ("a", "bad")
+        dead.complete_message(got)
+
+
+def test_nobody_there(bus: Any) -> None:
+    with pytest.raises(exceptions.MessagingEntityNotFoundError):
+        taken(bus, "not-here")
