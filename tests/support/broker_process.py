@@ -33,7 +33,9 @@ class BrokerProcess:
         data_dir: Path | None = None,
         dev: bool = True,
         env: dict[str, str] | None = None,
+        module: str = "peeklock_client.cli.main",
     ) -> None:
+        self._module = module
         self._made = None if data_dir else tempfile.TemporaryDirectory(prefix="peeklock-test-")
         self.data_dir = data_dir or Path(self._made.name if self._made else "")
         self._args = [*args, "--data-dir", str(self.data_dir), *(["--dev"] if dev else [])]
@@ -70,7 +72,7 @@ class BrokerProcess:
         assert self._process is None, "it runs"
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "peeklock_client.cli.main", "serve"),
+                *(sys.executable, "-m", self._module, "serve"),
                 *("--amqp", f"127.0.0.1:{self._port}"),
                 *self._args,
             ],
@@ -104,6 +106,13 @@ class BrokerProcess:
         code = self._process.wait(STOP_SECONDS)
         self._forget()
         return code
+
+    def wait_for(self, words: str) -> None:
+        """Until it has logged this."""
+        until = time.monotonic() + STOP_SECONDS
+        while words not in self.stderr:
+            assert time.monotonic() < until, f"no {words!r} in: {self.stderr}"
+            time.sleep(0.02)
 
     def _end(self, number: signal.Signals) -> int:
         process = self._process
@@ -170,6 +179,12 @@ class BrokerProcess:
         """Resident memory."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+    @property
+    def rss_bytes_max(self) -> int:
+        """The most resident memory that this process has had."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def serve_until_it_ends(*args: str) -> tuple[int, str]:
