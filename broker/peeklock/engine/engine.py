@@ -79,8 +79,7 @@ class Engine:
             facts = entity.send(given, now)
         except BrokerError as error:
             if not settled:
-                refused = Refused(peer, link, delivery_id, error)
-                self.outbox.hold(self.journal.end, refused)
+                self._refuse(Refused(peer, link, delivery_id, error))
             return
         lsn = self._commit(entity, facts) if isinstance(entity, Queue) else self._fan_out(facts)
         if not settled:
@@ -106,12 +105,18 @@ class Engine:
                 facts = entity.send_all(given, now)
         except BrokerError as error:
             if not settled:
-                refused = Refused(peer, link, delivery_id, error)
-                self.outbox.hold(self.journal.end, refused)
+                self._refuse(Refused(peer, link, delivery_id, error))
             return
         lsn = self._commit(entity, facts) if isinstance(entity, Queue) else self._fan_out(facts)
         if not settled:
             self.outbox.hold(lsn, Accepted(peer, link, delivery_id))
+
+    def _refuse(self, refused: Refused) -> None:
+        """Behind all that it may rest on, but not behind a disk that has no room for it."""
+        if isinstance(refused.error, DiskFull):
+            self.outbox.release_now(refused)
+        else:
+            self.outbox.hold(self.journal.end, refused)
 
     def enqueue(
         self, queue: Queue, given: list[Submission], now: UnixMs

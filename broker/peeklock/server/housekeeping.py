@@ -52,7 +52,6 @@ class Housekeeping:
         # What the snapshot before the newest covers: should the newest be damaged, that one
         # and the journal since then still tell everything.
         self._covered_at = Lsn(0)
-        self._tried_at = snapshot_at  # the last attempt, whether or not it came to something
         self._snapshot_bytes: Final = snapshot_bytes
         self._after: Final = after
         self._sync_soon: Final = sync_soon
@@ -81,13 +80,12 @@ class Housekeeping:
 
     async def run_once(self) -> None:
         """Take a snapshot, and free what the one before covers."""
-        self._tried_at = self._journal.end
         await self._take_snapshot()
         await self._collect()
 
     def _is_due(self) -> bool:
         """The journal has grown by much, or is short of room and has some to gain."""
-        if self._journal.end - self._tried_at >= self._snapshot_bytes:
+        if self._journal.end - self._snapshot_at >= self._snapshot_bytes:
             return True
         if self._journal.has_room:
             return False
