@@ -78,6 +78,24 @@ class LockLost(BrokerError):
         self.token = token
 
 
+class SessionLockLost(LockLost):
+    """The message session is not the caller's any more, and so is nothing in it."""
+
+    def __init__(self, what: str) -> None:
+        BrokerError.__init__(
+            self, f"the lock of {what} was lost: it ran out, or its holder has left"
+        )
+
+
+class SessionCannotBeLocked(BrokerError):
+    """The message session has a holder."""
+
+    retryable = True
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"message session {session_id!r} is held by another receiver")
+
+
 class QuotaExceeded(BrokerError):
     """The entity is full. Later, after receivers have caught up, it may not be."""
 
@@ -89,10 +107,10 @@ class DiskFull(QuotaExceeded):
 
 
 class MessageTooLarge(BrokerError):
-    """The message is larger than the entity takes."""
+    """The message is larger than the entity takes, or the session's state is."""
 
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(f"a message of {size} bytes; the entity takes up to {limit}")
+    def __init__(self, size: int, limit: int, what: str = "message") -> None:
+        super().__init__(f"a {what} of {size} bytes; the entity takes up to {limit}")
         self.size = size
         self.limit = limit
 
@@ -103,7 +121,7 @@ class Timeout(BrokerError):
     retryable = True
 
     def __init__(self, what: str, after: Millis) -> None:
-        super().__init__(f"{what} did not happen within {after} ms")
+        super().__init__(f"{what} within {after} ms")
 
 
 class EntityDisabled(BrokerError):

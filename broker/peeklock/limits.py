@@ -101,6 +101,8 @@ DUPLICATE_WINDOW_MAX: Final = Millis(7 * 86_400_000)
 AUTO_DELETE_ON_IDLE_MIN: Final = Millis(300_000)
 # What an owner may write on an entity, in characters, as Service Bus has it.
 USER_METADATA_CHARACTERS_MAX: Final = 1024
+# A message session's id, in characters, as Service Bus has it.
+SESSION_ID_CHARACTERS_MAX: Final = 128
 # A dead-letter reason and its description, in characters each, as Service Bus cuts them.
 DEAD_LETTER_TEXT_CHARACTERS_MAX: Final = 4096
 

@@ -11,5 +11,8 @@ QueueId = NewType("QueueId", int)  # a queue's number in the journal; never reus
 SessionId = NewType("SessionId", str)  # of a message session (AMQP group-id), in one entity
 EntityPath = NewType("EntityPath", str)  # "orders", "orders/$DeadLetterQueue"; as first written
 
+NONCE_BYTES: Final = (
+    8  # a lock token's first half: who holds; the other is the message's number
+)
 NEVER: Final = UnixMs(0)  # an instant that does not come: no expiry, no schedule
 NOWHERE: Final = Lsn(-1)  # the position of something the journal does not hold

@@ -158,7 +158,7 @@ facts = st.one_of(
     st.builds(MessageIdSeen, queue_ids, st.binary(max_size=200), instants),
     st.builds(SessionLocked, queue_ids, session_ids, nonces, instants),
     st.builds(SessionRenewed, queue_ids, session_ids, instants),
-    st.builds(SessionUnlocked, queue_ids, session_ids),
+    st.builds(SessionUnlocked, queue_ids, session_ids, instants),
     st.builds(
         SessionStateSet, queue_ids, session_ids, st.none() | st.binary(max_size=300), instants
     ),

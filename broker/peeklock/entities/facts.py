@@ -241,12 +241,13 @@ class SessionRenewed:
 class SessionUnlocked:
     """A session has no holder. What became of its messages, other facts of the append say."""
 
-    __slots__ = ("queue_id", "session_id")
-    __match_args__ = ("queue_id", "session_id")
+    __slots__ = ("at", "queue_id", "session_id")
+    __match_args__ = ("queue_id", "session_id", "at")
 
-    def __init__(self, queue_id: QueueId, session_id: SessionId) -> None:
+    def __init__(self, queue_id: QueueId, session_id: SessionId, at: UnixMs) -> None:
         self.queue_id: Final = queue_id
         self.session_id: Final = session_id
+        self.at: Final = at  # from then on it waits; NEVER: since its first message came
 
 
 @final

@@ -8,6 +8,7 @@ from typing import Final, final
 
 from peeklock.entities.facts import UNNUMBERED, Enqueued, Fact, Numbered, Origin
 from peeklock.entities.lens import Lens
+from peeklock.entities.message_session import check_session_id
 from peeklock.entities.queue import Queue
 from peeklock.entities.rule import Rule
 from peeklock.entities.rule_plan import RulePlan, Taking
@@ -126,9 +127,11 @@ class FanOut:
         size = given.message.size
         if size > queue.settings.max_message_bytes:
             raise MessageTooLarge(size, queue.settings.max_message_bytes)
-        if queue.settings.requires_session and given.session_id is None:
-            self._dead_letter(given, subscription, NO_SESSION, NO_SESSION_WHY, is_changed)
-            return
+        if queue.settings.requires_session:
+            if given.session_id is None:
+                self._dead_letter(given, subscription, NO_SESSION, NO_SESSION_WHY, is_changed)
+                return
+            check_session_id(given.session_id)
         place = self._place(queue, size)
         shares = None if is_changed else self._first
         copy = queue.take_copy(given, self._now, place, self._ttl_ms, self._number, shares)

@@ -40,6 +40,7 @@ from peeklock.entities.facts import (
     TopicUpdated,
     Unlocked,
 )
+from peeklock.entities.message_session import MessageSessions, check_session_id
 from peeklock.entities.queue_index import (
     DEFERRED,
     LOCKED,
@@ -67,6 +68,7 @@ from peeklock.limits import DISPATCH_RUN_MAX, PRIORITY_MAX
 from peeklock.message import NO_TTL, Message
 from peeklock.types import (
     NEVER,
+    NONCE_BYTES,
     NOWHERE,
     EntityPath,
     LockToken,
@@ -76,7 +78,6 @@ from peeklock.types import (
     UnixMs,
 )
 
-NONCE_BYTES: Final = 8
 TOKEN_BYTES: Final = 16
 ORDINARY: Final = QueueId(0)  # `dead_letters_of` of a queue that is no dead-letter queue
 TOO_MANY_FAILURES: Final = "MaxDeliveryCountExceeded"  # Service Bus' word
@@ -111,8 +112,16 @@ class Queue:
         self.size_bytes = 0
         self.counts: Final[list[int]] = [0] * STATES
         self.seen: Final = Deduplication()
+        # None: it has none, and hands its messages out in common lanes.
+        self.sessions: Final[MessageSessions | None] = (
+            MessageSessions(created.queue_id, self.entries)
+            if created.settings.requires_session
+            else None
+        )
         self._residency: Final = residency
         lane_count = PRIORITY_MAX + 1 if created.settings.priorities else 1
+        if created.settings.requires_session:
+            lane_count = 0  # what is ready stands in its session
         self._lanes: Final[list[Lane]] = [Lane() for _ in range(lane_count)]
         self._waiting: Final = Deadlines()
         self._expiring: Final = Deadlines()
@@ -177,10 +186,12 @@ class Queue:
         settings = self.settings
         if size > settings.max_message_bytes:
             raise MessageTooLarge(size, settings.max_message_bytes)
-        if settings.requires_session and given.session_id is None:
-            raise NotAllowed(
-                f"{self.path!r} takes only messages of a session: give it a group-id"
-            )
+        if settings.requires_session:
+            if given.session_id is None:
+                raise NotAllowed(
+                    f"{self.path!r} takes only messages of a session: give it a group-id"
+                )
+            check_session_id(given.session_id)
 
     def _is_duplicate(self, given: Submission, now: UnixMs) -> bool:
         window = self.settings.duplicate_window_ms
@@ -271,7 +282,12 @@ class Queue:
         return self._arrival(entry, now, place, entry.delivery_count, origin)
 
     def take_back(self, entry: Entry, now: UnixMs, place: int) -> Enqueued:
-        """A dead letter comes home, as the `place`-th of one move, as if never tried."""
+        """A dead letter comes home, as the `place`-th of one move, as if never tried.
+
+        Raises `NotAllowed` for one without a session where that is needed.
+        """
+        if not self.can_take_back(entry):
+            raise NotAllowed(f"message {entry.number} has no session to go back to")
         return self._arrival(entry, now, place, 0, None)
 
     def _arrival(
@@ -302,6 +318,8 @@ class Queue:
     ) -> list[Fact]:
         """Lock deferred messages by number; `MessageNotFound` when one is not deferred."""
         self.check_handing_out()
+        if self.sessions is not None:
+            raise NotAllowed(f"{self.path!r}: say in which message session they are")
         for number in numbers:
             entry = self.entries.get(number)
             if entry is None or entry.state != DEFERRED:
@@ -318,7 +336,7 @@ class Queue:
                 lock = entry.lock
                 if lock is not None and lock.until > now and token.startswith(lock.nonce):
                     return number
-        raise LockLost(token)
+        raise LockLost(token) if self.sessions is None else self.sessions.lost(token, now)
 
     def settle(
         self, numbers: list[SequenceNumber], disposition: Disposition, now: UnixMs
@@ -339,6 +357,8 @@ class Queue:
 
     def renew(self, token: LockToken, now: UnixMs) -> list[Fact]:
         """Hold it for another lock duration from now; raises `LockLost`."""
+        if self.sessions is not None:
+            raise NotAllowed("what is held in a message session is renewed by its session")
         number = self.held_by(token, now)
         until = UnixMs(now + self.settings.lock_duration_ms)
         return [Renewed(self.queue_id, [number], until)]
@@ -348,7 +368,11 @@ class Queue:
 
         At most `DISPATCH_RUN_MAX` messages a call; `next_deadline` says that more is due.
         """
-        facts = self._run_out_locks(now)
+        facts = (
+            self._run_out_locks(now)
+            if self.sessions is None
+            else self._run_out_sessions(self.sessions, now)
+        )
         late = [
             number
             for number in self._expiring.due(now, DISPATCH_RUN_MAX)
@@ -361,7 +385,12 @@ class Queue:
     def recall_locks(self) -> list[Fact]:
         """After a crash nobody holds anything: every lock ends, its attempt counted."""
         held = [entry.number for entry in self.entries.values() if entry.state == LOCKED]
-        return self._failed(held, NEVER, NEVER) if held else []
+        facts = self._failed(held, NEVER, NEVER) if held else []
+        if self.sessions is not None:
+            for session in self.sessions.by_id.values():
+                if session.lock is not None:
+                    facts.append(SessionUnlocked(self.queue_id, session.session_id, NEVER))
+        return facts
 
     def purge(self, states: tuple[int, ...], count: int) -> list[Fact]:
         """Remove up to `count` messages in these states; never one that is held."""
@@ -384,6 +413,10 @@ class Queue:
 
     # ---- looks
 
+    def can_take_back(self, entry: Entry) -> bool:
+        """Could a dead letter come home?"""
+        return self.sessions is None or entry.session_id is not None
+
     def check_taking(self) -> None:
         """Raises `EntityDisabled` when its status lets nobody send."""
         if not self.takes:
@@ -405,7 +438,7 @@ class Queue:
         return settings.requires_session or settings.duplicate_window_ms != 0
 
     def first_ready(self, count: int) -> list[Entry]:
-        """The next `count` messages to hand out, in their order."""
+        """The next `count` messages to hand out, in their order; none of message sessions."""
         if self.counts[READY] == 0 or count <= 0:
             return []
         if len(self._lanes) == 1:
@@ -455,6 +488,10 @@ class Queue:
             soonest = self._waiting.heap[0][0]
         if self._expiring.heap and (soonest == NEVER or self._expiring.heap[0][0] < soonest):
             soonest = self._expiring.heap[0][0]
+        if self.sessions is not None:
+            ends_at = self.sessions.next_deadline()
+            if ends_at != NEVER and (soonest == NEVER or ends_at < soonest):
+                soonest = ends_at
         return soonest
 
     # ---- obedience
@@ -462,15 +499,14 @@ class Queue:
     def wake(self, now: UnixMs) -> bool:
         """Make messages ready whose time has come; says whether there were any."""
         heap = self._waiting.heap
-        back: dict[int, list[SequenceNumber]] = {}
+        back: list[SequenceNumber] = []
         while heap and heap[0][0] <= now:
             at, number = heappop(heap)
             entry = self.entries.get(number)
             if entry is not None and entry.state == WAITING and entry.not_before == at:
                 self._set_state(entry, READY)
-                back.setdefault(self._lane_of(entry), []).append(number)
-        for lane, numbers in back.items():
-            self._lanes[lane].give_back(numbers)
+                back.append(number)
+        self._give_back(back, WAITING)
         return bool(back)
 
     def apply(self, fact: Fact) -> None:
@@ -498,7 +534,7 @@ class Queue:
         elif isinstance(
             fact, (SessionLocked, SessionRenewed, SessionUnlocked, SessionStateSet)
         ):
-            raise AssertionError("this queue has no message sessions")
+            self._apply_to_sessions(fact)
         elif isinstance(fact, (QueueCreated, QueueDeleted, SubscriptionCreated, Captured)):
             raise AssertionError("the namespace's fact, not a queue's")
         elif isinstance(fact, (TopicCreated, TopicUpdated, TopicDeleted)):
@@ -507,6 +543,16 @@ class Queue:
             raise AssertionError("a subscription's fact, not a queue's")
         else:
             assert_never(fact)
+
+    def _apply_to_sessions(
+        self, fact: SessionLocked | SessionRenewed | SessionUnlocked | SessionStateSet
+    ) -> None:
+        sessions = self.sessions
+        if sessions is None:
+            return  # recovery lost the record that said so
+        before = sessions.state_bytes
+        sessions.apply(fact)
+        self.size_bytes += sessions.state_bytes - before
 
     def forget_all(self) -> None:
         """The queue was deleted: its messages no longer take memory or room."""
@@ -613,6 +659,20 @@ class Queue:
                 break
         return self._failed(numbers, NEVER, now) if numbers else []
 
+    def _run_out_sessions(self, sessions: MessageSessions, now: UnixMs) -> list[Fact]:
+        """A session's lock ends for all that is held in it; each counts as an attempt."""
+        facts: list[Fact] = []
+        count = 0
+        for session in sessions.run_out(now):
+            held = sessions.locked_numbers(session)
+            if held:
+                facts.extend(self._failed(held, NEVER, now))
+            facts.append(SessionUnlocked(self.queue_id, session.session_id, now))
+            count += len(held)
+            if count >= DISPATCH_RUN_MAX:
+                break
+        return facts
+
     # ---- helpers of obedience
 
     def _follow(self, settings: QueueSettings) -> None:
@@ -620,8 +680,21 @@ class Queue:
         self.takes = settings.status.sends
         self.hands_out = settings.dispatch and settings.status.receives
 
-    def _lane_of(self, entry: Entry) -> int:
-        return entry.priority if len(self._lanes) > 1 else 0  # kept, for the way home
+    def _give_back(self, numbers: list[SequenceNumber], was: int) -> None:
+        """Ready again: to their lanes or their sessions, in their order."""
+        lanes = self._lanes
+        if self.sessions is not None:
+            for number in sorted(numbers, reverse=True):  # each to the front: the quick way
+                self.sessions.move(self.entries[number], was)
+        elif len(lanes) == 1:
+            if numbers:
+                lanes[0].give_back(numbers)
+        else:
+            back: dict[int, list[SequenceNumber]] = {}
+            for number in numbers:
+                back.setdefault(self.entries[number].priority, []).append(number)
+            for priority, same in back.items():
+                lanes[priority].give_back(same)
 
     def _set_state(self, entry: Entry, state: int) -> None:
         counts = self.counts
@@ -662,11 +735,21 @@ class Queue:
         self.next_number = SequenceNumber(number + 1)
         self.size_bytes += size
         self.counts[state] += 1
-        if waits:
-            self._waiting.add(fact.not_before, number)
+        lanes = self._lanes
+        if len(lanes) == 1 and not waits:
+            lanes[0].fresh.append(number)
         else:
-            self._lanes[self._lane_of(entry)].fresh.append(number)
+            self._place(entry)
         self._watch_expiry(entry)
+
+    def _place(self, entry: Entry) -> None:
+        """A new message that waits, has a priority, or belongs to a session."""
+        if entry.state == WAITING:
+            self._waiting.add(entry.not_before, entry.number)
+        elif self._lanes:
+            self._lanes[entry.priority].fresh.append(entry.number)
+        if self.sessions is not None:
+            self.sessions.add(entry)
 
     def _watch_expiry(self, entry: Entry) -> None:
         if entry.expires_at != NEVER and not entry.expiry_watched:
@@ -674,6 +757,9 @@ class Queue:
             self._expiring.add(entry.expires_at, entry.number)
 
     def _lock(self, numbers: list[SequenceNumber], nonce: bytes, until: UnixMs) -> None:
+        if self.sessions is not None:
+            self._lock_in_session(self.sessions, numbers, nonce, until)
+            return
         run = LockRun(nonce, numbers, until)
         entries = self.entries
         counts = self.counts
@@ -690,11 +776,30 @@ class Queue:
         if self._expiring.heap:
             self._trim_deadlines()  # what is held does not expire: no deadline of ours
 
+    def _lock_in_session(
+        self,
+        sessions: MessageSessions,
+        numbers: list[SequenceNumber],
+        nonce: bytes,
+        until: UnixMs,
+    ) -> None:
+        for number in numbers:
+            entry = self.entries[number]
+            was = entry.state
+            self._set_state(entry, LOCKED)
+            entry.set_aside = was == DEFERRED
+            entry.lock = sessions.lock_of(entry, nonce, until)
+            sessions.move(entry, was)
+        self._trim_deadlines()
+
     def _remove(self, numbers: list[SequenceNumber]) -> None:
         residency = self._residency
         keeper = residency.keeper
         entries = self.entries
         counts = self.counts
+        if self.sessions is not None:
+            for number in numbers:
+                self.sessions.drop(entries[number])
         were_ready = False
         for number in numbers:
             entry = entries.pop(number)
@@ -714,7 +819,7 @@ class Queue:
                 lane.trim(entries)
 
     def _unlock(self, numbers: list[SequenceNumber], failed: bool, not_before: UnixMs) -> None:
-        back: dict[int, list[SequenceNumber]] = {}
+        ready: list[SequenceNumber] = []
         for number in numbers:
             entry = self.entries[number]
             self._drop_lock(entry)
@@ -728,9 +833,12 @@ class Queue:
                 self._waiting.add(not_before, number)
             else:
                 self._set_state(entry, READY)
-                back.setdefault(self._lane_of(entry), []).append(number)
-        for lane, same in back.items():
-            self._lanes[lane].give_back(same)
+                ready.append(number)
+        self._give_back(ready, LOCKED)
+        if self.sessions is not None and len(ready) < len(numbers):
+            for number in numbers:
+                if self.entries[number].state != READY:
+                    self.sessions.move(self.entries[number], LOCKED)
         self._trim_deadlines()
 
     def _drop_lock(self, entry: Entry) -> None:
@@ -753,10 +861,13 @@ class Queue:
     def _defer(self, numbers: list[SequenceNumber]) -> None:
         for number in numbers:
             entry = self.entries[number]
+            was = entry.state
             if entry.lock is not None:  # a snapshot restores deferred messages without one
                 self._drop_lock(entry)
                 entry.delivery_count += 1
             self._set_state(entry, DEFERRED)
+            if self.sessions is not None:
+                self.sessions.move(entry, was)
         self._trim_deadlines()
         for lane in self._lanes:
             lane.trim(self.entries)

@@ -4,6 +4,7 @@ The order in which messages are handed out is a function of their state alone (p
 then sequence number), so a queue that recovery rebuilt hands out as the live one would.
 """
 
+from bisect import bisect_left, insort
 from collections import deque
 from heapq import heappop, heappush
 from typing import Final, final
@@ -18,17 +19,23 @@ WAITING: Final = 2  # scheduled by its sender, or failed and backing off
 DEFERRED: Final = 3  # set aside, to be fetched by number
 STATES: Final = 4
 
+NO_NUMBER: Final = SequenceNumber(0)
+SLACK: Final = 64  # stale items that are not worth a pass over what holds them
+
 
 @final
 class LockRun:
-    """Messages that one hand-out locked under one nonce, until one instant."""
+    """Messages that one hand-out locked under one nonce, until one instant.
+
+    Or all that is locked in a message session, whose renewal moves the instant.
+    """
 
     __slots__ = ("live_count", "nonce", "numbers", "until")
 
     def __init__(self, nonce: bytes, numbers: list[SequenceNumber], until: UnixMs) -> None:
         self.nonce: Final = nonce
         self.numbers: Final = numbers
-        self.until: Final = until
+        self.until = until
         self.live_count = len(numbers)  # how many of them still are under this lock
 
 
@@ -81,7 +88,7 @@ class Entry:
         self.not_before = not_before
         self.delivery_count = delivery_count
         self.origin: Final = origin
-        self.session_id: Final = session_id  # None: in no message session
+        self.session_id = session_id  # None: in no message session
         self.source_number: Final = source_number  # in the topic or queue it came from; 0
         self.state = state
         self.lock: LockRun | None = None
@@ -229,3 +236,57 @@ class LockEnds:
         heap = self.heap
         while heap and heap[0][2].live_count == 0:
             heappop(heap)
+
+
+@final
+class Numbers:
+    """Sequence numbers in their order, each once; cheap at both ends.
+
+    What goes from the front leaves a gap there, which is where what comes back belongs.
+    """
+
+    __slots__ = ("_head", "_numbers")
+
+    def __init__(self) -> None:
+        self._numbers: Final[list[SequenceNumber]] = []
+        self._head = 0
+
+    def __len__(self) -> int:
+        return len(self._numbers) - self._head
+
+    def first(self) -> SequenceNumber:
+        """The lowest; NO_NUMBER when there is none."""
+        return self._numbers[self._head] if self._head < len(self._numbers) else NO_NUMBER
+
+    def starting(self, start: SequenceNumber, count: int) -> list[SequenceNumber]:
+        """Up to `count` numbers from `start` on."""
+        at = self._head
+        if start > self.first():
+            at = bisect_left(self._numbers, start, self._head)
+        return self._numbers[at : at + count]
+
+    def add(self, number: SequenceNumber) -> None:
+        numbers = self._numbers
+        head = self._head
+        if head == len(numbers) or number > numbers[-1]:
+            numbers.append(number)
+        elif head > 0 and number < numbers[head]:
+            self._head = head - 1
+            numbers[head - 1] = number
+        else:
+            insort(numbers, number, head)
+
+    def remove(self, number: SequenceNumber) -> None:
+        """Take it out; it need not be there."""
+        numbers = self._numbers
+        at = self._head
+        if at < len(numbers) and numbers[at] == number:
+            at += 1
+            if at == len(numbers) or (at > SLACK and 2 * at > len(numbers)):
+                del numbers[:at]
+                at = 0
+            self._head = at
+            return
+        at = bisect_left(numbers, number, at)
+        if at < len(numbers) and numbers[at] == number:
+            del numbers[at]

@@ -75,11 +75,14 @@ def purge(engine: Engine, queue: Queue, state: str, count: int, now: UnixMs) -> 
 def redrive_dead_letters(
     engine: Engine, queue: Queue, numbers: list[SequenceNumber], count: int, now: UnixMs
 ) -> int:
-    """Send dead letters back to where they came from: these, or the first `count`."""
+    """Send dead letters back to where they came from: these, or the first `count` that can."""
+    home = engine.namespace.by_id.get(queue.dead_letters_of)
     chosen = [
         number
         for number in (numbers or list(queue.entries))
-        if number in queue.entries and queue.entries[number].state != LOCKED
+        if number in queue.entries
+        and queue.entries[number].state != LOCKED
+        and (numbers or home is None or home.can_take_back(queue.entries[number]))
     ][: min(count, CHANGE_COUNT_MAX)]
     if chosen:
         engine.commit(queue, redrive(engine.namespace, queue, chosen, now), now)

@@ -250,7 +250,7 @@ def encode_of_session(
     if isinstance(fact, SessionRenewed):
         return CODE.pack(SESSION_RENEWED, fact.queue_id) + U64.pack(fact.until) + session
     if isinstance(fact, SessionUnlocked):
-        return CODE.pack(SESSION_UNLOCKED, fact.queue_id) + session
+        return CODE.pack(SESSION_UNLOCKED, fact.queue_id) + U64.pack(fact.at) + session
     state = fact.state
     head = CODE.pack(SESSION_STATE_SET, fact.queue_id) + U64.pack(fact.at)
     there = U8.pack(state is not None)
@@ -419,7 +419,8 @@ class FactReader:
             renewed_until = UnixMs(self._u64())
             return SessionRenewed(queue_id, SessionId(self._text()), renewed_until)
         if code == SESSION_UNLOCKED:
-            return SessionUnlocked(queue_id, SessionId(self._text()))
+            unlocked_at = UnixMs(self._u64())
+            return SessionUnlocked(queue_id, SessionId(self._text()), unlocked_at)
         at = UnixMs(self._u64())
         there = self._u8() != 0
         session_id = SessionId(self._text())
