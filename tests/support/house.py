@@ -7,6 +7,7 @@ from peeklock.engine.effects import Deliver, Effect
 from peeklock.engine.engine import Engine
 from peeklock.engine.restore import Restorer
 from peeklock.entities.facts import Fact
+from peeklock.entities.message_session import MessageSessions
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.queue_index import WAITING
@@ -19,7 +20,7 @@ from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.message import NO_TTL, Message
 from peeklock.store.journal import Journal
 from peeklock.store.memory_journal import MemoryJournal
-from peeklock.types import NEVER, LockToken, SequenceNumber, SessionId, UnixMs
+from peeklock.types import NEVER, LockToken, Millis, SequenceNumber, SessionId, UnixMs
 from tests.support.fake_clock import FakeClock
 from tests.support.fake_ids import FakeIds
 
@@ -94,12 +95,13 @@ class House:
         priority: int = 4,
         delivery_id: int = 0,
         message_id: bytes = b"",
-        session_id: SessionId | None = None,
+        session_id: str | None = None,
     ) -> None:
         message = Message(body, priority=priority, ttl_ms=ttl_ms)
+        session = None if session_id is None else SessionId(session_id)
         self.engine.send(
             self.peer, "link", delivery_id, entity,
-            Submission(message, UnixMs(not_before), message_id, session_id), self.now,
+            Submission(message, UnixMs(not_before), message_id, session), self.now,
             settled=False,
         )  # fmt: skip
 
@@ -109,6 +111,26 @@ class House:
         receiver = self.engine.attach(Recorder(), f"link-{id(queue)}", queue, mode)
         if credit:
             self.engine.set_credit(receiver, credit, draining=False)
+        return receiver
+
+    def seek(
+        self,
+        queue: Queue,
+        session_id: str | None = None,
+        credit: int = 0,
+        *,
+        patience: int = 65_000,
+        mode: ReceiveMode = ReceiveMode.PEEK_LOCK,
+    ) -> Receiver:
+        """A receiver of a message session: of this one, or of the next."""
+        wanted = None if session_id is None else SessionId(session_id)
+        receiver = self.engine.seek_session(
+            Recorder(), f"link-{id(queue)}", queue, mode, wanted, Millis(patience), self.now
+        )
+        self.turn()
+        if credit:
+            self.engine.set_credit(receiver, credit, draining=False)
+            self.turn()
         return receiver
 
     def turn(self) -> None:
@@ -162,7 +184,9 @@ def picture(queue: Queue, now: UnixMs) -> dict[str, object]:
         for number, entry in queue.entries.items()
     }
     ready: list[SequenceNumber] = [entry.number for entry in queue.first_ready(1_000_000)]
+    sessions = queue.sessions
     return {
+        "sessions": None if sessions is None else session_pictures(sessions),
         "path": queue.path,
         "settings": queue.settings,
         "entries": entries,
@@ -171,6 +195,28 @@ def picture(queue: Queue, now: UnixMs) -> dict[str, object]:
         "bytes": queue.size_bytes,
         "counts": list(queue.counts),
     }
+
+
+def session_pictures(sessions: MessageSessions) -> dict[str, object]:
+    """Each session's state, and the line in which the free ones wait."""
+    shown: dict[str, object] = {
+        session_id: (
+            (session.lock.nonce, session.lock.until) if session.lock is not None else None,
+            session.state,
+            session.state_at,
+            sessions.browse(session_id, SequenceNumber(0), 1_000_000) != [],
+            session.next_numbers(1_000_000),
+        )
+        for session_id, session in sorted(sessions.by_id.items())
+    }
+    waiting = [s for s in sessions.by_id.values() if s.waits_since is not None]
+    waiting.sort(key=lambda session: session.waits_since or ())
+    shown["the line"] = [(session.session_id, session.waits_since) for session in waiting]
+    first = sessions.next_free()
+    shown["the next"] = None if first is None else first.session_id
+    shown["the next deadline"] = sessions.next_deadline()
+    shown["bytes"] = sessions.state_bytes
+    return shown
 
 
 def pictures(namespace: Namespace, now: UnixMs) -> list[dict[str, object]]:

@@ -1,5 +1,6 @@
 """The state as facts, slice by slice, for a snapshot taken while the broker works on."""
 
+from collections.abc import Iterator
 from typing import Final, final
 
 from peeklock.entities.deduplication import Deduplication
@@ -13,6 +14,7 @@ from peeklock.entities.facts import (
     Numbered,
     QueueCreated,
     RuleCreated,
+    SessionStateSet,
     SubscriptionCreated,
     TopicCreated,
 )
@@ -22,6 +24,7 @@ from peeklock.entities.queue_index import DEFERRED, LOCKED, WAITING, Entry
 from peeklock.types import NEVER, Lsn, QueueId, SequenceNumber
 
 SLICE_COUNT: Final = 1000  # messages a slice: a millisecond or two of other people's time
+SLICE_STATE_BYTES: Final = 1 << 20  # of message sessions' states a slice, and one more state
 
 
 @final
@@ -29,27 +32,28 @@ class Capture:
     """One pass over all entities. Call `next_slice` until it returns nothing."""
 
     def __init__(self, namespace: Namespace, slice_count: int = SLICE_COUNT) -> None:
-        self._slice_count: Final = slice_count
         self._queues: Final = list(namespace.by_id.values())
         self._namespace: Final = namespace
+        self._slice_count: Final = slice_count
         self._began = False
         self._queue_index = 0
         self._numbers: list[SequenceNumber] = []
         self._next_number = SequenceNumber(1)
         self._at = 0
-        self._beside: list[Fact] = []  # what an entity remembers beside its messages
+        self._beside: Iterator[Fact] = iter(())  # what an entity has beside its messages
 
     def next_slice(self, now_at: Lsn) -> list[Fact]:
         """The next facts, as of journal position `now_at`, which is the journal's end."""
         if not self._began:
             self._began = True
+            remembered: list[Fact] = []
             for topic in self._namespace.topics():
-                self._beside.append(Numbered(topic.topic_id, topic.next_number))
-                self._beside.extend(seen_facts(topic.topic_id, topic.seen))
+                remembered.append(Numbered(topic.topic_id, topic.next_number))
+                remembered.extend(seen_facts(topic.topic_id, topic.seen))
+            self._beside = iter(remembered)
             return definitions(self._namespace)
-        if self._beside:
-            facts = self._beside[: self._slice_count]
-            del self._beside[: self._slice_count]
+        facts = self._slice_beside()
+        if facts:
             return facts
         while self._queue_index < len(self._queues):
             queue = self._queues[self._queue_index]
@@ -67,6 +71,18 @@ class Capture:
         self._numbers = []
         self._at = 0
 
+    def _slice_beside(self) -> list[Fact]:
+        """These say how it is when they are written; what the tail says again does no harm."""
+        facts: list[Fact] = []
+        state_bytes = 0
+        for fact in self._beside:
+            facts.append(fact)
+            if isinstance(fact, SessionStateSet):
+                state_bytes += len(fact.state or b"")
+            if len(facts) >= self._slice_count or state_bytes >= SLICE_STATE_BYTES:
+                break
+        return facts
+
     def _slice(self, queue: Queue, now_at: Lsn) -> list[Fact]:
         stop = self._at + self._slice_count
         facts: list[Fact] = []
@@ -82,7 +98,7 @@ class Capture:
             # Numbers before the list's end that are not in it were gone when it was made.
             through = SequenceNumber(self._next_number - 1)
             facts.append(Numbered(queue.queue_id, self._next_number))
-            self._beside = seen_facts(queue.queue_id, queue.seen)
+            self._beside = beside_facts(queue)
             self._next_queue()
         facts.append(Captured(queue.queue_id, through, now_at))
         return facts
@@ -129,6 +145,15 @@ def definition(namespace: Namespace, queue: Queue) -> list[Fact]:
 
 def seen_facts(owner: QueueId, seen: Deduplication) -> list[Fact]:
     return [MessageIdSeen(owner, key, at) for key, at in seen.items()]
+
+
+def beside_facts(queue: Queue) -> Iterator[Fact]:
+    """What a queue has beside its messages, each as of when it is asked for."""
+    yield from seen_facts(queue.queue_id, queue.seen)
+    sessions = queue.sessions
+    if sessions is not None:
+        for session_id in list(sessions.by_id):
+            yield from sessions.facts_of(session_id)
 
 
 def entry_facts(queue: Queue, entry: Entry) -> list[Fact]:

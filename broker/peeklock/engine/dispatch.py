@@ -3,10 +3,11 @@
 from enum import Enum
 from typing import TYPE_CHECKING, Final, final
 
+from peeklock.engine.session_line import SessionLine
 from peeklock.entities.facts import Locked
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import READY, Entry
-from peeklock.types import NEVER, Lsn, SequenceNumber, UnixMs
+from peeklock.types import NEVER, Lsn, Millis, SequenceNumber, SessionId, UnixMs
 
 if TYPE_CHECKING:
     from peeklock.engine.effects import Peer
@@ -28,6 +29,7 @@ class Waiting(Enum):
     SLOW_PEER = "slow peer"
     PAUSED = "paused"
     DISABLED = "receiving is disabled"
+    NO_SESSION = "no session"
 
 
 @final
@@ -45,6 +47,9 @@ class Receiver:
         self.closed = False
         self.cursor = SequenceNumber(1)  # browse: the next number to show
         self.told_at = Lsn(0)  # its last effect waits in the outbox for this position
+        self.session_id: SessionId | None = None  # of the message session it was given
+        self.session_nonce = b""  # what it holds that session under
+        self.patience = Millis(0)  # how long it waits for a session, in all
         self._handed: list[Locked] = []
         self._prune_at = 64
 
@@ -57,6 +62,9 @@ class Receiver:
 
     def held_numbers(self) -> list[SequenceNumber]:
         """The messages that it holds at this moment."""
+        sessions = self.queue.sessions
+        if sessions is not None:
+            return sessions.held_numbers(self.session_id, self.session_nonce)
         return [number for run in self._handed for number in self._still_held(run)]
 
     def _still_held(self, run: Locked) -> list[SequenceNumber]:
@@ -75,6 +83,8 @@ class Receiver:
             return Waiting.DISABLED
         if not self.queue.settings.dispatch:
             return Waiting.PAUSED
+        if self.queue.sessions is not None and self.session_id is None:
+            return Waiting.NO_SESSION
         if self.credit <= 0:
             return Waiting.NO_CREDIT
         return Waiting.SLOW_PEER if self.blocked else Waiting.CAUGHT_UP
@@ -82,7 +92,7 @@ class Receiver:
 
 @final
 class Line:
-    """The receivers of one queue, standing in line.
+    """The receivers of one queue, standing in line; of message sessions, in `session_line`.
 
     Each turn shares what is ready evenly among those that want some, starting with the one
     after whoever was served last, so that a small credit never waits behind a large one.
@@ -95,6 +105,7 @@ class Line:
         self.deadline = NEVER  # the tick that is due for it; NEVER: none
         self.enqueued_lsn = Lsn(0)  # all messages of the queue are durable from here on
         self.moved_lsn = Lsn(0)  # and all that were moved here from another queue
+        self.session_line: Final = SessionLine() if queue.sessions is not None else None
         self._next = 0
 
     def add(self, receiver: Receiver) -> None:
@@ -102,6 +113,12 @@ class Line:
 
     def remove(self, receiver: Receiver) -> None:
         self.receivers.remove(receiver)
+
+    def everybody(self) -> list[Receiver]:
+        """Those of message sessions, too."""
+        if self.session_line is None:
+            return list(self.receivers)
+        return self.receivers + self.session_line.receivers()
 
     def wanting(self) -> list[Receiver]:
         """Who can be served now, in the order of turns."""

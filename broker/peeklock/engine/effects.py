@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeAlias, final
 from peeklock.engine.dispatch import Receiver
 from peeklock.entities.queue_index import Entry
 from peeklock.errors import BrokerError
-from peeklock.types import UnixMs
+from peeklock.types import SessionId, UnixMs
 
 
 class Peer(Protocol):
@@ -102,6 +102,31 @@ class Drained:
 
 
 @final
+class SessionGranted:
+    """A receiver that sought a message session has one."""
+
+    __slots__ = ("locked_until", "peer", "receiver", "session_id")
+
+    def __init__(self, receiver: Receiver, session_id: SessionId, locked_until: UnixMs) -> None:
+        self.peer: Final[Peer] = receiver.peer
+        self.receiver: Final = receiver
+        self.session_id: Final = session_id
+        self.locked_until: Final = locked_until
+
+
+@final
+class SessionRefused:
+    """A receiver that sought a message session gets none."""
+
+    __slots__ = ("error", "peer", "receiver")
+
+    def __init__(self, receiver: Receiver, error: BrokerError) -> None:
+        self.peer: Final[Peer] = receiver.peer
+        self.receiver: Final = receiver
+        self.error: Final = error
+
+
+@final
 class Replied:
     """A request to a management node has its answer."""
 
@@ -114,7 +139,7 @@ class Replied:
 
 @final
 class ReceiverEnded:
-    """The entity under a receiver is gone."""
+    """The entity under a receiver is gone, or its message session is."""
 
     __slots__ = ("error", "peer", "receiver")
 
@@ -125,5 +150,14 @@ class ReceiverEnded:
 
 
 Effect: TypeAlias = (
-    Accepted | Refused | Deliver | Settled | SettleRefused | Drained | Replied | ReceiverEnded
+    Accepted
+    | Refused
+    | Deliver
+    | Settled
+    | SettleRefused
+    | Drained
+    | SessionGranted
+    | SessionRefused
+    | Replied
+    | ReceiverEnded
 )

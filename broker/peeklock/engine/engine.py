@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from typing import Final, final
 
 from peeklock.clock import IdSource
-from peeklock.engine.dispatch import Line, ReceiveMode, Receiver, within_bytes
+from peeklock.engine.dispatch import Line, ReceiveMode, Receiver, soonest, within_bytes
 from peeklock.engine.effects import (
     Accepted,
     Deliver,
@@ -25,18 +25,42 @@ from peeklock.engine.effects import (
 )
 from peeklock.engine.outbox import Outbox
 from peeklock.engine.relay import with_moves
+from peeklock.engine.session_desk import SessionDesk
 from peeklock.entities.dispositions import RELEASE, Disposition
 from peeklock.entities.facts import Cause, Enqueued, Fact, Removed
+from peeklock.entities.message_session import MessageSession
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import LOCKED, Entry
+from peeklock.entities.session_verbs import (
+    receive_deferred_in_session,
+    receive_in_session,
+    sessions_of,
+)
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
-from peeklock.errors import BrokerError, DiskFull, EntityDisabled, LockLost, NotFound
+from peeklock.errors import (
+    BrokerError,
+    DiskFull,
+    EntityDisabled,
+    LockLost,
+    NotAllowed,
+    NotFound,
+)
 from peeklock.limits import AMQP_BACKLOG_BYTES_MAX, DISPATCH_RUN_MAX
 from peeklock.message import Message
 from peeklock.store.journal import Journal
-from peeklock.types import NEVER, NOWHERE, LockToken, Lsn, QueueId, SequenceNumber, UnixMs
+from peeklock.types import (
+    NEVER,
+    NOWHERE,
+    LockToken,
+    Lsn,
+    Millis,
+    QueueId,
+    SequenceNumber,
+    SessionId,
+    UnixMs,
+)
 
 
 @final
@@ -59,6 +83,7 @@ class Engine:
         self._lines: Final[dict[QueueId, Line]] = {}
         self._dirty: list[Line] = []
         self._deadlines: Final[list[tuple[UnixMs, QueueId]]] = []
+        self._desk: Final = SessionDesk(journal, ids, self.outbox, self._record, self._hand_out)
 
     # ---- what senders ask
 
@@ -162,25 +187,69 @@ class Engine:
     # ---- what receivers ask
 
     def attach(self, peer: Peer, link: object, queue: Queue, mode: ReceiveMode) -> Receiver:
-        """A receiver, without credit yet. Raises `EntityDisabled`; looking is allowed."""
+        """A receiver, without credit yet. Raises `EntityDisabled`; looking is allowed.
+
+        Raises `NotAllowed` for a queue whose messages are had by `seek_session` only.
+        """
         if mode is not ReceiveMode.BROWSE:
             queue.check_handing_out()
+            if queue.sessions is not None:
+                raise NotAllowed(f"{queue.path!r} hands out message sessions: ask for one")
         receiver = Receiver(peer, link, queue, mode)
         self._line(queue).add(receiver)
         return receiver
+
+    def seek_session(
+        self,
+        peer: Peer,
+        link: object,
+        queue: Queue,
+        mode: ReceiveMode,
+        session_id: SessionId | None,
+        patience: Millis,
+        now: UnixMs,
+    ) -> Receiver:
+        """A receiver of one message session: this one, or the next free one within `patience`.
+
+        The answer is `SessionGranted` or `SessionRefused`; it wants no credit before. Raises
+        `NotAllowed` where there are no sessions, `EntityDisabled`.
+        """
+        sessions_of(queue)
+        queue.check_handing_out()
+        line = self._line(queue)
+        at = queue.next_deadline()
+        if at != NEVER and at <= now:
+            self._let_time_pass(line, now)  # the session's last lock may have run out
+        receiver = Receiver(peer, link, queue, mode)
+        self._desk.seek(line, receiver, session_id, patience, now)
+        self._mark(line)
+        return receiver
+
+    def holder_of(self, queue: Queue, session_id: SessionId) -> Receiver | None:
+        """Who has this message session."""
+        line = self._lines.get(queue.queue_id)
+        if line is None or line.session_line is None:
+            return None
+        return line.session_line.holders.get(session_id)
 
     def set_credit(self, receiver: Receiver, credit: int, *, draining: bool) -> None:
         """How many more deliveries it wants; it is served in this turn."""
         receiver.credit = credit
         receiver.draining = draining
-        self._mark(self._line(receiver.queue))
+        self._look_at(receiver)
 
     def set_blocked(self, receiver: Receiver, blocked: bool) -> None:
         """Its connection has too much under way, or has caught up again."""
         if receiver.blocked != blocked:
             receiver.blocked = blocked
             if not blocked:
-                self._mark(self._line(receiver.queue))
+                self._look_at(receiver)
+
+    def _look_at(self, receiver: Receiver) -> None:
+        line = self._line(receiver.queue)
+        if line.session_line is not None:
+            line.session_line.notice(receiver)
+        self._mark(line)
 
     def detach(self, receiver: Receiver, now: UnixMs) -> None:
         """It is gone: what it holds is free at once, and no attempt is counted."""
@@ -191,6 +260,11 @@ class Engine:
         line = self._lines.get(queue.queue_id)
         if line is None:
             return  # the queue was deleted before
+        if line.session_line is not None and receiver.mode is not ReceiveMode.BROWSE:
+            facts = self._desk.leave(line, receiver, now)
+            if facts:
+                self._commit(queue, facts)
+            return
         line.remove(receiver)
         held = receiver.held_numbers()
         if held:
@@ -264,11 +338,25 @@ class Engine:
         return [UnixMs(now + queue.settings.lock_duration_ms)] * len(tokens)
 
     def receive_deferred(
-        self, queue: Queue, numbers: list[SequenceNumber], now: UnixMs, *, delete: bool
+        self,
+        queue: Queue,
+        numbers: list[SequenceNumber],
+        now: UnixMs,
+        *,
+        delete: bool,
+        holder: Receiver | None = None,
     ) -> list[Entry]:
-        """Deferred messages by number, locked or, with `delete`, taken for good."""
+        """Deferred messages by number, locked or, with `delete`, taken for good.
+
+        Those of a message session are for its `holder` only.
+        """
         entries = [queue.entries[number] for number in numbers if number in queue.entries]
-        facts = queue.receive_deferred(numbers, self.ids.nonce(), now)
+        if holder is None or holder.session_id is None:
+            facts = queue.receive_deferred(numbers, self.ids.nonce(), now)
+        else:
+            facts = receive_deferred_in_session(
+                queue, holder.session_id, holder.session_nonce, numbers, now
+            )
         if delete:
             facts = [Removed(queue.queue_id, numbers, Cause.RECEIVED)]
         self._commit(queue, facts)
@@ -299,7 +387,10 @@ class Engine:
 
     def refresh(self, queue: Queue) -> None:
         """Its settings changed: look at its receivers in this turn."""
-        self._mark(self._line(queue))
+        line = self._line(queue)
+        if line.session_line is not None:
+            line.session_line.notice_all()
+        self._mark(line)
 
     def reply(self, peer: Peer, reply: object) -> None:
         """Answer a management request when all before it is durable."""
@@ -307,7 +398,7 @@ class Engine:
 
     def receivers_of(self, queue: Queue) -> list[Receiver]:
         line = self._lines.get(queue.queue_id)
-        return list(line.receivers) if line is not None else []
+        return line.everybody() if line is not None else []
 
     def is_held(self) -> bool:
         """Does any receiver still hold a message?"""
@@ -370,6 +461,8 @@ class Engine:
             self._commit(queue, with_moves(self.namespace, queue, facts, now))
         elif woken:
             self._mark(line)
+        if line.session_line is not None:
+            self._desk.let_time_pass(line, facts, now)
         self._note_deadline(line)
 
     def next_deadline(self) -> UnixMs:
@@ -458,13 +551,19 @@ class Engine:
 
     def _note_deadline(self, line: Line) -> None:
         at = line.queue.next_deadline()
+        if line.session_line is not None:
+            at = soonest(at, line.session_line.next_deadline())
         if at != NEVER and (line.deadline == NEVER or at < line.deadline):
             line.deadline = at
             heappush(self._deadlines, (at, line.queue.queue_id))
 
     def _serve(self, line: Line, now: UnixMs) -> None:
         """Hand out one round of what is ready; the rest in the next turn: others wait."""
-        if not line.receivers or self.draining:
+        if self.draining:
+            return
+        if line.session_line is not None and self._desk.serve(line, now):
+            self._mark(line)
+        if not line.receivers:
             return
         wanting = line.wanting()
         if wanting:
@@ -487,8 +586,18 @@ class Engine:
             self._show(line, receiver)
             return
         ready = queue.first_ready(min(share, receiver.credit))
-        if not ready:
-            return
+        if ready:
+            self._hand_out(line, receiver, ready, None, now)
+
+    def _hand_out(
+        self,
+        line: Line,
+        receiver: Receiver,
+        ready: list[Entry],
+        session: MessageSession | None,
+        now: UnixMs,
+    ) -> None:
+        queue = line.queue
         entries = within_bytes(ready, AMQP_BACKLOG_BYTES_MAX)
         receiver.credit -= len(entries)
         if receiver.mode is ReceiveMode.RECEIVE_AND_DELETE:
@@ -497,11 +606,13 @@ class Engine:
             lsn = self._record(line, removed)
             self._tell(lsn, Deliver(receiver, entries, b"", NEVER))
             return
-        nonce = self.ids.nonce()
-        locked = queue.receive(entries, nonce, now)
-        receiver.remember(locked)
+        if session is None:
+            locked = queue.receive(entries, self.ids.nonce(), now)
+            receiver.remember(locked)
+        else:
+            locked = receive_in_session(queue, session, entries)
         self._record(line, [locked])
-        self._deliver(line, Deliver(receiver, entries, nonce, locked.until))
+        self._deliver(line, Deliver(receiver, entries, locked.nonce, locked.until))
 
     def _tell(self, until: Lsn, effect: Deliver) -> None:
         effect.receiver.told_at = self.outbox.hold(until, effect)
@@ -548,7 +659,7 @@ class Engine:
         ]
         for line in gone:
             del self._lines[line.queue.queue_id]
-            for receiver in line.receivers:
+            for receiver in line.everybody():
                 receiver.closed = True
                 error = NotFound(line.queue.path)
                 self.outbox.hold(self.journal.end, ReceiverEnded(receiver, error))
