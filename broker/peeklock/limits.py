@@ -42,6 +42,10 @@ AMQP_MAP_BYTES_MAX: Final = 64 * KIB
 AMQP_CHANNEL_MAX: Final = 255
 # Links of one session; 0-based, so 1,024 links.
 AMQP_HANDLE_MAX: Final = 1023
+# Links of one connection, over all its sessions: each holds its attach, up to a frame's size.
+AMQP_LINKS_MAX: Final = 4096
+# What a part of an unfinished delivery costs beside its bytes.
+AMQP_PART_BYTES: Final = 64
 # Frames a session may have under way to us before we widen its window again.
 AMQP_WINDOW_FRAMES: Final = 8192
 # How long a peer may be silent. Service Bus' Python client pings from a thread that runs
@@ -59,6 +63,12 @@ AMQP_PARTIAL_BYTES_MAX: Final = 256 * MIB
 AMQP_SENDER_CREDIT: Final = 1000
 # Bytes waiting for a peer that does not read, before its receivers are no longer served.
 AMQP_BACKLOG_BYTES_MAX: Final = 1 * MIB
+
+# One request to a management node or a coordinator: all of it is decoded. A batch of messages
+# to be scheduled may be in it.
+AMQP_REQUEST_BYTES_MAX: Final = 4 * MIB
+# Replies that wait for the credit of whoever asked; more means that nobody takes them.
+REPLIES_WAITING_MAX: Final = 100
 
 # ---- connections (server/listener.py)
 
@@ -153,6 +163,8 @@ TRANSACTION_DURATION_MAX: Final = Millis(120_000)
 TRANSACTIONS_OPEN_MAX: Final = 100
 # Messages that one peek or management request may ask for.
 PEEK_COUNT_MAX: Final = 1000
+# And their bytes; the first one is shown, however large.
+PEEK_BYTES_MAX: Final = 1 * MIB
 
 # ---- store (store/)
 

@@ -10,6 +10,7 @@ from peeklock.protocols.amqp10.events import (
     Event,
     LinkDetached,
     MessageReceived,
+    SenderFlowed,
 )
 from peeklock.protocols.amqp10.link import ReceiverLink
 from peeklock.protocols.amqp10.outcomes import RELEASED, DeliveryState, Rejected
@@ -184,6 +185,8 @@ class Receiver:
             self._on_message(event)
         elif isinstance(event, DeliverySettled):
             self._on_settled(event)
+        elif isinstance(event, SenderFlowed):
+            self._top_up()  # a delivery was given up on its way
         elif isinstance(event, LinkDetached):
             self._on_detached(event)
 

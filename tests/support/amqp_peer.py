@@ -168,6 +168,18 @@ class AmqpPeer:
         )  # fmt: skip
         self.expect("flow", handle=None)
 
+    def ping_link(self, handle: int) -> Heard:
+        """The broker's flow for a link on which we send, once all before was handled."""
+        token = 4711  # of a sender's `available`, the receiver repeats the last it has heard
+        self.send(
+            "flow", handle=handle, delivery_count=0, link_credit=0, available=token, echo=True,
+            next_incoming_id=0, incoming_window=2048, next_outgoing_id=0, outgoing_window=2048,
+        )  # fmt: skip
+        while True:
+            heard = self.expect("flow")
+            if heard["handle"] == handle and heard["available"] == token:
+                return heard
+
     # ---- phrases
 
     def open(self, **given: object) -> Heard:

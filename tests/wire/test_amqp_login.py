@@ -36,7 +36,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
 @pytest.fixture
 def secret(strict: BrokerProcess) -> bytes:
     """The right response to PLAIN."""
-    found = json.loads((strict.data_dir / "announced.json").read_text())
+    found = json.loads((strict.data_dir / "credentials.json").read_text())
     return f"\0{found['user']}\0{found['password']}".encode()
 
 
@@ -132,18 +132,18 @@ class TestPlain:
     def test_a_flood_before_the_outcome_ends_it(
         self, strict: BrokerProcess, client: AmqpPeer
     ) -> None:
-        """§5.3.2: who has not logged in fills no memory."""
+        """§5.3.2: who has not logged in fills no memory (but for what argon2 takes, 64 MiB)."""
         before = strict.rss_bytes
-        piece = OPEN * 4000
+        piece = OPEN * 40_000
         client.send_bytes(SASL_HEADER + init("PLAIN", b"\0a\0b") + AMQP_HEADER)
         try:
-            for _ in range(200):
+            for _ in range(300):
                 client.send_bytes(piece)
         except OSError:
             pass
         with pytest.raises(PeerClosed):
             client.take(1000)
-        assert strict.rss_bytes - before < 16 * 1024 * 1024
+        assert strict.rss_bytes - before < 100 * 1024 * 1024
 
 
 def openssl(folder: Path, *args: str) -> None:

@@ -359,9 +359,12 @@ class TestTransfers:
         ready.expect_error("end", "amqp:session:unattached-handle")
 
     def test_on_a_link_that_the_broker_sends_on(self, ready: AmqpPeer, queue: str) -> None:
+        """§2.7.5: the link is wrong, its session and connection are not."""
         ready.attach_receiver(queue, 0)
         ready.transfer(0, data_section(b"x"))
-        ready.expect_error("close", "amqp:not-allowed")
+        ready.expect_error("detach", "amqp:not-allowed")
+        ready.send("detach", handle=0, closed=True)
+        ready.ping()
 
     def test_beyond_the_credit_is_taken_and_answered(self, ready: AmqpPeer, queue: str) -> None:
         """§2.6.7 is not enforced: a much-used client grants credit to itself."""

@@ -77,6 +77,12 @@ class Receiver:
                     held.append(number)
         return held
 
+    def available_count(self) -> int | None:
+        """How many messages it could have, given credit; None: nobody has counted them."""
+        if self.mode is ReceiveMode.BROWSE or not self.queue.settings.dispatch:
+            return None
+        return self.queue.counts[READY]
+
     def why_waiting(self) -> Waiting:
         """The reason, for operators; meaningful when it is not being served."""
         if not self.queue.settings.status.receives:

@@ -26,7 +26,7 @@ from peeklock.entities.dispositions import (
 )
 from peeklock.entities.queue import Queue
 from peeklock.entities.topic import Topic
-from peeklock.errors import BrokerError, ProtocolViolation
+from peeklock.errors import BrokerError, NotFound, NotOffered, ProtocolViolation
 from peeklock.frontends.amqp_grants import Grants
 from peeklock.frontends.amqp_intake import BATCH_FORMAT, read_batch, read_sent
 from peeklock.frontends.amqp_management import ManagementNode
@@ -50,12 +50,19 @@ from peeklock.frontends.errors_on_the_wire import amqp_error
 from peeklock.limits import (
     AMQP_BACKLOG_BYTES_MAX,
     AMQP_IDLE_TIMEOUT,
+    AMQP_REQUEST_BYTES_MAX,
     AMQP_SENDER_CREDIT,
     DEAD_LETTER_TEXT_CHARACTERS_MAX,
     INSTANT_MAX,
     MESSAGE_BYTES_MAX,
+    REPLIES_WAITING_MAX,
 )
-from peeklock.protocols.amqp10.conditions import INTERNAL_ERROR, MESSAGE_SIZE_EXCEEDED
+from peeklock.protocols.amqp10.conditions import (
+    INTERNAL_ERROR,
+    MESSAGE_SIZE_EXCEEDED,
+    RESOURCE_DELETED,
+    RESOURCE_LIMIT_EXCEEDED,
+)
 from peeklock.protocols.amqp10.connection import Connection
 from peeklock.protocols.amqp10.events import (
     AttachReceived,
@@ -67,6 +74,7 @@ from peeklock.protocols.amqp10.events import (
     OutcomeReceived,
     SaslInitReceived,
     SaslResponseReceived,
+    SenderFlowed,
 )
 from peeklock.protocols.amqp10.exchange import ConnectionSettings
 from peeklock.protocols.amqp10.link import Link, ReceiverLink, SenderLink
@@ -110,8 +118,9 @@ class AmqpHost:
 class Intake:
     """A link on which a peer sends to a queue or topic."""
 
-    def __init__(self, entity: Queue | Topic) -> None:
+    def __init__(self, entity: Queue | Topic, *, made_it: bool) -> None:
         self.entity: Final = entity
+        self.made_it: Final = made_it  # a dynamic node, which goes with this link
         self.unanswered_count = 0  # accepted or refused since we last granted credit
 
 
@@ -151,6 +160,7 @@ class AmqpFrontend:
         self._now: UnixMs = now  # when it last heard from the peer or the clock
         self._writable = True
         self._receivers: Final[list[Receiver]] = []
+        self._made: Final[list[Receiver]] = []  # receivers of dynamic nodes of their own
         self._outlets: Final[list[SenderLink]] = []
         self._controllers: Final = Controllers(host.engine, self)
         self._grants: Final = Grants()
@@ -234,6 +244,9 @@ class AmqpFrontend:
                 self._on_attach(event.link, now)
             except BrokerError as error:
                 event.link.refuse(amqp_error(error))
+        elif isinstance(event, SenderFlowed):
+            if event.forfeited:
+                self._give_back(event)
         elif isinstance(event, LinkDetached):
             self._on_detached(event.link, now)
         elif isinstance(event, SaslInitReceived):
@@ -268,18 +281,17 @@ class AmqpFrontend:
     def _attach_intake(self, link: ReceiverLink, now: UnixMs) -> None:
         """A peer that wants to send."""
         node = find_target(self._host, self._principal, link.target, now)
+        size = AMQP_REQUEST_BYTES_MAX
         if node.kind is NodeKind.COORDINATOR:
             link.context = self._controllers.attach(link)
-            size = None
         elif node.kind not in (NodeKind.QUEUE, NodeKind.TOPIC):
             link.context = RequestIntake(node)
-            size = None
         else:
             entity = node.entity
             assert entity is not None
             entity.check_taking()
             self._grants.note(link, Right.SEND, entity.path)
-            link.context = Intake(entity)
+            link.context = Intake(entity, made_it=node.is_made)
             size = entity.settings.max_message_bytes
         link.accept(source=link.source, target=node.target, max_message_size=size)
         link.grant(AMQP_SENDER_CREDIT)
@@ -303,6 +315,8 @@ class AmqpFrontend:
             receiver.blocked = not self._writable
             link.context = receiver
             self._receivers.append(receiver)
+            if node.is_made:
+                self._made.append(receiver)
         attach = link.remote_attach
         size = attach.max_message_size if attach is not None else None
         link.accept(source=node.source, target=link.target, max_message_size=size or 0)
@@ -314,22 +328,23 @@ class AmqpFrontend:
             if context in self._receivers:
                 self._receivers.remove(context)
             self._engine.detach(context, now)
-            if context.queue.settings.temporary:
+            if context in self._made:
+                self._made.remove(context)
                 self._delete_temporary(context.queue)
         elif isinstance(context, ReplyOutlet) and isinstance(link, SenderLink):
             if link in self._outlets:
                 self._outlets.remove(link)
-        elif isinstance(context, Intake):
+        elif isinstance(context, Intake) and context.made_it:
             entity = context.entity
-            if isinstance(entity, Queue) and entity.settings.temporary:
-                self._delete_temporary(entity)
+            assert isinstance(entity, Queue)
+            self._delete_temporary(entity)
         elif isinstance(context, Coordinator):
             self._controllers.detach(context, now)
 
     def _delete_temporary(self, queue: Queue) -> None:
-        """§3.5.9: a dynamic node goes with the link that made it."""
+        """§3.5.9, §3.5.10: a dynamic node goes with the link that made it."""
         namespace = self._engine.namespace
-        if namespace.has(queue.path) and not self._engine.receivers_of(queue):
+        if namespace.has_entity(queue):
             self._engine.commit_registry(namespace.delete(queue.path))
 
     # ---- messages in
@@ -379,7 +394,8 @@ class AmqpFrontend:
         """
         engine = self._engine
         state = event.state
-        if event.message_format == BATCH_FORMAT:
+        if event.message_format != 0:
+            check_format(event.message_format)
             batch = read_batch(event.payload, entity, engine.ids, now)
             if isinstance(state, TransactionalState):
                 self._controllers.on_messages(event, state, entity, batch, now)
@@ -409,15 +425,23 @@ class AmqpFrontend:
             link.grant(link.credit + intake.unanswered_count)
             intake.unanswered_count = 0
 
+    def _give_back(self, event: SenderFlowed) -> None:
+        """Credit that no answer will bring back: what it was used for was no message."""
+        link = event.link
+        if link.is_attached:
+            link.grant(min(AMQP_SENDER_CREDIT, link.credit + event.forfeited))
+
     # ---- receivers
 
     def _on_credit(self, event: CreditReceived) -> None:
         link = event.link
         context = link.context
         if isinstance(context, Receiver):
+            link.available = context.available_count()
             self._engine.set_credit(context, event.credit, draining=event.drain)
         elif isinstance(context, ReplyOutlet):
             self._send_replies(link, context)
+            link.available = len(context.waiting)
             if event.drain:
                 link.drained()
 
@@ -433,16 +457,18 @@ class AmqpFrontend:
                 )
             return
         state = event.state
-        if state is None:  # settled without an outcome: the source's default, else give back
-            source = link.source
-            state = (source.default_outcome if source is not None else None) or RELEASED
         txn_id = None
         if isinstance(state, TransactionalState):
             txn_id = state.txn_id
             state = state.outcome or RELEASED
-        disposition = disposition_of(state)
+        disposition = None if state is None else disposition_of(state)
         if disposition is None:
-            return  # `received` and the like say nothing that we act on
+            if not event.settled:
+                return  # `received` and the like say nothing that we act on
+            # Settled without an outcome: the source's default, else it is given back (§3.5.3).
+            state = default_outcome(link)
+            disposition = disposition_of(state) or RELEASE
+        assert state is not None
         if txn_id is not None:
             self._controllers.on_outcome(
                 event, txn_id, context, disposition, answer_to(state), now
@@ -502,6 +528,8 @@ class AmqpFrontend:
                 context = link.context
                 if isinstance(context, Intake):
                     self._top_up(link, context)
+                    if isinstance(effect.error, NotFound):  # the entity has gone meanwhile
+                        self._fail(link, RESOURCE_DELETED, str(effect.error))
         elif isinstance(effect, SettleRefused):
             outlet = effect.link
             assert isinstance(outlet, SenderLink)
@@ -511,6 +539,7 @@ class AmqpFrontend:
             drained = effect.receiver.link
             assert isinstance(drained, SenderLink)
             if drained.is_attached:
+                drained.available = effect.receiver.available_count()
                 drained.drained()
         elif isinstance(effect, Replied):
             assert isinstance(effect.reply, Reply)
@@ -520,7 +549,7 @@ class AmqpFrontend:
             assert isinstance(ended, SenderLink)
             if effect.receiver in self._receivers:
                 self._receivers.remove(effect.receiver)
-            ended.detach(AmqpError("amqp:resource-deleted", str(effect.error)))
+            ended.detach(AmqpError(RESOURCE_DELETED, str(effect.error)))
 
     def _deliver(self, effect: Deliver) -> None:
         receiver = effect.receiver
@@ -549,13 +578,14 @@ class AmqpFrontend:
                 self._fail(link, MESSAGE_SIZE_EXCEEDED, what)
                 return
             link.send(tag, payload, settled=is_settled)
+        link.available = receiver.available_count()
         if damaged_count:  # the receiver still waits for as many
             credit = min(link.credit, receiver.credit + damaged_count)
             self._engine.set_credit(receiver, credit, draining=receiver.draining)
         if self._connection.backlog_bytes > AMQP_BACKLOG_BYTES_MAX:
             self._update_blocked()
 
-    def _fail(self, link: SenderLink, condition: str, what: str) -> None:
+    def _fail(self, link: Link, condition: str, what: str) -> None:
         """End a link from our side; what its receiver holds is free at once."""
         link.fail(condition, what)
         self._handle(self._connection.take_events(), self._now)
@@ -578,6 +608,9 @@ class AmqpFrontend:
         assert isinstance(context, ReplyOutlet)
         context.waiting.append(payload)
         self._send_replies(outlet, context)
+        if len(context.waiting) > REPLIES_WAITING_MAX:
+            what = f"more than {REPLIES_WAITING_MAX} replies wait for credit"
+            self._fail(outlet, RESOURCE_LIMIT_EXCEEDED, what)
 
     def _outlet_named(self, reply_to: str) -> SenderLink | None:
         """By its target's address, or by its own name."""
@@ -605,6 +638,21 @@ class AmqpFrontend:
         while context.waiting and outlet.credit > 0:
             context.tag += 1
             outlet.send(context.tag.to_bytes(4, "big"), context.waiting.pop(0), settled=True)
+
+
+def check_format(message_format: int) -> None:
+    """§2.7.5, §3.2.16: format 0 is AMQP's own; most others are not ours to take apart."""
+    if message_format not in (0, BATCH_FORMAT):
+        raise NotOffered(
+            f"message-format 0x{message_format:08x}; 0 and 0x{BATCH_FORMAT:08x} are taken"
+        )
+
+
+def default_outcome(link: SenderLink) -> DeliveryState:
+    """Of deliveries that are settled without any (§3.5.3)."""
+    source = link.source
+    outcome = source.default_outcome if source is not None else None
+    return outcome if outcome is not None else RELEASED
 
 
 def disposition_of(state: DeliveryState) -> Disposition | None:
@@ -651,5 +699,12 @@ REJECTED: Final = Rejected(None)
 
 
 def answer_to(state: DeliveryState) -> DeliveryState:
-    """The same outcome; a rejection without its error, which would read as a refusal."""
-    return REJECTED if isinstance(state, Rejected) else state
+    """The same outcome; a rejection without its error, which would read as a refusal.
+
+    Annotations need not come back either: they may be longer than the peer's frames.
+    """
+    if isinstance(state, Rejected):
+        return REJECTED
+    if isinstance(state, Modified) and state.message_annotations:
+        return Modified(state.delivery_failed, state.undeliverable_here)
+    return state

@@ -11,8 +11,8 @@ from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, NotAllowed, NotFound
 from peeklock.management.operations import create_queue
 from peeklock.protocols.amqp10.outcomes import OUTCOME_SYMBOLS
-from peeklock.protocols.amqp10.terminus import AnyTarget, Coordinator, Source
-from peeklock.protocols.amqp10.values import AmqpValue, Symbol
+from peeklock.protocols.amqp10.terminus import AmqpMap, AnyTarget, Coordinator, Source
+from peeklock.protocols.amqp10.values import AmqpValue, Described, Symbol, ULong
 from peeklock.security.principal import Principal
 from peeklock.security.rights import Right
 from peeklock.types import UnixMs
@@ -26,6 +26,13 @@ TRANSACTION_CAPABILITIES: Final = (
     "amqp:multi-txns-per-ssn",
     "amqp:multi-ssns-per-txn",
 )
+
+
+# §3.5.9: what a dynamic node is, whatever was asked for: it goes with its link (§3.5.10).
+NODE_PROPERTIES: Final[AmqpMap] = {Symbol("lifetime-policy"): Described(ULong(0x2B), [])}
+
+
+TEMPORARY: Final = "temporary/"  # what the paths of dynamic nodes begin with
 
 
 class NodeKind(Enum):
@@ -48,6 +55,7 @@ class Node:
     source: Source | None = None
     target: AnyTarget | None = None
     is_browsing: bool = False
+    is_made: bool = False  # by this attach, and to go with its link: a dynamic node
 
     @property
     def entity(self) -> Queue | Topic | None:
@@ -69,7 +77,10 @@ def find_target(
     if target.dynamic:
         principal.require(Right.SEND, "temporary queues")
         queue = create_temporary(host, now)
-        return Node(NodeKind.QUEUE, queue, target=replace(target, address=str(queue.path)))
+        answer = replace(
+            target, address=str(queue.path), dynamic_node_properties=dict(NODE_PROPERTIES)
+        )
+        return Node(NodeKind.QUEUE, queue, target=answer, is_made=True)
     found = find_node(host, principal, target.address, Right.SEND, now)
     if found.queue is not None and found.kind is NodeKind.QUEUE:
         owner = host.engine.namespace.subscription_of(found.queue)
@@ -89,8 +100,10 @@ def find_source(
     if source.dynamic:
         principal.require(Right.LISTEN, "temporary queues")
         queue = create_temporary(host, now)
-        answer = answered(replace(source, address=str(queue.path)))
-        return Node(NodeKind.QUEUE, queue, source=answer)
+        made = replace(
+            source, address=str(queue.path), dynamic_node_properties=dict(NODE_PROPERTIES)
+        )
+        return Node(NodeKind.QUEUE, queue, source=answered(made), is_made=True)
     found = find_node(host, principal, source.address, Right.LISTEN, now)
     if found.kind is NodeKind.TOPIC:
         raise NotAllowed(
@@ -140,8 +153,12 @@ def management_node(
 def find_queue(host: "AmqpHost", parsed: Address, address: str, now: UnixMs) -> Queue:
     namespace = host.engine.namespace
     if not namespace.has(parsed.path):
-        below_a_topic = SUBSCRIPTIONS.casefold() in key_of(parsed.path)
-        if not host.creates_queues or "$" in parsed.path or below_a_topic:
+        key = key_of(parsed.path)
+        below_a_topic = SUBSCRIPTIONS.casefold() in key
+        was_dynamic = key.startswith(
+            TEMPORARY
+        )  # whoever comes late finds nothing, not a new one
+        if not host.creates_queues or "$" in key or below_a_topic or was_dynamic:
             raise NotFound(address)
         return create_queue(host.engine, parsed.path, QueueSettings(), now)
     return namespace.find(parsed.path)
@@ -162,5 +179,5 @@ def find_reply_queue(host: "AmqpHost", principal: Principal, reply_to: str) -> Q
 
 def create_temporary(host: "AmqpHost", now: UnixMs) -> Queue:
     """A dynamic node (§3.5.9)."""
-    name = f"temporary/{host.engine.ids.name()}"
+    name = f"{TEMPORARY}{host.engine.ids.name()}"
     return create_queue(host.engine, name, QueueSettings(temporary=True), now)

@@ -62,7 +62,11 @@ class Reply:
         if self.condition is not None:
             status["errorCondition"] = Symbol(self.condition)
         request = self._request
-        correlation = None if request is None else request.message_id or request.correlation_id
+        correlation: AmqpValue = None
+        if request is not None:
+            correlation = request.message_id
+            if correlation is None:
+                correlation = request.correlation_id
         return encode_bare(
             Properties(correlation_id=correlation), status, ValueBody(self.result)
         )

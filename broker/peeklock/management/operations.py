@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from peeklock.engine.dispatch import within_bytes
 from peeklock.engine.engine import Engine
 from peeklock.engine.relay import redrive
 from peeklock.entities.queue import Queue
@@ -10,7 +11,7 @@ from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING, Entr
 from peeklock.entities.settings import QueueSettings
 from peeklock.entities.settings_map import settings_as_map, with_changes
 from peeklock.errors import InvalidRequest
-from peeklock.limits import PEEK_COUNT_MAX
+from peeklock.limits import PEEK_BYTES_MAX, PEEK_COUNT_MAX
 from peeklock.types import SequenceNumber, UnixMs
 
 # Messages that one request removes or moves at once; the caller asks again for more.
@@ -99,8 +100,9 @@ def dead_letter_reasons(queue: Queue) -> dict[str, int]:
 
 
 def peek(queue: Queue, start: SequenceNumber, count: int) -> list[Entry]:
-    """Messages in any state from a number on, untouched."""
-    return queue.browse(start, min(max(count, 0), PEEK_COUNT_MAX))
+    """Messages in any state from a number on, untouched: as many as one reply may hold."""
+    found = queue.browse(start, min(max(count, 0), PEEK_COUNT_MAX))
+    return within_bytes(found, PEEK_BYTES_MAX)
 
 
 def list_queues(engine: Engine, prefix: str, skip: int, top: int) -> list[Queue]:

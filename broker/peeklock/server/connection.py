@@ -19,7 +19,7 @@ WRITE_PAUSE_BYTES: Final = 1024 * 1024
 READ_PAUSE_BYTES: Final = 8 * WRITE_PAUSE_BYTES
 # Deadlines are looked at this often even if no earlier one was seen.
 LOOK_AGAIN: Final = Millis(30_000)
-# What a closed connection has not taken after this long it will not take any more.
+# A peer that has not hung up by then, or not taken what was said to it, is cut off.
 LINGER: Final = Millis(5_000)
 
 log = structlog.get_logger()
@@ -66,6 +66,7 @@ class SocketConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: UnixMs = NEVER
         self._is_full = False  # the socket's buffer has more than WRITE_PAUSE_BYTES
+        self._is_finished = False  # all was said
         self._is_deaf = False  # it has more than READ_PAUSE_BYTES: we do not read
         self.peer_name = "?"  # HOST:PORT, for the log
         self.wire: Wire
@@ -82,6 +83,8 @@ class SocketConnection(asyncio.Protocol):
         self._set_timer()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_finished:
+            return
         try:
             self.wire.receive_data(data, self._now())
         except Exception as error:  # noqa: BLE001 (whatever it is, it ends one connection)
@@ -119,7 +122,7 @@ class SocketConnection(asyncio.Protocol):
     def flush(self) -> None:
         """Also called when effects were released for this connection."""
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if transport is None or self._is_finished or transport.is_closing():
             return
         try:
             data = self.wire.data_to_send()
@@ -134,12 +137,24 @@ class SocketConnection(asyncio.Protocol):
                 if self._is_deaf:
                     transport.pause_reading()
         if self.wire.closed:
-            transport.close()
-            self._set_timer()
+            self._finish(transport)
             return
         at = self.wire.next_deadline()
         if at != NEVER and at < self._timer_at:
             self._set_timer()
+
+    def _finish(self, transport: asyncio.Transport) -> None:
+        """Say no more, and wait a little for the peer to hang up.
+
+        What it still sends is read and dropped: a socket closed over unread bytes is reset,
+        and that may take our last words with it.
+        """
+        self._is_finished = True
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:  # TLS
+            transport.close()
+        self._set_timer()
 
     def abort(self) -> None:
         if self._transport is not None:

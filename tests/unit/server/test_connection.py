@@ -57,7 +57,7 @@ class Listener:
     """Connections with echo wires, on a free port."""
 
     def __init__(self) -> None:
-        self.lost: list[SocketConnection] = []
+        self.lost: asyncio.Queue[SocketConnection] = asyncio.Queue()
         self.accepted: list[SocketConnection] = []
         self._clock = FakeClock()
         self._server: asyncio.Server | None = None
@@ -65,7 +65,7 @@ class Listener:
     async def start(self, flush: Callable[[SocketConnection], None]) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: SocketConnection(self._wire, self._clock.now, flush, self.lost.append),
+            lambda: SocketConnection(self._wire, self._clock.now, flush, self.lost.put_nowait),
             "127.0.0.1",
             0,
         )
@@ -118,9 +118,22 @@ async def test_an_exception_ends_its_connection_alone(
     except ConnectionResetError:
         assert heard == b""
     assert await ask(other, b"b") == b"b"
-    assert len(listener.lost) == 1
-    for _reader, writer in (broken, other):
-        writer.close()
+    broken[1].close()
+    assert await asyncio.wait_for(listener.lost.get(), 10) is listener.accepted[0]
+    assert await ask(other, b"c") == b"c"
+    assert listener.lost.empty()
+    other[1].close()
+
+
+async def test_last_words_survive_what_the_peer_still_sends(listener: Listener) -> None:
+    """A socket closed over unread bytes is reset, and the peer would never read the error."""
+    reader, writer = await listener.connect()
+    writer.write(b"break")
+    await asyncio.wait_for(reader.readexactly(1), 10)
+    for _ in range(100):
+        writer.write(bytes(100_000))
+    assert await asyncio.wait_for(reader.read(), 10) == b"mqp:internal-error"
+    writer.close()
 
 
 async def test_a_peer_that_only_writes_is_not_read_without_bound(listener: Listener) -> None:

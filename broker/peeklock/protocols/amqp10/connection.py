@@ -213,7 +213,7 @@ class Connection:
             self._close_end = 0
         else:
             for session in self._sessions.values():
-                session.flush()
+                session.flush_all()
         if not parts:
             return EMPTY
         self._wrote = True

@@ -109,12 +109,19 @@ class CreditReceived:
 
 @final
 class SenderFlowed:
-    """A flow concerned a link on which we receive; `credit` is what is left of ours."""
+    """Something but a message moved a link on which we receive; `credit` is left of ours.
 
-    def __init__(self, link: "ReceiverLink", credit: int, available: int | None) -> None:
+    `forfeited` credit was used up without a message for us: the sender has drained, or given
+    a delivery up.
+    """
+
+    def __init__(
+        self, link: "ReceiverLink", credit: int, available: int | None, forfeited: int
+    ) -> None:
         self.link: Final = link
         self.credit: Final = credit
         self.available: Final = available
+        self.forfeited: Final = forfeited
 
 
 @final

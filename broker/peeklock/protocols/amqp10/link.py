@@ -7,11 +7,11 @@ use the same classes. A link's own mistakes and its peer's end the link alone.
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from peeklock.errors import ProtocolViolation
+from peeklock.limits import AMQP_PART_BYTES
 from peeklock.protocols.amqp10.conditions import (
+    FRAME_SIZE_TOO_SMALL,
     INVALID_FIELD,
     MESSAGE_SIZE_EXCEEDED,
-    NOT_ALLOWED,
     RESOURCE_LIMIT_EXCEEDED,
     TRANSFER_LIMIT_EXCEEDED,
 )
@@ -30,6 +30,7 @@ from peeklock.protocols.amqp10.performatives import (
     Detach,
     Flow,
     Transfer,
+    encode_performative,
     encode_transfer,
 )
 from peeklock.protocols.amqp10.serial import serial_add, serial_distance
@@ -71,7 +72,8 @@ class Link:
         self.max_message_size = 0  # of what goes over this link; 0: no bound
         self.delivery_count = 0  # §2.6.7, a serial number
         self.credit = 0  # deliveries
-        self.available: int | None = None
+        self.draining = False  # the receiver wants what is there, and its credit back
+        self.available: int | None = None  # of the messages that its sender could send
         self.context: object = None  # the owner's
 
     @property
@@ -96,25 +98,32 @@ class Link:
         self.target = target
         if max_message_size is not None:
             self.max_message_size = max_message_size
+        attach = self._attach(source, target, properties or {}, offered_capabilities or [])
+        if not self.session.exchange.fits(encode_performative(attach)):
+            error = AmqpError(FRAME_SIZE_TOO_SMALL, "the answer to this attach does not fit")
+            self.refuse(error)
+            self.session.exchange.tell(LinkDetached(self, closed=True, error=error))
+            return
         self.state = LinkState.ATTACHED
-        self.session.write(
-            self._attach(source, target, properties or {}, offered_capabilities or [])
-        )
+        self.session.write(attach)
 
     def refuse(self, error: AmqpError) -> None:
         """§2.6.3: attach without the terminus that is not to be had, then detach."""
-        if self.state is not LinkState.ATTACH_RECEIVED:
-            return
-        self.session.write(self._attach(None, None, {}, []))
-        self.state = LinkState.ATTACHED
-        self.detach(error)
+        if self.state is LinkState.ATTACH_RECEIVED:
+            self.detach(error)
 
     def detach(self, error: AmqpError | None = None, *, closed: bool = True) -> None:
         """End the link. What the peer still sends on it is ignored until it answers."""
         if self.state in (LinkState.DETACH_SENT, LinkState.DETACHED):
             return
         if self.state is LinkState.ATTACH_RECEIVED:
-            self.session.write(self._attach(None, None, {}, []))
+            nothing = self._attach(None, None, {}, [])
+            if not self.session.exchange.fits(encode_performative(nothing)):
+                self.session.fail(
+                    FRAME_SIZE_TOO_SMALL, "the name of a link is longer than your frames"
+                )
+                return
+            self.session.write(nothing)
         self.state = LinkState.DETACH_SENT
         self.session.write(Detach(self.handle, closed, error), self.as_sender())
         self.session.drop_link_deliveries(self)
@@ -169,10 +178,10 @@ class Link:
             properties=properties,
         )
 
-    def write_flow(self, *, drain: bool, echo: bool) -> None:
+    def write_flow(self, *, echo: bool) -> None:
         """Tell the peer where this link stands (§2.6.7)."""
         flow = self.session.flow(
-            self.handle, self.delivery_count, self.credit, self.available, drain, echo
+            self.handle, self.delivery_count, self.credit, self.available, self.draining, echo
         )
         self.session.write(flow, self.as_sender())
 
@@ -190,19 +199,22 @@ class ReceiverLink(Link):
         self._parts_bytes = 0
         self._first: Transfer | None = None
         self._settled = False
+        self._is_skipped = False
 
     # ---- what the owner asks
 
     def grant(self, credit: int) -> None:
         """From now on the peer may send `credit` deliveries."""
         self.credit = credit
+        self.draining = False
         if self.is_attached:
-            self.write_flow(drain=False, echo=False)
+            self.write_flow(echo=False)
 
     def drain(self) -> None:
         """Ask for what is there, now, and for the rest of the credit back (§2.6.7)."""
         if self.is_attached:
-            self.write_flow(drain=True, echo=False)
+            self.draining = True
+            self.write_flow(echo=False)
 
     def settle(self, delivery_id: int, state: DeliveryState, *, settled: bool = True) -> None:
         """Tell the sender this delivery's state; runs of ids leave as one disposition."""
@@ -224,12 +236,13 @@ class ReceiverLink(Link):
             if not self._begins_delivery(transfer):
                 return
             first = transfer
-            if not transfer.more and not transfer.aborted:  # nearly always
-                if self._fits(len(payload)):
+            if not transfer.more and not transfer.aborted and not transfer.resume:
+                if self._fits(len(payload)):  # nearly always
                     self._tell(transfer, transfer.settled, payload)
                 return
             self._first = transfer
             self._settled = False
+            self._is_skipped = transfer.resume
         elif transfer.delivery_id not in (NOT_GIVEN, first.delivery_id):
             self.fail(INVALID_FIELD, "a new delivery before the last one was whole (§2.7.5)")
             return
@@ -242,6 +255,9 @@ class ReceiverLink(Link):
         if self.credit <= 0 and self.session.exchange.settings.enforce_limits:
             self.fail(TRANSFER_LIMIT_EXCEEDED, "a delivery beyond the credit (§2.6.7)")
             return False
+        if transfer.rcv_settle_mode > self.rcv_settle_mode:
+            self.fail(INVALID_FIELD, "a rcv-settle-mode that the link has not got (§2.7.5)")
+            return False
         self.delivery_count = serial_add(self.delivery_count, 1)
         if self.credit > 0:
             self.credit -= 1
@@ -250,24 +266,36 @@ class ReceiverLink(Link):
     def _add(self, transfer: Transfer, payload: bytes) -> None:
         first = self._first
         assert first is not None
-        if transfer.aborted:  # §2.7.5: as if it had never begun; settled, too
-            self.forget_partial()
+        if transfer.aborted or self._is_skipped:
+            # §2.7.5: an aborted delivery is as if it had never begun, and settled. A resumed
+            # one that the receiver does not know of (and we keep none of a link that is gone)
+            # is ignored.
+            if transfer.aborted or not transfer.more:
+                self.forget_partial()
+                self._tell_flowed(1)
             return
         self._settled = self._settled or transfer.settled
-        exchange = self.session.exchange
-        if not self._fits(self._parts_bytes + len(payload)):
+        if payload and not self._keep(payload):
             return
-        if exchange.partial_bytes + len(payload) > exchange.settings.partial_bytes_max:
-            self.fail(RESOURCE_LIMIT_EXCEEDED, "too many unfinished deliveries")
-            return
-        exchange.partial_bytes += len(payload)
-        self._parts_bytes += len(payload)
-        self._parts.append(payload)
         if not transfer.more:
             whole = b"".join(self._parts)
             settled = self._settled
             self.forget_partial()
             self._tell(first, settled, whole)
+
+    def _keep(self, payload: bytes) -> bool:
+        """A part of the delivery that is coming in, as long as it may grow."""
+        exchange = self.session.exchange
+        cost = len(payload) + AMQP_PART_BYTES
+        if not self._fits(self._parts_bytes + len(payload)):
+            return False
+        if exchange.partial_bytes + cost > exchange.settings.partial_bytes_max:
+            self.fail(RESOURCE_LIMIT_EXCEEDED, "too many unfinished deliveries")
+            return False
+        exchange.partial_bytes += cost
+        self._parts_bytes += len(payload)
+        self._parts.append(payload)
+        return True
 
     def _fits(self, size: int) -> bool:
         if 0 < self.max_message_size < size:
@@ -295,20 +323,25 @@ class ReceiverLink(Link):
 
     def forget_partial(self) -> None:
         """The delivery that was coming in is not to be."""
-        self.session.exchange.partial_bytes -= self._parts_bytes
+        cost = self._parts_bytes + AMQP_PART_BYTES * len(self._parts)
+        self.session.exchange.partial_bytes -= cost
         self._parts = []
         self._parts_bytes = 0
         self._first = None
 
     def on_flow(self, flow: Flow) -> None:
         """The sender says where it stands; a drained one has moved its count (§2.6.7)."""
+        advanced = 0
         if flow.delivery_count is not None:
-            advanced = serial_distance(self.delivery_count, flow.delivery_count)
-            if advanced > 0:
-                self.delivery_count = flow.delivery_count
-                self.credit = max(0, self.credit - advanced)
+            advanced = max(0, serial_distance(self.delivery_count, flow.delivery_count))
+            self.delivery_count = serial_add(self.delivery_count, advanced)
+            self.credit = max(0, self.credit - advanced)
         self.available = flow.available
-        self.session.exchange.tell(SenderFlowed(self, self.credit, flow.available))
+        self._tell_flowed(advanced)
+
+    def _tell_flowed(self, forfeited: int) -> None:
+        event = SenderFlowed(self, self.credit, self.available, forfeited)
+        self.session.exchange.tell(event)
 
 
 class SenderLink(Link):
@@ -316,7 +349,6 @@ class SenderLink(Link):
 
     def __init__(self, session: "Session", name: str, handle: int) -> None:
         super().__init__(session, name, handle, is_sender=True)
-        self.draining = False
 
     # ---- what the owner asks
 
@@ -359,13 +391,9 @@ class SenderLink(Link):
         """Give the rest of the credit back: we have no more (§2.6.7)."""
         self.delivery_count = serial_add(self.delivery_count, self.credit)
         self.credit = 0
-        self.draining = False
+        self.draining = True  # as the receiver said; only it takes that back
         if self.is_attached:
-            self.write_flow(drain=True, echo=False)
-
-    def set_available(self, count: int) -> None:
-        """How many messages could be had, for the next flow."""
-        self.available = count
+            self.write_flow(echo=False)
 
     # ---- what the session tells
 
@@ -383,14 +411,3 @@ class SenderLink(Link):
         )
         self.draining = flow.drain
         self.session.exchange.tell(CreditReceived(self, self.credit, flow.drain))
-
-
-def check_role(link: Link, transfer: Transfer) -> ReceiverLink:
-    """Transfers come on links on which we receive."""
-    if not isinstance(link, ReceiverLink):
-        raise ProtocolViolation(
-            "AMQP 1.0 §2.7.5",
-            f"a transfer on handle {transfer.handle}, whose receiver you are",
-            NOT_ALLOWED,
-        )
-    return link

@@ -15,6 +15,8 @@ from peeklock.protocols.amqp10.primitives import encode_value
 from peeklock.protocols.amqp10.values import AmqpValue, Symbol, UInt, ULong
 
 NULL_BYTES: Final = b"\x40"
+# Of an error's description, at four bytes each, with all else of its frame below 512.
+BRIEF_CHARACTERS_MAX: Final = 80
 
 
 @final
@@ -144,6 +146,24 @@ def encode_error(error: AmqpError | None) -> bytes:
         return NULL_BYTES
     info = with_symbol_keys(error.info or {})
     return encode_composite(0x1D, [Symbol(error.condition), error.description, info])
+
+
+def brief(error: AmqpError | None) -> AmqpError | None:
+    """The same error in few words, for a peer whose frames are small."""
+    if error is None:
+        return None
+    return AmqpError(error.condition, (error.description or "")[:BRIEF_CHARACTERS_MAX])
+
+
+def brief_state(state: DeliveryState | None) -> DeliveryState | None:
+    """The same outcome, without what may not fit into a small frame."""
+    if isinstance(state, Rejected):
+        return Rejected(brief(state.error))
+    if isinstance(state, Modified):
+        return Modified(state.delivery_failed, state.undeliverable_here)
+    if isinstance(state, TransactionalState):
+        return TransactionalState(state.txn_id, brief_state(state.outcome))
+    return state
 
 
 def read_error(value: AmqpValue) -> AmqpError | None:

@@ -30,6 +30,7 @@ from peeklock.protocols.amqp10.outcomes import (
     RELEASED,
     AmqpError,
     DeliveryState,
+    brief,
     encode_error,
     encode_state,
     read_error,
@@ -40,6 +41,7 @@ from peeklock.protocols.amqp10.terminus import (
     AmqpMap,
     AnyTarget,
     Source,
+    UnknownTerminus,
     encode_source,
     encode_target,
     read_source,
@@ -112,6 +114,7 @@ class Attach:
     offered_capabilities: list[str] = field(default_factory=list)
     desired_capabilities: list[str] = field(default_factory=list)
     properties: AmqpMap | None = None
+    unknown: str | None = None  # read, not written: what of its termini we do not know
 
 
 @final
@@ -366,14 +369,25 @@ def as_attach(fields: Fields) -> Attach:
     role = fields.raw()
     if not isinstance(role, bool):
         raise ProtocolViolation("AMQP 1.0 §2.7.3", "attach lacks its role")
+    snd_settle_mode = settle_mode(fields.number("snd-settle-mode", 2), 2)
+    rcv_settle_mode = settle_mode(fields.number("rcv-settle-mode", 0), 1)
+    source: Source | None = None
+    target: AnyTarget | None = None
+    unknown: str | None = None
+    wanted_source, wanted_target = fields.raw(), fields.raw()
+    try:
+        source = read_source(wanted_source)
+        target = read_target(wanted_target)
+    except UnknownTerminus as what:
+        unknown = str(what)
     return Attach(
         name=str(name),
         handle=handle,
         role=role,
-        snd_settle_mode=settle_mode(fields.number("snd-settle-mode", 2), 2),
-        rcv_settle_mode=settle_mode(fields.number("rcv-settle-mode", 0), 1),
-        source=read_source(fields.raw()),
-        target=read_target(fields.raw()),
+        snd_settle_mode=snd_settle_mode,
+        rcv_settle_mode=rcv_settle_mode,
+        source=source,
+        target=target,
         unsettled=fields.mapping("unsettled"),
         incomplete_unsettled=fields.flag("incomplete-unsettled", False),
         initial_delivery_count=fields.number_or_none("initial-delivery-count"),
@@ -381,6 +395,7 @@ def as_attach(fields: Fields) -> Attach:
         offered_capabilities=fields.words("offered-capabilities"),
         desired_capabilities=fields.words("desired-capabilities"),
         properties=fields.mapping("properties"),
+        unknown=unknown,
     )
 
 
@@ -633,6 +648,17 @@ def encode_performative(performative: Performative) -> bytes:
     return encode_disposition(
         performative.role, performative.first, performative.last, performative.settled, state
     )
+
+
+def shortened(performative: Performative) -> Performative:
+    """The same with as little text in its error as fits into the smallest frame (§2.3.1)."""
+    if isinstance(performative, Detach):
+        return Detach(performative.handle, performative.closed, brief(performative.error))
+    if isinstance(performative, End):
+        return End(brief(performative.error))
+    if isinstance(performative, Close):
+        return Close(brief(performative.error))
+    return performative
 
 
 def uint(value: int | None) -> bytes:

@@ -13,6 +13,8 @@ from peeklock.protocols.amqp10.conditions import (
     FRAMING_ERROR,
     HANDLE_IN_USE,
     INVALID_FIELD,
+    NOT_ALLOWED,
+    NOT_IMPLEMENTED,
     RESOURCE_LIMIT_EXCEEDED,
     STOLEN,
     UNATTACHED_HANDLE,
@@ -28,12 +30,13 @@ from peeklock.protocols.amqp10.events import (
     SessionOpened,
 )
 from peeklock.protocols.amqp10.exchange import Exchange
-from peeklock.protocols.amqp10.link import Link, LinkState, ReceiverLink, SenderLink, check_role
+from peeklock.protocols.amqp10.link import Link, LinkState, ReceiverLink, SenderLink
 from peeklock.protocols.amqp10.outcomes import (
     ACCEPTED,
     ACCEPTED_BYTES,
     AmqpError,
     DeliveryState,
+    brief_state,
     encode_state,
 )
 from peeklock.protocols.amqp10.performatives import (
@@ -86,6 +89,7 @@ class Session:
         self._remote_links: Final[dict[int, Link]] = {}  # by the peer's handle
         self._by_name: Final[dict[tuple[str, bool], Link]] = {}
         self._remote_handle_max = 0xFFFFFFFF
+        self._echoes: list[Link] = []  # whose peers want to hear where they stand
         # §2.5.6, all in frames
         self._window: Final = exchange.settings.window_frames
         self._incoming_left = exchange.settings.window_frames
@@ -153,14 +157,14 @@ class Session:
         link.snd_settle_mode = snd_settle_mode
         link.rcv_settle_mode = rcv_settle_mode
         link.max_message_size = 0 if link.is_sender else self.exchange.settings.max_message_size
-        self._links[link.handle] = link
-        self._by_name[link.name, link.is_sender] = link
+        self._keep(link)
         link.ask_attach(source, target, properties, unsettled)
 
     def end(self, error: AmqpError | None = None) -> None:
         """End the session with all its links; what still comes on it is ignored."""
         if self.state in (SessionState.END_SENT, SessionState.ENDED):
             return
+        self._drop_blocked(None)
         self.state = SessionState.END_SENT
         self.write(End(error))
 
@@ -208,16 +212,23 @@ class Session:
             self.exchange.parts.append(payload)
             blocked.popleft()
 
-    def _drop_blocked(self, gone: Link | None) -> None:
-        """Nobody wants what waits for this link any more; None: for any."""
+    def _drop_blocked(self, gone: Link | None) -> bytes:
+        """Nobody wants what waits for this link any more; None: for any.
+
+        Returns the last frame of it that was no transfer: a detach that we still owe.
+        """
         kept: list[tuple[SenderLink, bytes, bytes]] = []
+        last = b""
         for link, frame, payload in self._blocked:
             if gone is not None and link is not gone:
                 kept.append((link, frame, payload))
             elif frame:
                 self.exchange.backlog_bytes -= len(frame) + len(payload)
+            else:
+                last = payload
         self._blocked.clear()
         self._blocked.extend(kept)
+        return last
 
     def next_delivery(self, link: SenderLink, tag: bytes, settled: bool) -> int:
         delivery_id = self._next_delivery_id
@@ -273,11 +284,30 @@ class Session:
             return
         state = self._run_state
         encoded = ACCEPTED_BYTES if state is ACCEPTED else encode_state(state)
-        body = encode_disposition(
-            self._run_role, self._run_first, self._run_last, self._run_settled, encoded
-        )
+        body = self._disposition(encoded)
+        if not self.exchange.fits(body):
+            body = self._disposition(encode_state(brief_state(state)))
         self._run_first = NOT_GIVEN
         self.exchange.write_body(body, self.channel)
+
+    def _disposition(self, encoded_state: bytes) -> bytes:
+        """The one that was being gathered."""
+        return encode_disposition(
+            self._run_role, self._run_first, self._run_last, self._run_settled, encoded_state
+        )
+
+    def flush_all(self) -> None:
+        """Everything that waited for the end of a round: dispositions, echoes (§2.7.4).
+
+        An echo tells of the state after what came with it was done, so one answers several.
+        """
+        self.flush()
+        if self._echoes:
+            echoes = self._echoes
+            self._echoes = []
+            for link in echoes:
+                if link.is_attached:
+                    link.write_flow(echo=False)
 
     def flow(
         self,
@@ -314,9 +344,10 @@ class Session:
         self._remote_handle_max = begin.handle_max
         if begin.remote_channel is None:
             self.write_begin(channel)
-        self.state = SessionState.MAPPED
-        self.exchange.tell(SessionOpened(self))
-        self._unblock()
+        if self.state is SessionState.BEGIN_SENT:  # else we have ended it meanwhile
+            self.state = SessionState.MAPPED
+            self.exchange.tell(SessionOpened(self))
+            self._unblock()
 
     def write_begin(self, remote_channel: int | None) -> None:
         self.exchange.write(
@@ -362,7 +393,10 @@ class Session:
             self.fail(UNATTACHED_HANDLE, f"handle {transfer.handle} is not attached")
             return
         if link.state is LinkState.ATTACHED or link.state is LinkState.ATTACH_RECEIVED:
-            check_role(link, transfer).on_transfer(transfer, payload)
+            if isinstance(link, ReceiverLink):
+                link.on_transfer(transfer, payload)
+            else:
+                link.fail(NOT_ALLOWED, "a transfer on a link whose receiver you are (§2.7.5)")
         if self._incoming_left * 2 <= self._window and self.state is SessionState.MAPPED:
             self.write(self.flow())
 
@@ -395,6 +429,7 @@ class Session:
                 self.drop_link_deliveries(link)
                 self.exchange.tell(LinkDetached(link, closed=False, error=error))
         self._drop_blocked(None)
+        self.exchange.link_count -= len(self._links)
         self._links.clear()
         self._remote_links.clear()
         self._by_name.clear()
@@ -406,6 +441,11 @@ class Session:
         while handle in self._links or self._waits(handle):
             handle += 1
         return handle
+
+    def _keep(self, link: Link) -> None:
+        self._links[link.handle] = link
+        self._by_name[link.name, link.is_sender] = link
+        self.exchange.link_count += 1
 
     def _on_attach(self, attach: Attach) -> None:
         handle_max = self.exchange.settings.handle_max
@@ -426,6 +466,10 @@ class Session:
         if known is not None:
             known.fail(STOLEN, f"link {attach.name!r} was attached again")
             self._forget_name(known)
+        most = self.exchange.settings.links_max
+        if self.exchange.link_count >= most:
+            self.fail(RESOURCE_LIMIT_EXCEEDED, f"more than {most} links on one connection")
+            return
         handle = self._free_handle()
         if handle > self._remote_handle_max:
             self.fail(RESOURCE_LIMIT_EXCEEDED, "no handle is left that you would take (§2.7.2)")
@@ -443,10 +487,12 @@ class Session:
         if not we_send:
             link.delivery_count = attach.initial_delivery_count or 0
             link.max_message_size = self.exchange.settings.max_message_size
-        self._links[handle] = link
-        self._by_name[attach.name, we_send] = link
+        self._keep(link)
         self._remote_links[attach.handle] = link
         link.on_peer_attached(attach)
+        if attach.unknown is not None:
+            link.refuse(AmqpError(NOT_IMPLEMENTED, attach.unknown))
+            return
         self.exchange.tell(AttachReceived(link, attach))
 
     def _on_attach_answer(self, link: Link, attach: Attach) -> None:
@@ -476,11 +522,15 @@ class Session:
         if link is None:
             self.fail(UNATTACHED_HANDLE, f"handle {detach.handle} is not attached")
             return
-        self._links.pop(link.handle, None)
+        if self._links.pop(link.handle, None) is not None:
+            self.exchange.link_count -= 1
         self._forget_name(link)
-        self._drop_blocked(link)
+        owed = self._drop_blocked(link)
         answered = link.state is LinkState.DETACH_SENT
-        if not answered:
+        if answered:
+            if owed:  # a detach that waited behind transfers
+                self.exchange.parts.append(owed)
+        else:
             if link.state is LinkState.ATTACH_RECEIVED:  # gone before we answered
                 link.detach(None, closed=detach.closed)
             else:
@@ -494,8 +544,8 @@ class Session:
         """§2.5.6 and §2.6.7."""
         start = flow.next_incoming_id
         seen = 0 if start is None else start  # it has not seen our begin: from our first id
-        window = serial_distance(self._next_outgoing_id, serial_add(seen, flow.incoming_window))
-        self._peer_window = max(0, window)
+        under_way = (self._next_outgoing_id - seen) % SERIAL_MODULUS
+        self._peer_window = max(0, flow.incoming_window - under_way)
         self._unblock()
         handle = flow.handle
         if handle is None:
@@ -511,8 +561,8 @@ class Session:
                 link.on_flow(flow)
             elif isinstance(link, ReceiverLink):
                 link.on_flow(flow)
-            if flow.echo and link.state is LinkState.ATTACHED:
-                link.write_flow(drain=False, echo=False)
+            if flow.echo and link not in self._echoes:
+                self._echoes.append(link)
 
     # ---- dispositions
 
@@ -520,9 +570,8 @@ class Session:
         """§2.7.6: a range over whatever ids we know; the others were settled before."""
         span = serial_distance(disposition.first, disposition.last)
         if span < 0:
-            raise ProtocolViolation(
-                "AMQP 1.0 §2.7.6", "a range that ends before it begins", INVALID_FIELD
-            )
+            self.fail(INVALID_FIELD, "a range that ends before it begins (§2.7.6)")
+            return
         if disposition.role:
             self._on_outcomes(disposition, span)
             return

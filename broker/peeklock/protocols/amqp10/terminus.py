@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from peeklock.errors import ProtocolViolation
 from peeklock.protocols.amqp10.composites import (
     Fields,
     described_fields,
@@ -64,6 +63,10 @@ class Coordinator:
 AnyTarget: TypeAlias = Target | Coordinator
 
 
+class UnknownTerminus(Exception):
+    """A source or target of a type that some other specification defines: legal, unknown."""
+
+
 def encode_source(source: Source | None) -> bytes:
     if source is None:
         return NULL_BYTES
@@ -105,13 +108,12 @@ def encode_target(target: AnyTarget | None) -> bytes:
 
 
 def read_source(value: AmqpValue) -> Source | None:
+    """Raises `UnknownTerminus`, and `ProtocolViolation` for a source that is a wrong one."""
     if value is None:
         return None
     found = described_fields(value)
     if found is None or found[0] != 0x28:
-        raise ProtocolViolation(
-            "AMQP 1.0 §3.5.3", "a source of no known type", "amqp:not-implemented"
-        )
+        raise UnknownTerminus("a source of no known type (§3.5.3)")
     fields = Fields("source", found[1], 11)
     return Source(
         address=fields.raw(),
@@ -129,15 +131,14 @@ def read_source(value: AmqpValue) -> Source | None:
 
 
 def read_target(value: AmqpValue) -> AnyTarget | None:
+    """Raises as `read_source` does."""
     if value is None:
         return None
     found = described_fields(value)
     if found is not None and found[0] == 0x30:
         return Coordinator(Fields("coordinator", found[1], 1).words("capabilities"))
     if found is None or found[0] != 0x29:
-        raise ProtocolViolation(
-            "AMQP 1.0 §3.5.4", "a target of no known type", "amqp:not-implemented"
-        )
+        raise UnknownTerminus("a target of no known type (§3.5.4)")
     fields = Fields("target", found[1], 7)
     return Target(
         address=fields.raw(),
