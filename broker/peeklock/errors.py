@@ -130,6 +130,15 @@ class EntityDisabled(BrokerError):
     retryable = True
 
 
+class ForwardTargetGone(BrokerError):
+    """The entity passes on what it is sent, and where to is not there."""
+
+    retryable = True
+
+    def __init__(self, source: str, target: str) -> None:
+        super().__init__(f"{source!r} forwards to {target!r}, which is not there")
+
+
 class NotOffered(BrokerError):
     """The specification has it, and this broker does not."""
 

@@ -161,6 +161,13 @@ TRANSACTION_BYTES_MAX: Final = 64 * MIB
 TRANSACTION_DURATION_MAX: Final = Millis(120_000)
 # Open transactions of one controller's link.
 TRANSACTIONS_OPEN_MAX: Final = 100
+# How often a message may be forwarded, as Service Bus has it: what needs more is a mistake.
+FORWARD_HOPS_MAX: Final = 4
+# Messages that leave a queue in one turn when it begins to forward, or its target has taken
+# none for a while: each is looked into, and others wait.
+FORWARD_RUN_MAX: Final = 100
+# When a target takes nothing, it is asked again after this.
+FORWARD_RETRY: Final = Millis(1000)
 # Messages that one peek or management request may ask for.
 PEEK_COUNT_MAX: Final = 1000
 # And their bytes; the first one is shown, however large.

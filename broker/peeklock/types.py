@@ -16,3 +16,10 @@ NONCE_BYTES: Final = (
 )
 NEVER: Final = UnixMs(0)  # an instant that does not come: no expiry, no schedule
 NOWHERE: Final = Lsn(-1)  # the position of something the journal does not hold
+
+
+def soonest(one: UnixMs, other: UnixMs) -> UnixMs:
+    """The earlier instant, where NEVER comes last."""
+    if one == NEVER:
+        return other
+    return one if other == NEVER or one < other else other

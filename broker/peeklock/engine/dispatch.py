@@ -7,7 +7,7 @@ from peeklock.engine.session_line import SessionLine
 from peeklock.entities.facts import Locked
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import READY, Entry
-from peeklock.types import NEVER, Lsn, Millis, SequenceNumber, SessionId, UnixMs
+from peeklock.types import NEVER, Lsn, Millis, SequenceNumber, SessionId
 
 if TYPE_CHECKING:
     from peeklock.engine.effects import Peer
@@ -30,6 +30,7 @@ class Waiting(Enum):
     PAUSED = "paused"
     DISABLED = "receiving is disabled"
     NO_SESSION = "no session"
+    FORWARDED = "forwarded"
 
 
 @final
@@ -87,6 +88,8 @@ class Receiver:
         """The reason, for operators; meaningful when it is not being served."""
         if not self.queue.settings.status.receives:
             return Waiting.DISABLED
+        if self.queue.settings.forward_to:
+            return Waiting.FORWARDED
         if not self.queue.settings.dispatch:
             return Waiting.PAUSED
         if self.queue.sessions is not None and self.session_id is None:
@@ -109,6 +112,7 @@ class Line:
         self.receivers: Final[list[Receiver]] = []
         self.is_dirty = False  # the engine looks at it in this turn
         self.deadline = NEVER  # the tick that is due for it; NEVER: none
+        self.forward_at = NEVER  # its target took nothing: try again then; NEVER: it does
         self.enqueued_lsn = Lsn(0)  # all messages of the queue are durable from here on
         self.moved_lsn = Lsn(0)  # and all that were moved here from another queue
         self.session_line: Final = SessionLine() if queue.sessions is not None else None
@@ -162,12 +166,3 @@ def within_bytes(entries: list[Entry], bytes_max: int) -> list[Entry]:
         if total > bytes_max and place > 0:
             return entries[:place]
     return entries
-
-
-def soonest(one: UnixMs, other: UnixMs) -> UnixMs:
-    """The earlier instant, where NEVER comes last."""
-    if one == NEVER:
-        return other
-    if other == NEVER:
-        return one
-    return min(other, one)

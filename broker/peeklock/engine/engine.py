@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from typing import Final, final
 
 from peeklock.clock import IdSource
-from peeklock.engine.dispatch import Line, ReceiveMode, Receiver, soonest, within_bytes
+from peeklock.engine.dispatch import Line, ReceiveMode, Receiver, within_bytes
 from peeklock.engine.effects import (
     Accepted,
     Deliver,
@@ -24,14 +24,15 @@ from peeklock.engine.effects import (
     SettleRefused,
 )
 from peeklock.engine.outbox import Outbox
-from peeklock.engine.relay import with_moves
+from peeklock.engine.relay import Relay
 from peeklock.engine.session_desk import SessionDesk
+from peeklock.entities.arrivals import Arrivals
 from peeklock.entities.dispositions import RELEASE, Disposition
 from peeklock.entities.facts import Cause, Enqueued, Fact, Removed
 from peeklock.entities.message_session import MessageSession
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
-from peeklock.entities.queue_index import LOCKED, Entry
+from peeklock.entities.queue_index import LOCKED, READY, Entry
 from peeklock.entities.session_verbs import (
     receive_deferred_in_session,
     receive_in_session,
@@ -47,7 +48,12 @@ from peeklock.errors import (
     NotAllowed,
     NotFound,
 )
-from peeklock.limits import AMQP_BACKLOG_BYTES_MAX, DISPATCH_RUN_MAX
+from peeklock.limits import (
+    AMQP_BACKLOG_BYTES_MAX,
+    DISPATCH_RUN_MAX,
+    FORWARD_RETRY,
+    FORWARD_RUN_MAX,
+)
 from peeklock.message import Message
 from peeklock.store.journal import Journal
 from peeklock.types import (
@@ -60,6 +66,7 @@ from peeklock.types import (
     SequenceNumber,
     SessionId,
     UnixMs,
+    soonest,
 )
 
 
@@ -77,6 +84,7 @@ class Engine:
         self.journal: Final = journal
         self.namespace: Final = namespace
         self.ids: Final = ids
+        self.relay: Final = Relay(namespace, journal)
         self.outbox: Final = Outbox()
         self.draining = False  # shutting down: no new work is taken
         self._on_append: Final = on_append  # somebody should sync soon
@@ -101,12 +109,15 @@ class Engine:
         """Take a message. The answer, if the sender waits for one, is an effect."""
         try:
             self.check_sending(entity)
-            facts = entity.send(given, now)
+            if isinstance(entity, Topic) or entity.forwards:
+                facts = self.relay.sent([(entity, [given])], now, Arrivals())
+                lsn = self._fan_out(facts)
+            else:
+                lsn = self._commit(entity, entity.send(given, now))
         except BrokerError as error:
             if not settled:
                 self._refuse(Refused(peer, link, delivery_id, error))
             return
-        lsn = self._commit(entity, facts) if isinstance(entity, Queue) else self._fan_out(facts)
         if not settled:
             self.outbox.hold(lsn, Accepted(peer, link, delivery_id))
 
@@ -124,15 +135,11 @@ class Engine:
         """Take all messages of one delivery, or none of them; they have one answer."""
         try:
             self.check_sending(entity)
-            if isinstance(entity, Topic):
-                facts = entity.send_all(given, now, {})
-            else:
-                facts = entity.send_all(given, now)
+            lsn = self._fan_out(self.relay.sent([(entity, given)], now, Arrivals()))
         except BrokerError as error:
             if not settled:
                 self._refuse(Refused(peer, link, delivery_id, error))
             return
-        lsn = self._commit(entity, facts) if isinstance(entity, Queue) else self._fan_out(facts)
         if not settled:
             self.outbox.hold(lsn, Accepted(peer, link, delivery_id))
 
@@ -148,12 +155,12 @@ class Engine:
     ) -> list[SequenceNumber]:
         """Take several messages, all or none; raises `BrokerError`.
 
-        Returns the numbers of those that were no duplicates.
+        Returns the queue's numbers of those that were no duplicates, kept or passed on.
         """
         self.check_sending(queue)
-        facts = queue.send_all(given, now)
-        self._commit(queue, facts)
-        return [fact.number for fact in facts if isinstance(fact, Enqueued)]
+        first = queue.next_number
+        self._fan_out(self.relay.sent([(queue, given)], now, Arrivals()))
+        return [SequenceNumber(number) for number in range(first, queue.next_number)]
 
     def publish(
         self, topic: Topic, given: list[Submission], now: UnixMs
@@ -164,7 +171,8 @@ class Engine:
         """
         self.check_sending(topic)
         first = topic.next_number
-        self._fan_out(topic.send_all(given, now, {}, number_all=True))
+        facts = self.relay.sent([(topic, given)], now, Arrivals(), number_all=True)
+        self._fan_out(facts)
         return [SequenceNumber(number) for number in range(first, topic.next_number)]
 
     def unpublish(self, topic: Topic, numbers: list[SequenceNumber]) -> None:
@@ -292,9 +300,8 @@ class Engine:
                 lost.append((place, error))
         lsn = self.journal.end
         if numbers:
-            facts = with_moves(
-                self.namespace, queue, queue.settle(numbers, disposition, now), now
-            )
+            decided = queue.settle(numbers, disposition, now)
+            facts = self.relay.with_moves(queue, decided, now)
             lsn = self._commit(queue, facts)
         if settled:
             return
@@ -327,7 +334,7 @@ class Engine:
         """Settle from outside a link (a management node): all, or `LockLost` and none."""
         numbers = [queue.held_by(token, now) for token in tokens]
         facts = queue.settle(numbers, disposition, now)
-        self._commit(queue, with_moves(self.namespace, queue, facts, now))
+        self._commit(queue, self.relay.with_moves(queue, facts, now))
 
     def renew(self, queue: Queue, tokens: list[LockToken], now: UnixMs) -> list[UnixMs]:
         """Longer locks; returns until when. All, or `LockLost` and none."""
@@ -366,7 +373,7 @@ class Engine:
 
     def commit(self, queue: Queue, facts: list[Fact], now: UnixMs) -> Lsn:
         """Facts that a verb of `queue` decided, with the moves that follow from them."""
-        return self._commit(queue, with_moves(self.namespace, queue, facts, now))
+        return self._commit(queue, self.relay.with_moves(queue, facts, now))
 
     def commit_facts(self, facts: list[Fact]) -> Lsn:
         """Facts of several entities, as one append: all of them, or none."""
@@ -388,6 +395,7 @@ class Engine:
     def refresh(self, queue: Queue) -> None:
         """Its settings changed: look at its receivers in this turn."""
         line = self._line(queue)
+        line.forward_at = NEVER
         if line.session_line is not None:
             line.session_line.notice_all()
         self._mark(line)
@@ -456,9 +464,12 @@ class Engine:
     def _let_time_pass(self, line: Line, now: UnixMs) -> None:
         queue = line.queue
         woken = queue.wake(now)
+        if line.forward_at != NEVER and line.forward_at <= now:
+            line.forward_at = NEVER
+            woken = True
         facts = queue.expire(now)
         if facts:
-            self._commit(queue, with_moves(self.namespace, queue, facts, now))
+            self._commit(queue, self.relay.with_moves(queue, facts, now))
         elif woken:
             self._mark(line)
         if line.session_line is not None:
@@ -481,7 +492,7 @@ class Engine:
         for queue in list(self.namespace.by_id.values()):
             recalled = queue.recall_locks()
             if recalled:
-                self._commit(queue, with_moves(self.namespace, queue, recalled, now))
+                self._commit(queue, self.relay.with_moves(queue, recalled, now))
             self._mark(self._line(queue))
         self.turn(now)
 
@@ -550,7 +561,7 @@ class Engine:
             self._dirty.append(line)
 
     def _note_deadline(self, line: Line) -> None:
-        at = line.queue.next_deadline()
+        at = soonest(line.queue.next_deadline(), line.forward_at)
         if line.session_line is not None:
             at = soonest(at, line.session_line.next_deadline())
         if at != NEVER and (line.deadline == NEVER or at < line.deadline):
@@ -561,6 +572,8 @@ class Engine:
         """Hand out one round of what is ready; the rest in the next turn: others wait."""
         if self.draining:
             return
+        if line.queue.forwards:
+            self._move_on(line, now)
         if line.session_line is not None and self._desk.serve(line, now):
             self._mark(line)
         if not line.receivers:
@@ -579,6 +592,19 @@ class Engine:
                 receiver.draining = False
                 receiver.credit = 0
                 self.outbox.hold_behind_all(Drained(receiver))
+
+    def _move_on(self, line: Line, now: UnixMs) -> None:
+        """What is in a queue that forwards goes on, a slice in each turn."""
+        queue = line.queue
+        if line.forward_at > now or not queue.counts[READY]:
+            return
+        entries = within_bytes(queue.first_ready(FORWARD_RUN_MAX), AMQP_BACKLOG_BYTES_MAX)
+        try:
+            facts = self.relay.moved_on(queue, entries, now)
+        except (BrokerError, OSError):
+            line.forward_at = UnixMs(now + FORWARD_RETRY)
+            return
+        self._commit(queue, facts)
 
     def _serve_receiver(self, line: Line, receiver: Receiver, share: int, now: UnixMs) -> None:
         queue = line.queue

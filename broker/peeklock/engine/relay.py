@@ -1,44 +1,259 @@
-"""Moves between queues: one batch of facts, or none."""
+"""Where a message ends up: sends, forwards, dead letters; one batch of facts, or none.
 
-from peeklock.entities.facts import Cause, Fact, Removed
+A queue that forwards does not keep what comes: the message gets a number there, and goes on to
+where `forward_to` leads, which may be a topic or forward again. All of it is one append, so a
+message is never in two places, or in none.
+"""
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias, final
+
+from peeklock.entities.arrivals import Arrivals, Onward, Stillborn
+from peeklock.entities.dispositions import Disposition, Verdict
+from peeklock.entities.facts import Cause, Fact, Origin, Removed
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
-from peeklock.errors import InvalidRequest
-from peeklock.types import QueueId, SequenceNumber, UnixMs
+from peeklock.entities.queue_index import Entry
+from peeklock.entities.submission import Passage, SharedBytes, Submission
+from peeklock.entities.topic import Topic
+from peeklock.errors import BrokerError, InvalidRequest
+from peeklock.limits import DEAD_LETTER_TEXT_CHARACTERS_MAX, FORWARD_HOPS_MAX
+from peeklock.store.journal import Journal, MessageDamaged
+from peeklock.types import NEVER, SequenceNumber, UnixMs
+
+FORWARD_REFUSED: Final = "ForwardingRefused"
+TOO_MANY_HOPS: Final = "MaxTransferHopCountExceeded"  # Service Bus' word
+Send: TypeAlias = tuple[Queue | Topic, list[Submission]]
 
 
-def with_moves(
-    namespace: Namespace,
-    queue: Queue,
-    facts: list[Fact],
-    now: UnixMs,
-    arrivals: dict[QueueId, int] | None = None,
-) -> list[Fact]:
-    """`facts` of `queue`, and for each message it dead-letters, its arrival there.
+@final
+class Relay:
+    """Follows messages through the namespace. It decides; the engine records."""
 
-    `arrivals` counts, by queue, what the same append brings in already.
-    """
-    moved: list[Fact] = []
-    if arrivals is None:
-        arrivals = {}
-    for fact in facts:
-        if isinstance(fact, Removed) and fact.cause is Cause.DEAD_LETTERED:
-            dead_letters = namespace.dead_letters_of(queue)
-            place = arrivals.get(dead_letters.queue_id, 0)
-            arrivals[dead_letters.queue_id] = place + len(fact.numbers)
-            for number in fact.numbers:
-                moved.append(
-                    dead_letters.adopt(
-                        queue.entries[number],
-                        queue.path,
-                        fact.reason,
-                        fact.description,
-                        now,
-                        place,
-                    )
-                )
-                place += 1
-    return facts + moved if moved else facts
+    def __init__(self, namespace: Namespace, journal: Journal) -> None:
+        self._namespace: Final = namespace
+        self._journal: Final = journal
+
+    # ---- what is sent
+
+    def sent(
+        self,
+        sends: Sequence[Send],
+        now: UnixMs,
+        arrivals: Arrivals,
+        *,
+        number_all: bool = False,
+    ) -> list[Fact]:
+        """Where these submissions end up; raises `BrokerError`, and then none is taken.
+
+        `arrivals` has what the same append brings in already. `number_all`: see `Topic`.
+        """
+        facts: list[Fact] = []
+        for entity, given in sends:
+            if isinstance(entity, Topic):
+                facts.extend(entity.send_all(given, now, arrivals, number_all=number_all))
+            else:
+                facts.extend(entity.send_all(given, now, arrivals))
+        facts.extend(self._follow(arrivals, now))
+        return self.room(arrivals) + facts
+
+    def room(self, arrivals: Arrivals) -> list[Fact]:
+        """What gives way to all that an append brings in; raises `QuotaExceeded`."""
+        facts: list[Fact] = []
+        for entity_id, load in arrivals.loads.items():
+            if load.count:
+                queue = self._namespace.by_id[entity_id]
+                facts.extend(queue.room_for(load.size_bytes, load.count))
+        return facts
+
+    def _follow(self, arrivals: Arrivals, now: UnixMs) -> list[Fact]:
+        """Until nothing is under way any more. Raises what refuses one of them."""
+        facts: list[Fact] = []
+        while arrivals.onward or arrivals.stillborn:
+            onward = arrivals.onward[:]
+            stillborn = arrivals.stillborn[:]
+            arrivals.onward.clear()
+            arrivals.stillborn.clear()
+            for one in onward:
+                facts.extend(self._pass_on(one, arrivals, now))
+            for dead in stillborn:
+                facts.extend(self._bury(dead, arrivals, now))
+        return facts
+
+    def _pass_on(self, one: Onward, arrivals: Arrivals, now: UnixMs) -> list[Fact]:
+        source = self._namespace.by_id[one.queue_id]
+        passage = one.given.passage
+        assert passage is not None
+        if passage.hop_count > FORWARD_HOPS_MAX:
+            why = f"it was forwarded {FORWARD_HOPS_MAX} times, the limit"
+            dead = Stillborn(one.queue_id, one.number, one.given, TOO_MANY_HOPS, why)
+            return self._bury_here(dead, arrivals, now)
+        target = self._namespace.find_target(source, source.settings.forward_to)
+        return target.send_all([one.given], now, arrivals)
+
+    # ---- dead letters
+
+    def _bury(self, dead: Stillborn, arrivals: Arrivals, now: UnixMs) -> list[Fact]:
+        """Where its queue's dead letters go, or to its own if they cannot go there."""
+        queue = self._namespace.by_id[dead.queue_id]
+        passage = dead.given.passage
+        assert passage is not None
+        if queue.settings.forward_dead_letters_to:
+            origin = origin_of(queue, dead, now)
+            first = passage.bytes.first
+            try:
+                return self._forward_dead(queue, [as_dead(dead.given, origin)], arrivals, now)
+            except BrokerError:
+                passage.bytes.first = first  # what the try has made does not come to be
+        return self._bury_here(dead, arrivals, now)
+
+    def _bury_here(self, dead: Stillborn, arrivals: Arrivals, now: UnixMs) -> list[Fact]:
+        queue = self._namespace.by_id[dead.queue_id]
+        dead_letters = self._namespace.dead_letters_of(queue)
+        passage = dead.given.passage
+        assert passage is not None
+        place = arrivals.load(dead_letters.queue_id).number()
+        origin = origin_of(queue, dead, now)
+        return [dead_letters.bury(dead.given, passage, origin, now, place)]
+
+    def _forward_dead(
+        self, queue: Queue, given: list[Submission], arrivals: Arrivals, now: UnixMs
+    ) -> list[Fact]:
+        """To where `queue` forwards its dead letters; raises, and has changed nothing then."""
+        target = self._namespace.find_target(queue, queue.settings.forward_dead_letters_to)
+        attempt = arrivals.copy()
+        facts = target.send_all(given, now, attempt)
+        facts.extend(self._follow(attempt, now))
+        self.room(attempt)
+        arrivals.become(attempt)
+        return facts
+
+    def with_moves(
+        self, queue: Queue, facts: list[Fact], now: UnixMs, arrivals: Arrivals | None = None
+    ) -> list[Fact]:
+        """`facts` of `queue`, and for each message it dead-letters, its arrival elsewhere.
+
+        `arrivals`: of an append that goes on; its caller asks for room when it is whole.
+        """
+        moved: list[Fact] = []
+        together = arrivals or Arrivals()
+        for fact in facts:
+            if isinstance(fact, Removed) and fact.cause is Cause.DEAD_LETTERED:
+                moved.extend(self._moved_dead(queue, fact, together, now))
+        if not moved:
+            return facts
+        room = self.room(together) if arrivals is None else []
+        return room + facts + moved
+
+    def _moved_dead(
+        self, queue: Queue, fact: Removed, arrivals: Arrivals, now: UnixMs
+    ) -> list[Fact]:
+        if queue.settings.forward_dead_letters_to:
+            try:
+                letters = [self._dead_letter(queue, number, fact) for number in fact.numbers]
+                return self._forward_dead(queue, letters, arrivals, now)
+            except (BrokerError, MessageDamaged, OSError):
+                if len(fact.numbers) > 1:  # let each have its own fate
+                    return [
+                        moved
+                        for number in fact.numbers
+                        for moved in self._moved_dead(queue, alone(fact, number), arrivals, now)
+                    ]
+        dead_letters = self._namespace.dead_letters_of(queue)
+        load = arrivals.load(dead_letters.queue_id)
+        return [
+            dead_letters.adopt(
+                queue.entries[number],
+                queue.path,
+                fact.reason,
+                fact.description,
+                now,
+                load.number(),
+            )
+            for number in fact.numbers
+        ]
+
+    def _dead_letter(self, queue: Queue, number: SequenceNumber, fact: Removed) -> Submission:
+        entry = queue.entries[number]
+        origin = Origin(queue.path, number, entry.enqueued_at, fact.reason, fact.description)
+        return as_dead(self._submission_of(entry, 0), origin)
+
+    # ---- what is there already
+
+    def moved_on(self, queue: Queue, entries: list[Entry], now: UnixMs) -> list[Fact]:
+        """Some of these leave a queue that forwards: as many of the first as its target takes.
+
+        One that can never go on is dead-lettered. Raises what refuses the first for now, and
+        `OSError` when its bytes cannot be read.
+        """
+        while True:
+            try:
+                return self._moved(queue, entries, now)
+            except BrokerError as error:
+                if len(entries) == 1:
+                    if error.retryable:
+                        raise
+                    return self._out_with(queue, entries[0].number, error, now)
+            except MessageDamaged:
+                if len(entries) == 1:
+                    return [Removed(queue.queue_id, [entries[0].number], Cause.DAMAGED)]
+            entries = entries[: len(entries) // 2]
+
+    def _out_with(
+        self, queue: Queue, number: SequenceNumber, error: BrokerError, now: UnixMs
+    ) -> list[Fact]:
+        text = str(error)[:DEAD_LETTER_TEXT_CHARACTERS_MAX]
+        dead = Disposition(Verdict.DEAD_LETTER, NEVER, FORWARD_REFUSED, text)
+        return self.with_moves(queue, queue.settle([number], dead, now), now)
+
+    def _moved(self, queue: Queue, entries: list[Entry], now: UnixMs) -> list[Fact]:
+        arrivals = Arrivals()
+        given = [self._submission_of(entry, 1) for entry in entries]
+        target = self._namespace.find_target(queue, queue.settings.forward_to)
+        moved = target.send_all(given, now, arrivals)
+        moved.extend(self._follow(arrivals, now))
+        numbers = [entry.number for entry in entries]
+        gone: list[Fact] = [Removed(queue.queue_id, numbers, Cause.MOVED)]
+        return gone + self.room(arrivals) + moved
+
+    def _submission_of(self, entry: Entry, hop_count: int) -> Submission:
+        """As its sender handed it in, but that its bytes are stored."""
+        message = entry.message
+        if message is None:
+            message = self._journal.fetch(entry.body_at)
+        message_id, session_id = self._namespace.lens.identity(message)
+        passage = Passage(
+            SharedBytes(),
+            entry.source_number or entry.number,
+            entry.expires_at,
+            hop_count,
+            entry.body_at,
+            entry.origin,
+        )
+        return Submission(message, NEVER, message_id, session_id, passage)
+
+
+def as_dead(given: Submission, origin: Origin) -> Submission:
+    """On its way to where dead letters are forwarded. There, none is anybody's duplicate."""
+    before = given.passage
+    assert before is not None
+    passage = Passage(
+        before.bytes,
+        before.source_number,
+        NEVER,
+        before.hop_count + 1,
+        before.body_at,
+        origin,
+    )
+    return Submission(given.message, NEVER, b"", given.session_id, passage)
+
+
+def origin_of(queue: Queue, dead: Stillborn, now: UnixMs) -> Origin:
+    return Origin(queue.path, dead.number, now, dead.reason, dead.description)
+
+
+def alone(fact: Removed, number: SequenceNumber) -> Removed:
+    return Removed(fact.queue_id, [number], fact.cause, fact.reason, fact.description)
 
 
 def redrive(

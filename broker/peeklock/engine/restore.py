@@ -14,6 +14,7 @@ from peeklock.entities.facts import (
     Enqueued,
     Fact,
     Locked,
+    Numbered,
     QueueCreated,
     QueueDeleted,
     Relocated,
@@ -55,6 +56,9 @@ class Restorer:
                 self._create(fact)
             elif isinstance(fact, Enqueued):
                 self._enqueue(fact, end)
+            elif isinstance(fact, Numbered):
+                if fact.next_number > self._next_number(fact.queue_id):
+                    self._namespace.apply(fact)  # else the snapshot knows more
             elif isinstance(fact, OF_MESSAGES):
                 queue = self._namespace.by_id.get(fact.queue_id)
                 if queue is not None:
@@ -113,6 +117,13 @@ class Restorer:
             queue.apply(fact)
         elif numbers:
             queue.apply(narrowed(fact, numbers))
+
+    def _next_number(self, entity_id: QueueId) -> SequenceNumber:
+        queue = self._namespace.by_id.get(entity_id)
+        if queue is not None:
+            return queue.next_number
+        topic = self._namespace.topics_by_id.get(entity_id)
+        return SequenceNumber(0) if topic is None else topic.next_number
 
     def _is_known(self, queue_id: QueueId, number: SequenceNumber, end: Lsn) -> bool:
         """Does the snapshot's slice with this message already tell of this position?"""

@@ -11,7 +11,8 @@ from typing import Final, final
 from peeklock.engine.dispatch import Receiver
 from peeklock.engine.effects import Accepted, Peer, Refused, Settled
 from peeklock.engine.engine import Engine
-from peeklock.engine.relay import with_moves
+from peeklock.engine.relay import Send
+from peeklock.entities.arrivals import Arrivals
 from peeklock.entities.dispositions import RELEASE, Disposition
 from peeklock.entities.facts import Fact
 from peeklock.entities.queue import Queue
@@ -123,7 +124,7 @@ class Transactions:
         try:
             self._count(txn, 1, given.message.size)
             self._engine.check_sending(entity)
-            entity.send(given, now)  # decides, and changes nothing
+            self._engine.relay.sent([(entity, [given])], now, Arrivals())  # changes nothing
         except BrokerError as error:
             txn.failure = txn.failure or error
             raise
@@ -201,7 +202,7 @@ class Transactions:
         try:
             if txn.failure is not None:
                 raise txn.failure
-            arrivals: dict[QueueId, int] = {}
+            arrivals = Arrivals()
             facts = self._settle_facts(txn, arrivals, now)
             facts.extend(self._send_facts(txn, arrivals, now))
             return facts
@@ -209,9 +210,7 @@ class Transactions:
             self._roll_back(txn, now)
             raise TransactionFailed(txn.txn_id, error) from error
 
-    def _settle_facts(
-        self, txn: Transaction, arrivals: dict[QueueId, int], now: UnixMs
-    ) -> list[Fact]:
+    def _settle_facts(self, txn: Transaction, arrivals: Arrivals, now: UnixMs) -> list[Fact]:
         facts: list[Fact] = []
         seen: set[tuple[QueueId, SequenceNumber]] = set()
         for one in txn.retirements:
@@ -222,26 +221,17 @@ class Transactions:
                 seen.add((queue.queue_id, number))
                 queue.held_by(token, now)
             decided = queue.settle(one.numbers, one.disposition, now)
-            facts.extend(with_moves(self._engine.namespace, queue, decided, now, arrivals))
+            facts.extend(self._engine.relay.with_moves(queue, decided, now, arrivals))
         return facts
 
-    def _send_facts(
-        self, txn: Transaction, arrivals: dict[QueueId, int], now: UnixMs
-    ) -> list[Fact]:
+    def _send_facts(self, txn: Transaction, arrivals: Arrivals, now: UnixMs) -> list[Fact]:
         """One decision an entity, so that its bounds hold for all that it is to take."""
-        by_entity: dict[QueueId, tuple[Queue | Topic, list[Submission]]] = {}
+        by_entity: dict[QueueId, Send] = {}
         for entity, given in txn.sends:
             self._engine.check_sending(entity)
             entity_id = entity.queue_id if isinstance(entity, Queue) else entity.topic_id
             by_entity.setdefault(entity_id, (entity, []))[1].append(given)
-        facts: list[Fact] = []
-        for entity, submissions in by_entity.values():
-            if isinstance(entity, Queue):
-                place = arrivals.get(entity.queue_id, 0)
-                facts.extend(entity.send_all(submissions, now, place))
-            else:
-                facts.extend(entity.send_all(submissions, now, arrivals))
-        return facts
+        return self._engine.relay.sent(list(by_entity.values()), now, arrivals)
 
     def _roll_back(self, txn: Transaction, now: UnixMs) -> None:
         """Forget it. What its receivers have forgotten too is given back (§4.4.3)."""

@@ -6,35 +6,23 @@ an action changes has bytes of its own.
 
 from typing import Final, final
 
-from peeklock.entities.facts import UNNUMBERED, Enqueued, Fact, Numbered, Origin
+from peeklock.entities.arrivals import Arrivals, Stillborn
+from peeklock.entities.facts import UNNUMBERED, Fact, Numbered
 from peeklock.entities.lens import Lens
 from peeklock.entities.message_session import check_session_id
-from peeklock.entities.queue import Queue
 from peeklock.entities.rule import Rule
 from peeklock.entities.rule_plan import RulePlan, Taking
-from peeklock.entities.submission import Submission
+from peeklock.entities.submission import Passage, SharedBytes, Submission
 from peeklock.entities.subscription import Subscription
-from peeklock.errors import FilterError, MessageTooLarge
+from peeklock.errors import FilterError
 from peeklock.filters.view import PropertyView, SystemProperty
 from peeklock.limits import DEAD_LETTER_TEXT_CHARACTERS_MAX
-from peeklock.types import QueueId, SequenceNumber, SessionId, UnixMs
+from peeklock.types import NEVER, QueueId, SequenceNumber, SessionId, UnixMs, soonest
 
 NO_SESSION: Final = "Session ID is null."  # Service Bus' words
 NO_SESSION_WHY: Final = "the subscription takes messages of a session only: set a group-id"
 RULE_FAILED: Final = "FilterEvaluationException"
 RULE_NAME: Final = "RuleName"  # on a changed copy: the rule that made it (Service Bus' word)
-
-
-@final
-class Load:
-    """What comes to one queue."""
-
-    __slots__ = ("count", "queue", "size_bytes")
-
-    def __init__(self, queue: Queue) -> None:
-        self.queue: Final = queue
-        self.count = 0
-        self.size_bytes = 0
 
 
 @final
@@ -48,45 +36,61 @@ class FanOut:
         ttl_ms: int,
         lens: Lens,
         now: UnixMs,
-        arrivals: dict[QueueId, int],
+        arrivals: Arrivals,
     ) -> None:
         self._topic_id: Final = topic_id
-        self._first_number: Final = next_number
-        self._number = next_number
+        self._next_number: Final = next_number
         self._ttl_ms: Final = ttl_ms  # the topic's; 0: none
         self._lens: Final = lens
         self._now: Final = now
-        self._arrivals: Final = arrivals  # how many the append brings in, by queue
-        self._copies: Final[list[Fact]] = []
-        self._loads: Final[dict[QueueId, Load]] = {}
-        self._first: Enqueued | None = None  # of the message at hand, the copy with its bytes
+        self._arrivals: Final = arrivals
+        self._load: Final = arrivals.load(topic_id)
+        self._numbered_before: Final = self._load.number_count
+        self._facts: Final[list[Fact]] = []
+        self._copy_count = 0
         self.size_bytes = 0  # of all copies
 
     def add(self, given: Submission, plan: RulePlan, *, number: bool) -> None:
         """One message, for whom `plan` says. It is numbered if anybody takes it, or `number`.
 
-        Raises `MessageTooLarge`.
+        Raises what those say that take it: `MessageTooLarge`, say.
         """
-        self._first = None
-        before = len(self._copies)
+        own_number = SequenceNumber(self._next_number + self._load.number_count)
+        copy = self._copy_of(given, own_number)
+        before = self._copy_count
         for subscription in plan.always:
-            self._take(given, subscription)
+            self._take(copy, subscription)
         if plan.looks:
-            view = self._lens.view(given.message, self._now, self._number, 0)
+            view = self._lens.view(given.message, self._now, own_number, 0)
             for taking in plan.takings(view):
-                self._obey(given, view, taking)
-        if number or len(self._copies) > before:
-            self._number = SequenceNumber(self._number + 1)
+                self._obey(copy, view, taking)
+        if number or self._copy_count > before:
+            self._load.number()
 
     def facts(self) -> list[Fact]:
-        """All copies behind what gives way to them; raises `QuotaExceeded`."""
-        facts: list[Fact] = []
-        for load in self._loads.values():
-            facts.extend(load.queue.room_for(load.size_bytes, load.count))
-        facts.extend(self._copies)
-        if self._number != self._first_number:
-            facts.append(Numbered(self._topic_id, self._number))
-        return facts
+        """All copies; the caller asks their queues for room."""
+        count = self._load.number_count
+        if count == self._numbered_before:
+            return self._facts
+        next_number = SequenceNumber(self._next_number + count)
+        return [*self._facts, Numbered(self._topic_id, next_number)]
+
+    def _copy_of(self, given: Submission, number: SequenceNumber) -> Submission:
+        """The message as it leaves the topic: all of its copies are this one."""
+        before = given.passage or Passage(SharedBytes())
+        start = max(self._now, given.not_before)
+        ttl = self._ttl_ms
+        passage = Passage(
+            before.bytes,
+            before.source_number or number,
+            soonest(before.expires_at, UnixMs(start + ttl) if ttl else NEVER),
+            before.hop_count,
+            before.body_at,
+            before.origin,
+        )
+        return Submission(
+            given.message, given.not_before, given.message_id, given.session_id, passage
+        )
 
     # ---- one subscription
 
@@ -100,10 +104,10 @@ class FanOut:
             except FilterError as error:
                 taking.errors.append(f"action of rule {rule.settings.name!r}: {error}")
                 continue
-            self._take(changed, subscription, is_changed=True)
+            self._take(changed, subscription)
         if taking.errors and subscription.queue.settings.dead_letter_on_filter_error:
             why = "; ".join(taking.errors)[:DEAD_LETTER_TEXT_CHARACTERS_MAX]
-            self._dead_letter(given, subscription, RULE_FAILED, why, is_changed=False)
+            self._dead_letter(given, subscription, RULE_FAILED, why)
 
     def _changed(self, given: Submission, view: PropertyView, rule: Rule) -> Submission:
         """What the rule's action makes of the message; raises `FilterError`."""
@@ -116,60 +120,42 @@ class FanOut:
             text = changes.system[SystemProperty.SESSION_ID]
             session_id = None if text is None else SessionId(text)
         message = self._lens.changed(given.message, changes)
-        return Submission(message, given.not_before, given.message_id, session_id)
+        passage = given.passage
+        assert passage is not None
+        own = Passage(  # with bytes of its own
+            SharedBytes(),
+            passage.source_number,
+            passage.expires_at,
+            passage.hop_count,
+            origin=passage.origin,
+        )
+        return Submission(message, given.not_before, given.message_id, session_id, own)
 
-    def _take(
-        self, given: Submission, subscription: Subscription, *, is_changed: bool = False
-    ) -> None:
+    def _take(self, given: Submission, subscription: Subscription) -> None:
         queue = subscription.queue
         if not queue.takes:
             return
         size = given.message.size
-        if size > queue.settings.max_message_bytes:
-            raise MessageTooLarge(size, queue.settings.max_message_bytes)
         if queue.settings.requires_session:
             if given.session_id is None:
-                self._dead_letter(given, subscription, NO_SESSION, NO_SESSION_WHY, is_changed)
+                self._dead_letter(given, subscription, NO_SESSION, NO_SESSION_WHY)
                 return
             check_session_id(given.session_id)
-        place = self._place(queue, size)
-        shares = None if is_changed else self._first
-        copy = queue.take_copy(given, self._now, place, self._ttl_ms, self._number, shares)
-        self._keep(copy, is_changed)
+        if queue.forwards:
+            self._facts.extend(queue.send_all([given], self._now, self._arrivals))
+        else:
+            self._facts.append(queue.take_copy(given, self._now, self._arrivals))
+        self._count(size)
 
     def _dead_letter(
-        self,
-        given: Submission,
-        subscription: Subscription,
-        reason: str,
-        description: str,
-        is_changed: bool,
+        self, given: Submission, subscription: Subscription, reason: str, description: str
     ) -> None:
         """Straight to the subscription's dead letters: it has never been in its queue."""
-        source = subscription.queue.path
-        origin = Origin(source, UNNUMBERED, self._now, reason, description)
-        dead_letters = subscription.dead_letters
-        place = self._place(dead_letters, given.message.size)
-        shares = None if is_changed else self._first
-        copy = dead_letters.take_dead_copy(
-            given, self._now, place, origin, self._number, shares
-        )
-        self._keep(copy, is_changed)
+        queue_id = subscription.queue.queue_id
+        dead = Stillborn(queue_id, UNNUMBERED, given, reason, description)
+        self._arrivals.stillborn.append(dead)
+        self._count(given.message.size)
 
-    def _place(self, queue: Queue, size: int) -> int:
-        """Room for one more; returns which of this append's arrivals it is there, from 0."""
-        load = self._loads.get(queue.queue_id)
-        if load is None:
-            load = Load(queue)
-            self._loads[queue.queue_id] = load
-        load.count += 1
-        load.size_bytes += size
+    def _count(self, size: int) -> None:
+        self._copy_count += 1
         self.size_bytes += size
-        place = self._arrivals.get(queue.queue_id, 0)
-        self._arrivals[queue.queue_id] = place + 1
-        return place
-
-    def _keep(self, copy: Enqueued, is_changed: bool) -> None:
-        self._copies.append(copy)
-        if self._first is None and not is_changed:
-            self._first = copy

@@ -5,7 +5,7 @@ from typing import Protocol
 from peeklock.filters.actions import Changes
 from peeklock.filters.view import PropertyView
 from peeklock.message import Message
-from peeklock.types import SequenceNumber, UnixMs
+from peeklock.types import SequenceNumber, SessionId, UnixMs
 
 
 class Lens(Protocol):
@@ -23,4 +23,8 @@ class Lens(Protocol):
 
     def changed(self, message: Message, changes: Changes) -> Message:
         """The message with some of its properties changed; raises `FilterError`."""
+        ...
+
+    def identity(self, message: Message) -> tuple[bytes, SessionId | None]:
+        """Its key for duplicate detection, b"" for none, and its session's id."""
         ...

@@ -26,13 +26,20 @@ from peeklock.entities.facts import (
     TopicDeleted,
     TopicUpdated,
 )
+from peeklock.entities.forwarding import checked
 from peeklock.entities.lens import Lens
 from peeklock.entities.queue import ORDINARY, Queue
 from peeklock.entities.residency import Residency
 from peeklock.entities.settings import FIXED, QueueSettings, RuleSettings, TopicSettings
 from peeklock.entities.subscription import DEFAULT_RULE, Subscription, check_rule
 from peeklock.entities.topic import Topic
-from peeklock.errors import AlreadyExists, InvalidRequest, NotFound, QuotaExceeded
+from peeklock.errors import (
+    AlreadyExists,
+    ForwardTargetGone,
+    InvalidRequest,
+    NotFound,
+    QuotaExceeded,
+)
 from peeklock.limits import (
     ENTITIES_MAX,
     SUBSCRIPTION_NAME_CHARACTERS_MAX,
@@ -62,9 +69,10 @@ class Namespace:
         """A queue and its dead-letter sub-queue; raises `AlreadyExists`, `InvalidRequest`."""
         path = self._check_new(name)
         first = self._next_id
+        chosen = checked(self, path, settings)
         return [
-            QueueCreated(first, path, settings, ORDINARY, now),
-            self._dead_letters_created(first, path, settings, now),
+            QueueCreated(first, path, chosen, ORDINARY, now),
+            self._dead_letters_created(first, path, chosen, now),
         ]
 
     def _check_new(self, name: str) -> EntityPath:
@@ -92,7 +100,12 @@ class Namespace:
                 raise InvalidRequest(f"{fixed} is fixed when a queue is created")
         if bool(settings.duplicate_window_ms) != bool(queue.settings.duplicate_window_ms):
             raise InvalidRequest("whether duplicates are dropped is fixed at creation")
-        return [QueueUpdated(queue.queue_id, settings)]
+        if queue.dead_letters_of != ORDINARY:
+            check_of_dead_letters(settings)
+        owner = self.subscription_of(queue)
+        topic = None if owner is None else owner[0].path
+        chosen = checked(self, queue.path, settings, topic, queue.settings)
+        return [QueueUpdated(queue.queue_id, chosen)]
 
     def delete(self, name: str) -> list[Fact]:
         """A queue or subscription, its dead letters, and all their messages."""
@@ -145,9 +158,10 @@ class Namespace:
             raise QuotaExceeded(f"topic {topic.path!r} has {SUBSCRIPTIONS_MAX} subscriptions")
         first = self._next_id
         path = subscription_path(topic.path, name)
+        chosen = checked(self, path, settings, topic.path)
         facts: list[Fact] = [
-            SubscriptionCreated(first, path, name, settings, topic.topic_id, now),
-            self._dead_letters_created(first, path, settings, now),
+            SubscriptionCreated(first, path, name, chosen, topic.topic_id, now),
+            self._dead_letters_created(first, path, chosen, now),
         ]
         for rule in rules:
             facts.append(RuleCreated(first, rule, now))
@@ -184,6 +198,37 @@ class Namespace:
         if topic is None:
             raise NotFound(name)
         return topic
+
+    def target(self, name: str) -> EntityPath | None:
+        """The path of the queue or topic with this name, which others may forward to."""
+        topic = self._topics_by_key.get(key_of(name))
+        if topic is not None:
+            return topic.path
+        queue = self._by_key.get(key_of(name))
+        if queue is None or queue.dead_letters_of != ORDINARY:
+            return None
+        return None if queue.queue_id in self._subscriptions else queue.path
+
+    def onward(self, path: str) -> list[EntityPath]:
+        """Where what is in this entity may go by itself."""
+        topic = self._topics_by_key.get(key_of(path))
+        if topic is not None:
+            return [one.queue.path for one in topic.subscriptions.values()]
+        queue = self._by_key.get(key_of(path))
+        if queue is None:
+            return []
+        ways = (queue.settings.forward_to, queue.settings.forward_dead_letters_to)
+        return [EntityPath(way) for way in ways if way]
+
+    def find_target(self, queue: Queue, name: str) -> Queue | Topic:
+        """Where `queue` forwards to; raises `ForwardTargetGone`."""
+        topic = self._topics_by_key.get(key_of(name))
+        if topic is not None:
+            return topic
+        target = self._by_key.get(key_of(name))
+        if target is None:
+            raise ForwardTargetGone(queue.path, name)
+        return target
 
     def has(self, name: str) -> bool:
         return key_of(name) in self._by_key
@@ -239,6 +284,10 @@ class Namespace:
                 owner[0].on_rules_changed()
         elif queue is not None:
             queue.apply(fact)
+            if isinstance(fact, QueueUpdated):
+                owner = self._subscriptions.get(fact.queue_id)
+                if owner is not None:
+                    owner[0].on_rules_changed()
         elif isinstance(fact, (MessageIdSeen, Numbered)):
             topic = self.topics_by_id.get(fact.queue_id)
             if topic is not None:
@@ -262,9 +311,6 @@ class Namespace:
             self._subscriptions[fact.queue_id] = (topic, subscription)
         elif fact.dead_letters_of != ORDINARY:
             self._dead_letters[fact.dead_letters_of] = queue
-            owner = self._subscriptions.get(fact.dead_letters_of)
-            if owner is not None:
-                owner[1].bring_dead_letters(queue)
 
     def _delete(self, queue_id: QueueId) -> None:
         queue = self.by_id.pop(queue_id, None)
@@ -304,3 +350,13 @@ def check_rules(rules: tuple[RuleSettings, ...]) -> None:
         if rule.name.casefold() in names:
             raise AlreadyExists(f"Rules/{rule.name}")
         names.add(rule.name.casefold())
+
+
+def check_of_dead_letters(settings: QueueSettings) -> None:
+    """What a dead-letter queue has of its queue, or has not at all."""
+    if settings.forward_to or settings.forward_dead_letters_to:
+        raise InvalidRequest(
+            "a dead-letter queue forwards nothing: set forward_dead_letters_to on its queue"
+        )
+    if settings.auto_delete_on_idle_ms:
+        raise InvalidRequest("a dead-letter queue goes with its queue, not by itself")

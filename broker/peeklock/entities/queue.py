@@ -10,6 +10,7 @@ to where they are handed out: time does that, nobody decides it.
 from heapq import heappop
 from typing import Final, assert_never, final
 
+from peeklock.entities.arrivals import Arrivals, Onward
 from peeklock.entities.deduplication import Deduplication
 from peeklock.entities.dispositions import Disposition, Verdict
 from peeklock.entities.facts import (
@@ -55,7 +56,7 @@ from peeklock.entities.queue_index import (
 )
 from peeklock.entities.residency import Residency
 from peeklock.entities.settings import Overflow, QueueSettings
-from peeklock.entities.submission import Submission
+from peeklock.entities.submission import Passage, SharedBytes, Submission
 from peeklock.errors import (
     EntityDisabled,
     LockLost,
@@ -76,6 +77,7 @@ from peeklock.types import (
     QueueId,
     SequenceNumber,
     UnixMs,
+    soonest,
 )
 
 TOKEN_BYTES: Final = 16
@@ -102,6 +104,7 @@ class Queue:
         self.settings: QueueSettings = created.settings
         self.takes = True  # what its settings say for each message, worked out once:
         self.hands_out = True
+        self.forwards = False  # what comes goes on at once, and what is there does
         self._follow(created.settings)
         self.dead_letters_of: Final[QueueId] = (
             created.dead_letters_of if isinstance(created, QueueCreated) else ORDINARY
@@ -135,6 +138,7 @@ class Queue:
         Raises `MessageTooLarge`, `QuotaExceeded`, `NotAllowed`, `EntityDisabled`. A queue that
         drops its oldest instead of refusing returns their `Removed` before the `Enqueued`.
         """
+        assert not self.forwards  # then it is for `send_all`
         self.check_taking()
         self._check(given)
         if self._is_duplicate(given, now):
@@ -148,29 +152,52 @@ class Queue:
             facts.append(MessageIdSeen(self.queue_id, given.message_id, now))
         return facts
 
-    def send_all(self, given: list[Submission], now: UnixMs, place: int = 0) -> list[Fact]:
-        """Take several messages in their order, or raise as `send` does and take none.
+    def send_all(self, given: list[Submission], now: UnixMs, arrivals: Arrivals) -> list[Fact]:
+        """Take several messages in their order, or pass them on; or raise as `send` does.
 
-        The first is the `place`-th arrival (from 0) of its append.
+        `arrivals` has what the same append brings in already, and gets what goes on from here.
+        The caller asks for `room_for` all of it.
         """
         self.check_taking()
-        fresh: list[Submission] = []
+        load = arrivals.load(self.queue_id)
+        window = self.settings.duplicate_window_ms
+        facts: list[Fact] = []
         seen: list[Fact] = []
-        ids: set[bytes] = set()
-        size = 0
+        passed = False
         for one in given:
             self._check(one)
-            if self._is_duplicate(one, now) or one.message_id in ids:
-                continue
-            if one.message_id and self.settings.duplicate_window_ms:
-                ids.add(one.message_id)
+            if window and one.message_id:
+                if one.message_id in load.ids or self._is_duplicate(one, now):
+                    continue
+                load.ids.add(one.message_id)
                 seen.append(MessageIdSeen(self.queue_id, one.message_id, now))
-            fresh.append(one)
-            size += one.message.size
-        facts = self.room_for(size, len(fresh))
-        for index, one in enumerate(fresh):
-            facts.append(self._enqueued(one, now, place + index))
+            if self.forwards and one.not_before <= now:
+                number = SequenceNumber(self.next_number + load.number())
+                arrivals.onward.append(
+                    Onward(self.queue_id, number, self._onward(one, number, now))
+                )
+                passed = True
+            else:
+                facts.append(self._enqueued(one, now, load.take(one.message.size)))
+        if passed:
+            facts.append(
+                Numbered(self.queue_id, SequenceNumber(self.next_number + load.number_count))
+            )
         return facts + seen
+
+    def _onward(self, given: Submission, number: SequenceNumber, now: UnixMs) -> Submission:
+        """The message as it leaves this queue, which does not keep it."""
+        before = given.passage or Passage(SharedBytes())
+        ttl = self.settings.default_ttl_ms
+        passage = Passage(
+            before.bytes,
+            before.source_number or number,
+            soonest(before.expires_at, UnixMs(now + ttl) if ttl else NEVER),
+            before.hop_count + 1,
+            before.body_at,
+            before.origin,
+        )
+        return Submission(given.message, NEVER, given.message_id, given.session_id, passage)
 
     def room_for(self, size: int, count: int) -> list[Fact]:
         """What gives way to `count` messages of `size` bytes; raises `QuotaExceeded`."""
@@ -201,6 +228,8 @@ class Queue:
 
     def _enqueued(self, given: Submission, now: UnixMs, place: int) -> Enqueued:
         """The `place`-th arrival (from 0) of one append."""
+        if given.passage is not None:
+            return self._arrived(given, given.passage, now, place)
         message = given.message
         due = given.not_before if given.not_before > now else NEVER
         return Enqueued(
@@ -210,52 +239,55 @@ class Queue:
             now,
             message.size,
             self._priority_of(message),
-            self._expiry_of(message, due if due != NEVER else now, 0),
+            self._expiry_of(message, due if due != NEVER else now),
             due,
             session_id=given.session_id if self.settings.requires_session else None,
         )
 
-    def take_copy(
-        self,
-        given: Submission,
-        now: UnixMs,
-        place: int,
-        ttl_ms: int,
-        source_number: SequenceNumber,
-        shares: Enqueued | None,
+    def _arrived(
+        self, given: Submission, passage: Passage, now: UnixMs, place: int
     ) -> Enqueued:
-        """A copy of a topic's message, as the `place`-th arrival of one append (from 0).
-
-        `ttl_ms` is the topic's. The caller asks `room_for` all of the append.
-        """
+        """As `_enqueued`, of a message that has come through other entities."""
         message = given.message
         due = given.not_before if given.not_before > now else NEVER
-        return Enqueued(
+        start = due if due != NEVER else now
+        if passage.origin is None:
+            expires_at = soonest(self._expiry_of(message, start), passage.expires_at)
+        else:  # a dead letter: what its sender allowed it has had
+            ttl = self.settings.default_ttl_ms
+            expires_at = UnixMs(start + ttl) if ttl else NEVER
+        fact = Enqueued(
             self.queue_id,
             SequenceNumber(self.next_number + place),
             message,
             now,
             message.size,
             self._priority_of(message),
-            self._expiry_of(message, due if due != NEVER else now, ttl_ms),
+            expires_at,
             due,
+            origin=passage.origin,
+            body_at=passage.body_at,
             session_id=given.session_id if self.settings.requires_session else None,
-            source_number=source_number,
-            shares=shares,
+            source_number=passage.source_number,
+            shares=passage.bytes.first,
         )
+        if passage.bytes.first is None:
+            passage.bytes.first = fact
+        return fact
 
-    def take_dead_copy(
-        self,
-        given: Submission,
-        now: UnixMs,
-        place: int,
-        origin: Origin,
-        source_number: SequenceNumber,
-        shares: Enqueued | None,
+    def take_copy(self, given: Submission, now: UnixMs, arrivals: Arrivals) -> Enqueued:
+        """A copy of a topic's message; what the topic asks of it, it has asked."""
+        size = given.message.size
+        if size > self.settings.max_message_bytes:
+            raise MessageTooLarge(size, self.settings.max_message_bytes)
+        return self._enqueued(given, now, arrivals.load(self.queue_id).take(size))
+
+    def bury(
+        self, given: Submission, passage: Passage, origin: Origin, now: UnixMs, place: int
     ) -> Enqueued:
-        """A copy that its subscription could not take; `place` as in `take_copy`."""
+        """Take a dead letter that was never alive in its queue, as the `place`-th arrival."""
         message = given.message
-        return Enqueued(
+        fact = Enqueued(
             self.queue_id,
             SequenceNumber(self.next_number + place),
             message,
@@ -263,10 +295,14 @@ class Queue:
             message.size,
             0,
             origin=origin,
+            body_at=passage.body_at,
             session_id=given.session_id,
-            source_number=source_number,
-            shares=shares,
+            source_number=passage.source_number,
+            shares=passage.bytes.first,
         )
+        if passage.bytes.first is None:
+            passage.bytes.first = fact
+        return fact
 
     def adopt(
         self,
@@ -425,17 +461,25 @@ class Queue:
             )
 
     def check_handing_out(self) -> None:
-        """Raises `EntityDisabled` when its status lets nobody receive."""
+        """Raises `EntityDisabled` or `NotAllowed` when nobody may receive from it."""
         if not self.settings.status.receives:
             raise EntityDisabled(
                 f"{self.path!r} is {self.settings.status}: it hands out no messages for now"
+            )
+        if self.settings.forward_to:
+            raise NotAllowed(
+                f"{self.path!r} forwards to {self.settings.forward_to!r}: receive from there"
             )
 
     @property
     def wants_identity(self) -> bool:
         """Does it look at a message's id or session? Else nobody need read them."""
         settings = self.settings
-        return settings.requires_session or settings.duplicate_window_ms != 0
+        return (
+            settings.requires_session
+            or settings.duplicate_window_ms != 0
+            or settings.forward_to != ""
+        )
 
     def first_ready(self, count: int) -> list[Entry]:
         """The next `count` messages to hand out, in their order; none of message sessions."""
@@ -481,18 +525,16 @@ class Queue:
 
     def next_deadline(self) -> UnixMs:
         """When `wake` or `expire` next has work; NEVER when they have none."""
-        soonest = NEVER
+        first = NEVER
         if self._lock_ends.heap:
-            soonest = self._lock_ends.heap[0][0]
-        if self._waiting.heap and (soonest == NEVER or self._waiting.heap[0][0] < soonest):
-            soonest = self._waiting.heap[0][0]
-        if self._expiring.heap and (soonest == NEVER or self._expiring.heap[0][0] < soonest):
-            soonest = self._expiring.heap[0][0]
+            first = self._lock_ends.heap[0][0]
+        if self._waiting.heap:
+            first = soonest(first, self._waiting.heap[0][0])
+        if self._expiring.heap:
+            first = soonest(first, self._expiring.heap[0][0])
         if self.sessions is not None:
-            ends_at = self.sessions.next_deadline()
-            if ends_at != NEVER and (soonest == NEVER or ends_at < soonest):
-                soonest = ends_at
-        return soonest
+            first = soonest(first, self.sessions.next_deadline())
+        return first
 
     # ---- obedience
 
@@ -563,11 +605,9 @@ class Queue:
     def _priority_of(self, message: Message) -> int:
         return min(message.priority, PRIORITY_MAX) if self.settings.priorities else 0
 
-    def _expiry_of(self, message: Message, start: UnixMs, ttl_ms: int) -> UnixMs:
-        """The shortest of what sender, queue and topic (`ttl_ms`) allow, from `start` on."""
+    def _expiry_of(self, message: Message, start: UnixMs) -> UnixMs:
+        """The shorter of what the sender and the queue allow, from `start` on."""
         ttl = self.settings.default_ttl_ms
-        if ttl_ms and (ttl == 0 or ttl_ms < ttl):
-            ttl = ttl_ms
         if message.ttl_ms != NO_TTL and (ttl == 0 or message.ttl_ms < ttl):
             ttl = max(message.ttl_ms, 1)
         return UnixMs(start + ttl) if ttl else NEVER
@@ -678,7 +718,9 @@ class Queue:
     def _follow(self, settings: QueueSettings) -> None:
         self.settings = settings
         self.takes = settings.status.sends
-        self.hands_out = settings.dispatch and settings.status.receives
+        is_open = settings.dispatch and settings.status.receives
+        self.forwards = is_open and settings.forward_to != ""
+        self.hands_out = is_open and settings.forward_to == ""
 
     def _give_back(self, numbers: list[SequenceNumber], was: int) -> None:
         """Ready again: to their lanes or their sessions, in their order."""

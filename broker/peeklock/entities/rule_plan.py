@@ -53,9 +53,7 @@ class RulePlan:
     """Made anew when a rule or subscription comes or goes; that is rare, messages are not."""
 
     def __init__(self, subscriptions: list[Subscription]) -> None:
-        self.wants_session: Final = any(
-            one.queue.settings.requires_session for one in subscriptions
-        )
+        self.wants_identity: Final = any(one.queue.wants_identity for one in subscriptions)
         self.always: Final = [one for one in subscriptions if takes_all(one)]
         self._buckets: Final[dict[Property, dict[Key, list[Place]]]] = {}
         self._scanned: Final[dict[Filter, list[Place]]] = {}

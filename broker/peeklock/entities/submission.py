@@ -2,15 +2,49 @@
 
 from typing import Final, final
 
+from peeklock.entities.facts import UNNUMBERED, Enqueued, Origin
 from peeklock.message import Message
-from peeklock.types import NEVER, SessionId, UnixMs
+from peeklock.types import NEVER, NOWHERE, Lsn, SequenceNumber, SessionId, UnixMs
+
+
+@final
+class SharedBytes:
+    """The bytes of one message that several entities get by one append: stored once."""
+
+    __slots__ = ("first",)
+
+    def __init__(self) -> None:
+        self.first: Enqueued | None = None  # the fact that brings them; all others name it
+
+
+@final
+class Passage:
+    """What a message brings along from the entities that it has come through."""
+
+    __slots__ = ("body_at", "bytes", "expires_at", "hop_count", "origin", "source_number")
+
+    def __init__(
+        self,
+        bytes_: SharedBytes,
+        source_number: SequenceNumber = UNNUMBERED,
+        expires_at: UnixMs = NEVER,
+        hop_count: int = 0,
+        body_at: Lsn = NOWHERE,
+        origin: Origin | None = None,
+    ) -> None:
+        self.bytes: Final = bytes_
+        self.source_number: Final = source_number  # in the first of them
+        self.expires_at: Final = expires_at  # at the latest, as they say; NEVER: they do not
+        self.hop_count: Final = hop_count  # how often it was forwarded
+        self.body_at: Final = body_at  # where its bytes lie if they are stored; else NOWHERE
+        self.origin: Final = origin  # of a dead letter
 
 
 @final
 class Submission:
     """The front-end reads out of the bytes what the entity's settings ask for, once."""
 
-    __slots__ = ("message", "message_id", "not_before", "session_id")
+    __slots__ = ("message", "message_id", "not_before", "passage", "session_id")
 
     def __init__(
         self,
@@ -18,9 +52,11 @@ class Submission:
         not_before: UnixMs = NEVER,
         message_id: bytes = b"",
         session_id: SessionId | None = None,
+        passage: Passage | None = None,
     ) -> None:
         self.message: Final = message
         self.not_before: Final = not_before  # to be had from then on; NEVER: at once
         # What duplicate detection compares, as AMQP encodes it; b"": not looked at, or none.
         self.message_id: Final = message_id
         self.session_id: Final = session_id  # None: not looked at, or none
+        self.passage: Final = passage  # None: it comes straight from its sender

@@ -20,7 +20,6 @@ class Subscription:
     def __init__(self, name: str, queue: Queue) -> None:
         self.name: Final = name
         self.queue: Final = queue
-        self._dead_letters: Queue | None = None
         self.rules: Final[dict[str, Rule]] = {}  # by name in lower case, in order of creation
 
     # ---- verbs
@@ -47,13 +46,6 @@ class Subscription:
 
     # ---- looks
 
-    @property
-    def dead_letters(self) -> Queue:
-        """Its dead-letter queue: made by the next fact of the append that made it."""
-        dead_letters = self._dead_letters
-        assert dead_letters is not None
-        return dead_letters
-
     def find_rule(self, name: str) -> Rule:
         rule = self.rules.get(name.casefold())
         if rule is None:
@@ -61,9 +53,6 @@ class Subscription:
         return rule
 
     # ---- obedience
-
-    def bring_dead_letters(self, queue: Queue) -> None:
-        self._dead_letters = queue
 
     def apply(self, fact: RuleCreated | RuleDeleted) -> None:
         if isinstance(fact, RuleCreated):

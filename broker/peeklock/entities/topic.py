@@ -2,6 +2,7 @@
 
 from typing import Final, final
 
+from peeklock.entities.arrivals import Arrivals
 from peeklock.entities.deduplication import Deduplication
 from peeklock.entities.facts import (
     Cause,
@@ -47,26 +48,21 @@ class Topic:
 
     # ---- verbs
 
-    def send(self, given: Submission, now: UnixMs) -> list[Fact]:
-        """Copies for the subscriptions that take it; no facts where none does.
-
-        None for a duplicate either. Raises `EntityDisabled`, `MessageTooLarge`, and
-        `QuotaExceeded`: a message for which one taker has no room is refused as a whole, so
-        that its sender hears of it and may try again.
-        """
-        return self.send_all([given], now, {})
-
     def send_all(
         self,
         given: list[Submission],
         now: UnixMs,
-        arrivals: dict[QueueId, int],
+        arrivals: Arrivals,
         *,
         number_all: bool = False,
     ) -> list[Fact]:
-        """Several messages in their order, or raise as `send` does and take none.
+        """Copies for the subscriptions that take them, or raise and take none of them.
 
-        `arrivals` counts, by queue, what the same append brings in already.
+        A duplicate has none. Raises `EntityDisabled`, `MessageTooLarge`, and `QuotaExceeded`:
+        a message for which one taker has no room is refused as a whole, so that its sender
+        hears of it and may try again.
+        `arrivals` has what the same append brings in already, and gets what does not stay; the
+        caller asks the queues for room.
         `number_all`: those that nobody takes get a number, too, for their sender to know.
         """
         self.check_taking()
@@ -80,7 +76,7 @@ class Topic:
         )
         plan = self.plan
         seen: list[Fact] = []
-        ids: set[bytes] = set()
+        ids = arrivals.load(self.topic_id).ids
         for one in given:
             if one.message.size > self.settings.max_message_bytes:
                 raise MessageTooLarge(one.message.size, self.settings.max_message_bytes)
@@ -150,7 +146,7 @@ class Topic:
     @property
     def wants_identity(self) -> bool:
         """Does anybody here look at a message's id or session? Else nobody need read them."""
-        return self.settings.duplicate_window_ms != 0 or self.plan.wants_session
+        return self.settings.duplicate_window_ms != 0 or self.plan.wants_identity
 
     @property
     def plan(self) -> RulePlan:

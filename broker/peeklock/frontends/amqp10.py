@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final, final
 
-from peeklock.engine.dispatch import ReceiveMode, Receiver, soonest
+from peeklock.engine.dispatch import ReceiveMode, Receiver
 from peeklock.engine.effects import (
     Accepted,
     Deliver,
@@ -99,7 +99,7 @@ from peeklock.security.rights import Right
 from peeklock.security.token_claims import TokenClaims
 from peeklock.security.tokens import Tokens
 from peeklock.store.journal import MessageDamaged
-from peeklock.types import NEVER, LockToken, UnixMs
+from peeklock.types import NEVER, LockToken, UnixMs, soonest
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 from typing import Final, final
 
 from peeklock.clock import IdSource
+from peeklock.errors import BrokerError, ProtocolViolation
 from peeklock.filters.actions import Changes
 from peeklock.filters.view import PropertyView
+from peeklock.frontends.amqp_message import identity_of
 from peeklock.frontends.amqp_rewrite import rewritten
 from peeklock.frontends.amqp_view import MessageView
 from peeklock.message import Message
-from peeklock.types import SequenceNumber, UnixMs
+from peeklock.types import SequenceNumber, SessionId, UnixMs
 
 
 @final
@@ -29,3 +31,9 @@ class AmqpLens:
 
     def changed(self, message: Message, changes: Changes) -> Message:
         return rewritten(message, changes)
+
+    def identity(self, message: Message) -> tuple[bytes, SessionId | None]:
+        try:
+            return identity_of(message)
+        except (BrokerError, ProtocolViolation):
+            return b"", None  # nobody looked at it when it came, and nobody refused it

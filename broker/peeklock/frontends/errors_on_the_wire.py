@@ -7,6 +7,7 @@ from peeklock.errors import (
     BrokerError,
     DiskFull,
     EntityDisabled,
+    ForwardTargetGone,
     InvalidFilter,
     InvalidRequest,
     LockLost,
@@ -48,6 +49,7 @@ ON_THE_WIRE: Final[dict[type[BrokerError], tuple[str, int]]] = {
     TransactionTimedOut: ("amqp:transaction:timeout", 408),
     TransactionFailed: ("amqp:transaction:rollback", 409),
     EntityDisabled: ("com.microsoft:entity-disabled", 403),
+    ForwardTargetGone: ("amqp:not-found", 404),
 }
 
 

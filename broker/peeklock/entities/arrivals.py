@@ -1,0 +1,103 @@
+"""What one append brings to entities before it is whole.
+
+An append may touch many entities, and some of them more than once: a topic's subscriptions
+may forward to the same queue. Each decides by its state, which is not changed before the
+append is recorded; what else the same append brings to it, it learns here.
+"""
+
+from typing import Final, final
+
+from peeklock.entities.submission import Submission
+from peeklock.types import QueueId, SequenceNumber
+
+
+@final
+class Load:
+    """What comes to one entity."""
+
+    __slots__ = ("count", "ids", "number_count", "size_bytes")
+
+    def __init__(self) -> None:
+        self.number_count = 0  # sequence numbers given, also to what is passed on
+        self.count = 0  # messages that stay, and need room
+        self.size_bytes = 0
+        self.ids: Final[set[bytes]] = set()  # where duplicates are dropped
+
+    def number(self) -> int:
+        """The place of one more number, from 0; what gets it needs no room."""
+        self.number_count += 1
+        return self.number_count - 1
+
+    def take(self, size: int) -> int:
+        """As `number`, for a message that stays."""
+        self.count += 1
+        self.size_bytes += size
+        return self.number()
+
+
+@final
+class Onward:
+    """A message that goes on from a queue which does not keep it."""
+
+    __slots__ = ("given", "number", "queue_id")
+
+    def __init__(self, queue_id: QueueId, number: SequenceNumber, given: Submission) -> None:
+        self.queue_id: Final = queue_id
+        self.number: Final = number  # there
+        self.given: Final = given
+
+
+@final
+class Stillborn:
+    """A message that its queue cannot take: a dead letter that was never alive there."""
+
+    __slots__ = ("description", "given", "number", "queue_id", "reason")
+
+    def __init__(
+        self,
+        queue_id: QueueId,
+        number: SequenceNumber,
+        given: Submission,
+        reason: str,
+        description: str,
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.number: Final = number  # there; UNNUMBERED when it got none
+        self.given: Final = given
+        self.reason: Final = reason
+        self.description: Final = description
+
+
+@final
+class Arrivals:
+    """Loads by entity, and what does not stay: it goes on, or to the dead letters."""
+
+    __slots__ = ("loads", "onward", "stillborn")
+
+    def __init__(self) -> None:
+        self.loads: Final[dict[QueueId, Load]] = {}
+        self.onward: Final[list[Onward]] = []
+        self.stillborn: Final[list[Stillborn]] = []
+
+    def load(self, entity_id: QueueId) -> Load:
+        load = self.loads.get(entity_id)
+        if load is None:
+            load = Load()
+            self.loads[entity_id] = load
+        return load
+
+    def copy(self) -> "Arrivals":
+        """The same loads, and nothing under way: for a try that may fail."""
+        other = Arrivals()
+        for entity_id, load in self.loads.items():
+            mine = other.load(entity_id)
+            mine.number_count = load.number_count
+            mine.count = load.count
+            mine.size_bytes = load.size_bytes
+            mine.ids.update(load.ids)
+        return other
+
+    def become(self, other: "Arrivals") -> None:
+        """The try did not fail."""
+        self.loads.clear()
+        self.loads.update(other.loads)
