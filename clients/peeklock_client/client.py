@@ -1,6 +1,7 @@
 """The client: one connection to a broker, opened again when it breaks."""
 
 import asyncio
+import logging
 import ssl
 from types import TracebackType
 from uuid import uuid4
@@ -33,6 +34,8 @@ from peeklock_client.requester import Requester
 from peeklock_client.sender import Sender
 from peeklock_client.topic import Subscription, Topic
 from peeklock_client.transports.amqp10 import AmqpTransport, open_transport
+
+log = logging.getLogger("peeklock.client")
 
 # How long a broken connection is tried again before everybody waiting hears of it, seconds:
 # a broker that is restarted, with a large journal to read, is back within this.
@@ -262,6 +265,7 @@ class Client:
         self._transport = None
         self._session = None
         transport.abort()
+        log.warning("connection to %s lost; trying again", self.location)
         for endpoint in list(self._endpoints):
             endpoint.on_connection_lost()
         self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
@@ -276,6 +280,7 @@ class Client:
             ):
                 with attempt:
                     await self._connect()
+            log.info("connected to %s again", self.location)
         except PeeklockError as error:
             self._end(error)
 

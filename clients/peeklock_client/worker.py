@@ -126,6 +126,8 @@ class Worker:
         if self._is_stopping:
             for running in list(self._running.values()):
                 running.task.cancel()
+        elif self._running:
+            log.info("ending, when %s jobs in hand are done", len(self._running))
         self.stop()
 
     async def _finish(self) -> None:

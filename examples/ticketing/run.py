@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from peeklock_client import Client, Queue, Refused, connect
+from peeklock_client import Client, PeeklockError, Queue, Refused, connect
 from peeklock_client.demo.ticketing.access_control import Gate
 from peeklock_client.demo.ticketing.erp import Ledger
 from peeklock_client.demo.ticketing.shop import order_number, read_orders, sell
@@ -74,10 +74,16 @@ class Workers:
 
     def kill_one(self) -> int:
         """SIGKILL, in the middle of its work; returns its process id."""
-        victim = self.erp[0]
+        victim = self.erp.pop(0)
         victim.kill()
         victim.wait()
         return victim.pid
+
+    def check(self) -> None:
+        """They work until they are told to stop."""
+        for process in (*self.erp, self.access):
+            if process.poll() is not None:
+                raise PeeklockError(f"a demo's worker ended with code {process.returncode}")
 
     def stop(self) -> None:
         for process in (*self.erp, self.access):
@@ -151,18 +157,22 @@ async def watch(
         selling = asyncio.get_running_loop().create_task(sell_all())
         killed = False
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            booked, coded = ledger.count(), gate.counts()[0]
-            progress.update(bars[1], completed=booked)
-            progress.update(bars[2], completed=coded)
-            if not killed and booked * 2 >= len(lines):
-                pid = workers.kill_one()
-                console.print(f"killed ERP worker {pid} (kill -9) at {booked} bookings")
-                killed = True
-            if selling.done() and await is_empty(orders) and await is_empty(access):
-                break
-            await asyncio.sleep(LOOK_SECONDS)
-        await selling
+        try:
+            while time.monotonic() < deadline:
+                booked, coded = ledger.count(), gate.counts()[0]
+                progress.update(bars[1], completed=booked)
+                progress.update(bars[2], completed=coded)
+                workers.check()
+                if not killed and booked * 2 >= len(lines):
+                    pid = workers.kill_one()
+                    console.print(f"killed ERP worker {pid} (kill -9) at {booked} bookings")
+                    killed = True
+                if selling.done() and await is_empty(orders) and await is_empty(access):
+                    break
+                await asyncio.sleep(LOOK_SECONDS)
+            await selling
+        finally:
+            selling.cancel()  # Ctrl-C, or a worker that failed
         progress.update(bars[1], completed=ledger.count())
         progress.update(bars[2], completed=gate.counts()[0])
 

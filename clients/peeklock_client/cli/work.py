@@ -84,6 +84,7 @@ def work(
     async def run(client: Client) -> None:
         worker = Worker(client, queue, handle, concurrency=concurrency, grace=grace)
         if sys.stderr.isatty():
+            logging.getLogger("peeklock").setLevel(logging.INFO)
             print(f"working on {queue}, {concurrency} at a time; Ctrl-C ends", file=sys.stderr)
         await worker.run(handle_signals=True)
         print(
