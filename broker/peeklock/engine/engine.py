@@ -23,16 +23,29 @@ from peeklock.engine.effects import (
     Settled,
     SettleRefused,
 )
+from peeklock.engine.idling import Idling
 from peeklock.engine.outbox import Outbox
 from peeklock.engine.relay import Relay
 from peeklock.engine.session_desk import SessionDesk
 from peeklock.entities.arrivals import Arrivals
 from peeklock.entities.dispositions import RELEASE, Disposition
-from peeklock.entities.facts import Cause, Enqueued, Fact, Removed
+from peeklock.entities.facts import (
+    Cause,
+    Enqueued,
+    Fact,
+    QueueCreated,
+    QueueUpdated,
+    Removed,
+    RuleCreated,
+    RuleDeleted,
+    SubscriptionCreated,
+    TopicCreated,
+    TopicUpdated,
+)
 from peeklock.entities.message_session import MessageSession
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
-from peeklock.entities.queue_index import LOCKED, READY, Entry
+from peeklock.entities.queue_index import LOCKED, READY, WAITING, Entry
 from peeklock.entities.session_verbs import (
     receive_deferred_in_session,
     receive_in_session,
@@ -69,6 +82,17 @@ from peeklock.types import (
     soonest,
 )
 
+# Facts by which an entity comes or changes.
+CHANGES: Final = (
+    QueueCreated,
+    QueueUpdated,
+    SubscriptionCreated,
+    RuleCreated,
+    RuleDeleted,
+    TopicCreated,
+    TopicUpdated,
+)
+
 
 @final
 class Engine:
@@ -85,6 +109,7 @@ class Engine:
         self.namespace: Final = namespace
         self.ids: Final = ids
         self.relay: Final = Relay(namespace, journal)
+        self._idling: Final = Idling(namespace)
         self.outbox: Final = Outbox()
         self.draining = False  # shutting down: no new work is taken
         self._on_append: Final = on_append  # somebody should sync soon
@@ -109,11 +134,10 @@ class Engine:
         """Take a message. The answer, if the sender waits for one, is an effect."""
         try:
             self.check_sending(entity)
-            if isinstance(entity, Topic) or entity.forwards:
-                facts = self.relay.sent([(entity, [given])], now, Arrivals())
-                lsn = self._fan_out(facts)
-            else:
+            if isinstance(entity, Queue) and entity.is_plain:
                 lsn = self._commit(entity, entity.send(given, now))
+            else:
+                lsn = self._send_along(entity, [given], now)
         except BrokerError as error:
             if not settled:
                 self._refuse(Refused(peer, link, delivery_id, error))
@@ -135,13 +159,31 @@ class Engine:
         """Take all messages of one delivery, or none of them; they have one answer."""
         try:
             self.check_sending(entity)
-            lsn = self._fan_out(self.relay.sent([(entity, given)], now, Arrivals()))
+            lsn = self._send_along(entity, given, now)
         except BrokerError as error:
             if not settled:
                 self._refuse(Refused(peer, link, delivery_id, error))
             return
         if not settled:
             self.outbox.hold(lsn, Accepted(peer, link, delivery_id))
+
+    def _send_along(
+        self,
+        entity: Queue | Topic,
+        given: list[Submission],
+        now: UnixMs,
+        *,
+        number_all: bool = False,
+    ) -> Lsn:
+        """To wherever they end up. Raises what refuses one of them."""
+        arrivals = Arrivals()
+        facts = self.relay.sent([(entity, given)], now, arrivals, number_all=number_all)
+        self.note_use(arrivals, now)
+        return self._fan_out(facts)
+
+    def note_use(self, arrivals: Arrivals, now: UnixMs) -> None:
+        """These entities were sent to."""
+        self._idling.use_all(arrivals.loads, now)
 
     def _refuse(self, refused: Refused) -> None:
         """Behind all that it may rest on, but not behind a disk that has no room for it."""
@@ -159,7 +201,7 @@ class Engine:
         """
         self.check_sending(queue)
         first = queue.next_number
-        self._fan_out(self.relay.sent([(queue, given)], now, Arrivals()))
+        self._send_along(queue, given, now)
         return [SequenceNumber(number) for number in range(first, queue.next_number)]
 
     def publish(
@@ -171,8 +213,7 @@ class Engine:
         """
         self.check_sending(topic)
         first = topic.next_number
-        facts = self.relay.sent([(topic, given)], now, Arrivals(), number_all=True)
-        self._fan_out(facts)
+        self._send_along(topic, given, now, number_all=True)
         return [SequenceNumber(number) for number in range(first, topic.next_number)]
 
     def unpublish(self, topic: Topic, numbers: list[SequenceNumber]) -> None:
@@ -268,6 +309,7 @@ class Engine:
         line = self._lines.get(queue.queue_id)
         if line is None:
             return  # the queue was deleted before
+        self._use(queue, now)
         if line.session_line is not None and receiver.mode is not ReceiveMode.BROWSE:
             facts = self._desk.leave(line, receiver, now)
             if facts:
@@ -332,12 +374,14 @@ class Engine:
         self, queue: Queue, tokens: list[LockToken], disposition: Disposition, now: UnixMs
     ) -> None:
         """Settle from outside a link (a management node): all, or `LockLost` and none."""
+        self._use(queue, now)
         numbers = [queue.held_by(token, now) for token in tokens]
         facts = queue.settle(numbers, disposition, now)
         self._commit(queue, self.relay.with_moves(queue, facts, now))
 
     def renew(self, queue: Queue, tokens: list[LockToken], now: UnixMs) -> list[UnixMs]:
         """Longer locks; returns until when. All, or `LockLost` and none."""
+        self._use(queue, now)
         facts: list[Fact] = []
         for token in tokens:
             facts.extend(queue.renew(token, now))
@@ -357,6 +401,7 @@ class Engine:
 
         Those of a message session are for its `holder` only.
         """
+        self._use(queue, now)
         entries = [queue.entries[number] for number in numbers if number in queue.entries]
         if holder is None or holder.session_id is None:
             facts = queue.receive_deferred(numbers, self.ids.nonce(), now)
@@ -373,6 +418,7 @@ class Engine:
 
     def commit(self, queue: Queue, facts: list[Fact], now: UnixMs) -> Lsn:
         """Facts that a verb of `queue` decided, with the moves that follow from them."""
+        self._use(queue, now)
         return self._commit(queue, self.relay.with_moves(queue, facts, now))
 
     def commit_facts(self, facts: list[Fact]) -> Lsn:
@@ -388,6 +434,8 @@ class Engine:
         lsn = self.journal.append(facts)
         for fact in facts:
             self.namespace.apply(fact)
+            if isinstance(fact, CHANGES):
+                self._idling.on_change(fact.queue_id)
         self._on_append()
         self._end_orphans()
         return lsn
@@ -435,6 +483,8 @@ class Engine:
 
     def turn(self, now: UnixMs) -> bool:
         """Serve receivers of queues that changed; says whether there is more to do."""
+        if self._idling.has_changes:
+            self._idling.begin(now)
         dirty = self._dirty
         if not dirty:
             return False
@@ -459,6 +509,8 @@ class Engine:
                 due.append(line)
         for line in due:
             self._let_time_pass(line, now)
+        for entity_id in self._idling.due(now):
+            self._let_go(entity_id, now)
         self.turn(now)
 
     def _let_time_pass(self, line: Line, now: UnixMs) -> None:
@@ -478,7 +530,8 @@ class Engine:
 
     def next_deadline(self) -> UnixMs:
         """When `tick` next has work; NEVER when it has none."""
-        return self._deadlines[0][0] if self._deadlines else NEVER
+        first = self._deadlines[0][0] if self._deadlines else NEVER
+        return soonest(first, self._idling.next_deadline())
 
     def take_effects(self) -> list[Effect]:
         """What may be told now."""
@@ -494,7 +547,38 @@ class Engine:
             if recalled:
                 self._commit(queue, self.relay.with_moves(queue, recalled, now))
             self._mark(self._line(queue))
+            self._idling.on_change(queue.queue_id)
+        for topic in self.namespace.topics():
+            self._idling.on_change(topic.topic_id)
         self.turn(now)
+
+    # ---- entities that nobody uses
+
+    def _use(self, queue: Queue, now: UnixMs) -> None:
+        """Somebody has to do with it, or with its dead letters."""
+        self._idling.use(queue.dead_letters_of or queue.queue_id, now)
+
+    def _let_go(self, entity_id: QueueId, now: UnixMs) -> None:
+        """Nobody has used it for as long as it allows: it goes, unless somebody has a hold."""
+        topic = self.namespace.topics_by_id.get(entity_id)
+        if topic is not None and not topic.subscriptions:
+            self.commit_registry(self.namespace.delete_topic(topic.path))
+            return
+        queue = self.namespace.by_id.get(entity_id)
+        if queue is not None and not self._is_held(queue):
+            self.commit_registry(self.namespace.delete(queue.path))
+        else:
+            self._idling.use_after_all(entity_id, now)
+
+    def _is_held(self, queue: Queue) -> bool:
+        """By receivers or scheduled messages, its own or those of its dead letters."""
+        for one in (queue, self.namespace.dead_letters_of(queue)):
+            line = self._lines.get(one.queue_id)
+            if line is not None and line.everybody():
+                return True
+            if one.counts[LOCKED] or one.counts[WAITING]:
+                return True
+        return False
 
     # ---- the one way to change anything
 

@@ -205,6 +205,7 @@ class Transactions:
             arrivals = Arrivals()
             facts = self._settle_facts(txn, arrivals, now)
             facts.extend(self._send_facts(txn, arrivals, now))
+            self._engine.note_use(arrivals, now)
             return facts
         except BrokerError as error:
             self._roll_back(txn, now)

@@ -250,6 +250,9 @@ class Namespace:
         """The topic and subscription that a queue belongs to; None for a plain queue."""
         return self._subscriptions.get(queue.queue_id)
 
+    def is_subscription(self, queue_id: QueueId) -> bool:
+        return queue_id in self._subscriptions
+
     def queues(self) -> list[Queue]:
         """All plain queues, in the order of their creation."""
         return [

@@ -105,6 +105,7 @@ class Queue:
         self.takes = True  # what its settings say for each message, worked out once:
         self.hands_out = True
         self.forwards = False  # what comes goes on at once, and what is there does
+        self.is_plain = True  # what is sent here stays here, and nobody notes that it came
         self._follow(created.settings)
         self.dead_letters_of: Final[QueueId] = (
             created.dead_letters_of if isinstance(created, QueueCreated) else ORDINARY
@@ -138,7 +139,7 @@ class Queue:
         Raises `MessageTooLarge`, `QuotaExceeded`, `NotAllowed`, `EntityDisabled`. A queue that
         drops its oldest instead of refusing returns their `Removed` before the `Enqueued`.
         """
-        assert not self.forwards  # then it is for `send_all`
+        assert self.is_plain  # else it is for `send_all`
         self.check_taking()
         self._check(given)
         if self._is_duplicate(given, now):
@@ -721,6 +722,7 @@ class Queue:
         is_open = settings.dispatch and settings.status.receives
         self.forwards = is_open and settings.forward_to != ""
         self.hands_out = is_open and settings.forward_to == ""
+        self.is_plain = not self.forwards and settings.auto_delete_on_idle_ms == 0
 
     def _give_back(self, numbers: list[SequenceNumber], was: int) -> None:
         """Ready again: to their lanes or their sessions, in their order."""
