@@ -5,13 +5,16 @@ the answer. `ProtocolViolation` is a peer that broke its specification; the engi
 protocol turns it into the close frame that the specification names.
 """
 
+from typing import ClassVar
+
 from peeklock.types import LockToken, Millis
 
 
 class BrokerError(Exception):
     """An operation the broker refuses. The caller may act on it and go on."""
 
-    retryable = False  # would the same call, later, have a chance?
+    # ClassVar: compiled, a plain default would be an attribute that no instance has.
+    retryable: ClassVar[bool] = False  # would the same call, later, have a chance?
 
 
 class NotFound(BrokerError):
@@ -90,7 +93,7 @@ class SessionLockLost(LockLost):
 class SessionCannotBeLocked(BrokerError):
     """The message session has a holder."""
 
-    retryable = True
+    retryable: ClassVar[bool] = True
 
     def __init__(self, session_id: str) -> None:
         super().__init__(f"message session {session_id!r} is held by another receiver")
@@ -99,7 +102,7 @@ class SessionCannotBeLocked(BrokerError):
 class QuotaExceeded(BrokerError):
     """The entity is full. Later, after receivers have caught up, it may not be."""
 
-    retryable = True
+    retryable: ClassVar[bool] = True
 
 
 class DiskFull(QuotaExceeded):
@@ -118,7 +121,7 @@ class MessageTooLarge(BrokerError):
 class Timeout(BrokerError):
     """What was asked for did not happen in the time given."""
 
-    retryable = True
+    retryable: ClassVar[bool] = True
 
     def __init__(self, what: str, after: Millis) -> None:
         super().__init__(f"{what} within {after} ms")
@@ -127,13 +130,13 @@ class Timeout(BrokerError):
 class EntityDisabled(BrokerError):
     """The entity's status forbids it for now."""
 
-    retryable = True
+    retryable: ClassVar[bool] = True
 
 
 class ForwardTargetGone(BrokerError):
     """The entity passes on what it is sent, and where to is not there."""
 
-    retryable = True
+    retryable: ClassVar[bool] = True
 
     def __init__(self, source: str, target: str) -> None:
         super().__init__(f"{source!r} forwards to {target!r}, which is not there")

@@ -1,5 +1,6 @@
 """What a transfer brings in: an id for what has none, limits of headers, envelopes."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -59,7 +60,7 @@ class TestMessageId:
         assert found is not None
         assert isinstance(found.message_id, str)
         assert found.message_id
-        assert {**vars(found), "message_id": None} == vars(given)
+        assert replace(found, message_id=None) == given
         assert read_application_properties(stamped) == {"k": 1}
         assert read_body(stamped) == BODY
 
@@ -67,7 +68,7 @@ class TestMessageId:
     def test_one_that_has_one_passes_byte_for_byte(
         self, given: Properties, message_id: UUID | str | bytes
     ) -> None:
-        bare = encode_bare(Properties(**{**vars(given), "message_id": message_id}), {}, BODY)
+        bare = encode_bare(replace(given, message_id=message_id), {}, BODY)
         assert Desk().sent(bare) == bare
 
     @pytest.mark.parametrize("message_id", [ULong(0), ULong(1 << 60), "", b""])
