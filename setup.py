@@ -22,13 +22,19 @@ PLAIN_BECAUSE = Path("build/plain-because")
 # dataclasses whose defaults are fields, which it takes for the field's type (tree.py); and what
 # works with lark (parser.py, builder.py), whose annotations promise more than it keeps.
 UNCOMPILED = {"values.py", "tree.py", "parser.py", "builder.py", "__init__.py"}
+# Over Starlette, for requests that come now and then: nothing there is worth compiling.
+UNCOMPILED_PACKAGES = {CORE / "frontends" / "http"}
 
 
 def core_files() -> list[str]:
     files = [CORE / name for name in MODULES]
     for package in PACKAGES:
         files += sorted((CORE / package).rglob("*.py"))
-    return [str(file) for file in files if file.name not in UNCOMPILED]
+    return [
+        str(file)
+        for file in files
+        if file.name not in UNCOMPILED and file.parent not in UNCOMPILED_PACKAGES
+    ]
 
 
 def why_plain() -> str | None:

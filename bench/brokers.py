@@ -34,7 +34,17 @@ def spawn(data_dir: Path) -> tuple[subprocess.Popen[str], str, float]:
     argv = [sys.executable, "-m", "peeklock_client.cli.main", "serve", "--dev"]
     began = time.perf_counter()
     process = subprocess.Popen(
-        [*argv, "--amqp", "127.0.0.1:0", "--data-dir", str(data_dir), "--log-level", "error"],
+        [
+            *argv,
+            "--amqp",
+            "127.0.0.1:0",
+            "--http",
+            "off",
+            "--data-dir",
+            str(data_dir),
+            "--log-level",
+            "error",
+        ],
         stdout=subprocess.PIPE,
         text=True,
         # Other commands shall not take it for the machine's broker.

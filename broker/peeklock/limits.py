@@ -173,6 +173,25 @@ PEEK_COUNT_MAX: Final = 1000
 # And their bytes; the first one is shown, however large.
 PEEK_BYTES_MAX: Final = 1 * MIB
 
+# ---- HTTP (frontends/http/, server/http_listener.py)
+
+# One request's body. An entity's description is a few KiB; with a thousand properties of a
+# correlation filter, some 200.
+HTTP_BODY_BYTES_MAX: Final = 256 * KIB
+# A request's line and headers; tokens are the longest of them.
+HTTP_HEADER_BYTES_MAX: Final = 64 * KIB
+# Open connections of the listener: few clients keep one, and each request is short.
+HTTP_CONNECTIONS_MAX: Final = 1000
+# How long a client may take for its first byte and its TLS handshake, and then for a request;
+# an idle connection is one whose next request has not begun.
+HTTP_HANDSHAKE_TIMEOUT: Final = Millis(10_000)
+HTTP_REQUEST_TIMEOUT: Final = Millis(30_000)
+# Elements of an XML body, and how deep they nest: an entity's description has some forty.
+XML_ELEMENTS_MAX: Final = 10_000
+XML_DEPTH_MAX: Final = 32
+# Entities of one page of a list; clients ask for 100.
+HTTP_PAGE_MAX: Final = 1000
+
 # ---- store (store/)
 
 # Message bodies that stay in memory; beyond it they are read back from the journal.

@@ -1,7 +1,6 @@
 """Brokers for other people's clients: an open one, and one behind TLS and a password."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.broker_process import BrokerProcess
+from tests.support.certificates import make_certificate
 
 NUMBERS = count(1)
 # Queues whose settings matter; the clients' own means make the others.
@@ -121,19 +121,6 @@ def guarded(configured: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with BrokerProcess(*arguments, data_dir=home / "data", dev=False) as process:
         made = json.loads((home / "data" / "credentials.json").read_text())
         yield Guarded(process, certificate, made["user"], made["password"])
-
-
-def make_certificate(home: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for localhost, and its key."""
-    certificate, key = home / "tls.crt", home / "tls.key"
-    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
-    files = ("-out", str(certificate), "-keyout", str(key))
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *names, *files],
-        check=True,
-        capture_output=True,
-    )
-    return certificate, key
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ class BrokerFailed(Exception):
 
 
 class BrokerProcess:
-    """`peeklock serve` on a free port of 127.0.0.1.
+    """`peeklock serve` on free ports of 127.0.0.1.
 
     Without `data_dir` it gets a temporary one. `--dev` is given unless `users` says False.
     Use it as a context manager: it is killed at the end.
@@ -42,6 +42,7 @@ class BrokerProcess:
         self._env = os.environ | {"PEEKLOCK_CREDENTIALS": str(self.data_dir / "announced.json")}
         self._env |= env or {}
         self._port = 0
+        self._http_port = 0
         self._stderr: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self.ready_line = ""
@@ -60,6 +61,9 @@ class BrokerProcess:
             raise BrokerFailed(f"exit code {code}: {self.stderr}")
         address = self.ready_line.split("amqp=")[1].split()[0]
         self._port = int(address.rpartition(":")[2])
+        if "http=" in self.ready_line:
+            address = self.ready_line.split("http=")[1].split()[0]
+            self._http_port = int(address.rpartition(":")[2])
         return self
 
     def start_and_kill(self, seconds: float) -> None:
@@ -74,6 +78,7 @@ class BrokerProcess:
             [
                 *(sys.executable, "-m", self._module, "serve"),
                 *("--amqp", f"127.0.0.1:{self._port}"),
+                *("--http", f"127.0.0.1:{self._http_port}"),
                 *self._args,
             ],
             stdout=subprocess.PIPE,
@@ -160,6 +165,10 @@ class BrokerProcess:
     @property
     def amqp_port(self) -> int:
         return self._port
+
+    @property
+    def http_port(self) -> int:
+        return self._http_port
 
     @property
     def url(self) -> str:

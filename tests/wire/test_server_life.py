@@ -13,7 +13,10 @@ from tests.support.broker_process import BrokerFailed, BrokerProcess, serve_unti
 
 def test_it_says_that_it_is_ready_and_ends_in_order(tmp_path: Path) -> None:
     with BrokerProcess(data_dir=tmp_path) as broker:
-        assert broker.ready_line == f"peeklock ready amqp=127.0.0.1:{broker.amqp_port}\n"
+        amqp, http = broker.amqp_port, broker.http_port
+        assert (
+            broker.ready_line == f"peeklock ready amqp=127.0.0.1:{amqp} http=127.0.0.1:{http}\n"
+        )
         assert broker.terminate() == 0
 
 

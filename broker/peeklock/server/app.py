@@ -3,12 +3,11 @@
 import asyncio
 import json
 import os
-import ssl
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -28,7 +27,7 @@ from peeklock.security.passwords import hash_password
 from peeklock.security.rights import Right
 from peeklock.security.tokens import AccessKey, JwtKey, Tokens
 from peeklock.server.commit import commit_forever
-from peeklock.server.config import BadConfig, Config, split_address
+from peeklock.server.config import BadConfig, Config, http_address, split_address
 from peeklock.server.connection import SocketConnection, Wire
 from peeklock.server.credentials import (
     Credentials,
@@ -38,9 +37,11 @@ from peeklock.server.credentials import (
     state_dir,
 )
 from peeklock.server.housekeeping import Housekeeping
+from peeklock.server.http_listener import HttpListener
 from peeklock.server.progress import RecoveryProgress
 from peeklock.server.switchboard import Switchboard
 from peeklock.server.system import SystemClock, SystemIds
+from peeklock.server.tls import server_context
 from peeklock.store.collect import LiveBytes
 from peeklock.store.data_dir import DataDir, DataDirUnusable
 from peeklock.store.file_journal import FileJournal
@@ -49,6 +50,9 @@ from peeklock.store.memory_journal import MemoryJournal
 from peeklock.store.recovery import Recovery, RecoveryReport
 from peeklock.store.reserve import NoRoom
 from peeklock.types import Lsn
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 log = structlog.get_logger()
 
@@ -90,6 +94,7 @@ class App:
             creates_queues=config.dev,
         )
         self._listener: asyncio.Server | None = None
+        self._http: HttpListener | None = None
         self._stopping: Final = asyncio.Event()
 
     # ---- building
@@ -145,7 +150,7 @@ class App:
 
     def _make_authenticator(self) -> Authenticator:
         config = self._config
-        if config.dev:
+        if config.is_open:
             return AnyoneIn()
         users = [
             User(
@@ -179,6 +184,7 @@ class App:
         self._create_configured_entities()
         self.engine.start(self._clock.now())
         await self._listen()
+        await self._listen_for_http()
         commits = asyncio.ensure_future(self._commit_forever())
         chores = asyncio.ensure_future(self._housekeep_forever())
         self._switchboard.turn()
@@ -219,50 +225,54 @@ class App:
         ).run_forever()
 
     async def _listen(self) -> None:
-        host, port = split_address(self._config.amqp)
+        config = self._config
+        context = server_context(config.tls_cert, config.tls_key, config.tls_client_ca)
+        host, port = split_address(config.amqp)
         loop = asyncio.get_running_loop()
         try:
             self._listener = await loop.create_server(
-                self._make_connection, host, port, ssl=self._tls(), backlog=1024
+                self._make_connection, host, port, ssl=context, backlog=1024
             )
         except OSError as error:
-            # The event loop's text repeats the address; a name that is none has no such number.
-            number = error.errno or 0
-            reason = os.strerror(number) if number > 0 else error.strerror or str(error)
-            raise BadConfig(f"cannot listen on {host}:{port}: {reason}") from None
+            raise BadConfig(f"cannot listen on {host}:{port}: {reason_of(error)}") from None
         if self._is_for_this_machine():
             announce(self._url(), self._credentials)
 
-    def _tls(self) -> ssl.SSLContext | None:
+    async def _listen_for_http(self) -> None:
+        """Where nobody said so, an address that is taken is no reason not to start."""
         config = self._config
-        if config.tls_cert is None or config.tls_key is None:
-            return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        for file in (config.tls_cert, config.tls_key):
-            try:
-                file.open("rb").close()
-            except OSError as error:
-                raise BadConfig(f"TLS: {file}: {error.strerror}") from None
+        where = http_address(config, os.environ)
+        if where is None:
+            return
+        host, port = split_address(where)
+        context = server_context(config.http_cert, config.http_key, None)
+        listener = HttpListener(
+            self._make_http_application, context, plain_from_afar=config.emulator
+        )
         try:
-            context.load_cert_chain(config.tls_cert, config.tls_key, password="")
-        except (OSError, ssl.SSLError) as error:
-            raise BadConfig(
-                f"TLS: {config.tls_cert} and {config.tls_key} are no certificate and its key, "
-                f"as PEM without a password ({error})"
-            ) from None
-        if config.tls_client_ca is not None:
-            # Asked for, not demanded: who has none proves itself by password.
-            context.verify_mode = ssl.CERT_OPTIONAL
-            try:
-                context.load_verify_locations(config.tls_client_ca)
-            except (OSError, ssl.SSLError) as error:
-                raise BadConfig(f"--tls-client-ca: {error}") from None
-        return context
+            await listener.listen(host, port)
+        except OSError as error:
+            if config.http is None:
+                log.warning("HTTP is not served", address=where, reason=reason_of(error))
+                return
+            raise BadConfig(f"cannot listen on {where}: {reason_of(error)}") from None
+        self._http = listener
+
+    def _make_http_application(self) -> "Starlette":
+        from peeklock.server.http_host import make_http_application  # it loads much
+
+        return make_http_application(
+            self._config,
+            self.engine,
+            self._switchboard,
+            self._authenticator,
+            self._tokens,
+            self._clock,
+        )
 
     def _is_for_this_machine(self) -> bool:
         """Can our own commands come in without being told as whom?"""
-        return self._credentials is not None or self._config.dev
+        return self._credentials is not None or self._config.is_open
 
     def _url(self) -> str:
         scheme = "amqps" if self._config.tls_cert else "amqp"
@@ -275,7 +285,8 @@ class App:
 
     def _ready_line(self) -> str:
         kept = " ephemeral (nothing is kept)" if self._config.ephemeral else ""
-        return f"peeklock ready amqp={self._address()}{kept}"
+        http = f" http={self._http.address}" if self._http is not None else ""
+        return f"peeklock ready amqp={self._address()}{http}{kept}"
 
     def _make_connection(self) -> SocketConnection:
         board = self._switchboard
@@ -300,12 +311,16 @@ class App:
         if self._is_for_this_machine():
             retract(self._url())
         self._listener.close()
+        if self._http is not None:
+            self._http.close()
         chores.cancel()
         self.engine.draining = True
         log.info("draining", connections=len(self._switchboard.connections))
         deadline = time.monotonic() + self._config.drain_seconds
         while self.engine.is_held() and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
+        if self._http is not None:
+            await self._http.drain(max(0.0, deadline - time.monotonic()))
         for peer, connection in list(self._switchboard.connections.items()):
             if isinstance(peer, AmqpFrontend):
                 peer.close("amqp:connection:forced", "the broker is shutting down")
@@ -350,6 +365,12 @@ class App:
         entities = [describe(self.engine, queue) for queue in self._namespace.by_id.values()]
         entities += [describe_topic(topic) for topic in self._namespace.topics()]
         print(json.dumps({"broker": self.stats(), "entities": entities}), file=sys.stderr)
+
+
+def reason_of(error: OSError) -> str:
+    """The event loop's text repeats the address; a name that is none has no such number."""
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or str(error)
 
 
 def make_tokens(config: Config) -> Tokens:

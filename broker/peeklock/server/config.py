@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -29,6 +29,10 @@ from peeklock.management.definitions import (
 )
 
 ENV_PREFIX: Final = "PEEKLOCK_"
+HTTP_DEFAULT: Final = "127.0.0.1:8180"
+OFF: Final = "off"
+EMULATOR_HTTP_PORT: Final = "EMULATOR_HTTP_PORT"
+EMULATOR_PORT_DEFAULT: Final = "5300"
 # Variables that are no settings of the broker: the commands, a worker's command, the build.
 OTHER_VARIABLES: Final = frozenset(
     "CONFIG URL CREDENTIALS PURE QUEUE MESSAGE_ID SEQUENCE_NUMBER ATTEMPT".split()
@@ -176,14 +180,22 @@ class Config(BaseSettings):
     """Keep nothing on disk."""
     dev: bool = False
     """Anybody may do anything, unknown queues are made on attach; loopback only."""
+    emulator: bool = False
+    """Instead of Azure's Service Bus emulator: anybody may do anything; any address; tests."""
     amqp: str = "127.0.0.1:5672"
     """HOST:PORT to listen on for AMQP; port 0 takes any free one."""
+    http: str | None = None
+    """HOST:PORT for HTTP and HTTPS; else 127.0.0.1:8180 if that is free; `off`: none."""
     tls_cert: Path | None = None
     """Certificate chain (PEM); AMQP is then TLS only."""
     tls_key: Path | None = None
     """Its key (PEM, without a password)."""
     tls_client_ca: Path | None = None
     """Authorities (PEM) whose client certificates log in the user of that common name."""
+    http_tls_cert: Path | None = None
+    """Certificate chain (PEM) of HTTPS, if it is another than AMQP's."""
+    http_tls_key: Path | None = None
+    """Its key (PEM, without a password)."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged, on stderr."""
     log_format: Literal["auto", "text", "json"] = "auto"
@@ -202,6 +214,19 @@ class Config(BaseSettings):
     jwt: JwtConfig | None = None
 
     toml_file: Path | None = Field(default=None, exclude=True)
+
+    @property
+    def is_open(self) -> bool:
+        """May anybody do anything?"""
+        return self.dev or self.emulator
+
+    @property
+    def http_cert(self) -> Path | None:
+        return self.http_tls_cert or self.tls_cert
+
+    @property
+    def http_key(self) -> Path | None:
+        return self.http_tls_key or self.tls_key
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod
@@ -258,6 +283,8 @@ def check(config: Config, file: Path | None) -> None:
     """What no single field can tell."""
     if (config.tls_cert is None) != (config.tls_key is None):
         raise BadConfig("configuration: tls_cert and tls_key go together")
+    if (config.http_tls_cert is None) != (config.http_tls_key is None):
+        raise BadConfig("configuration: http_tls_cert and http_tls_key go together")
     if config.tls_client_ca is not None and config.tls_cert is None:
         raise BadConfig("configuration: tls_client_ca needs tls_cert and tls_key")
     for user in config.users:
@@ -266,19 +293,9 @@ def check(config: Config, file: Path | None) -> None:
                 f"configuration: user {user.name!r} has no password_hash, and without"
                 " tls_client_ca there is no other way in"
             )
-    host, _port = split_address(config.amqp)
-    if not is_loopback(host):
-        if config.dev:
-            raise BadConfig(
-                f"--dev lets anybody in, so it listens on loopback only, not {host}"
-            )
-        if config.tls_cert is None:
-            raise BadConfig(f"listening on {host}, which is not loopback, needs --tls-cert")
-        if not (config.users or config.access_keys or config.jwt):
-            raise BadConfig(
-                f"listening on {host}, which is not loopback, needs [[users]], "
-                "[[access_keys]] or [jwt]"
-            )
+    check_address(config, config.amqp, config.tls_cert)
+    if config.http not in (None, OFF):
+        check_address(config, config.http, config.http_cert)
     check_names("user", (user.name for user in config.users))
     check_names("queue", (queue.name.casefold() for queue in config.queues))
     if file is not None:
@@ -286,6 +303,44 @@ def check(config: Config, file: Path | None) -> None:
             unknown = set(tomllib.load(opened)) - setting_names()
         if unknown:
             raise BadConfig(f"configuration file {file}: no setting {min(unknown)!r}")
+
+
+def check_address(config: Config, address: str, cert: Path | None) -> None:
+    """Who is not on this machine comes in with TLS and a name, or not at all.
+
+    The emulator's stand-in is the exception: for tests, on a network of their own.
+    """
+    host, _port = split_address(address)
+    if is_loopback(host) or config.emulator:
+        return
+    if config.dev:
+        raise BadConfig(f"--dev lets anybody in, so it listens on loopback only, not {host}")
+    if cert is None:
+        raise BadConfig(f"listening on {host}, which is not loopback, needs --tls-cert")
+    if not (config.users or config.access_keys or config.jwt):
+        raise BadConfig(
+            f"listening on {host}, which is not loopback, needs [[users]], "
+            "[[access_keys]] or [jwt]"
+        )
+
+
+def http_address(config: Config, environment: Mapping[str, str]) -> str | None:
+    """Where HTTP is to be served; None for nowhere. Raises `BadConfig`.
+
+    The emulator has its own variable for the port, which its users' compose files set.
+    """
+    if config.http is not None:
+        return None if config.http.lower() == OFF else config.http
+    if not config.emulator:
+        return HTTP_DEFAULT
+    host, _port = split_address(config.amqp)
+    port = environment.get(EMULATOR_HTTP_PORT, EMULATOR_PORT_DEFAULT)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        split_address(address)
+    except BadConfig:
+        raise BadConfig(f"environment: {EMULATOR_HTTP_PORT} is {port!r}, no port") from None
+    return address
 
 
 def check_names(what: str, names: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from peeklock.engine.effects import Peer
 from peeklock.engine.engine import Engine
 from peeklock.frontends.amqp10 import AmqpFrontend
 from peeklock.security.authenticators import Authenticator, Login
+from peeklock.security.principal import Principal
 from peeklock.server.connection import SocketConnection
 from peeklock.types import NEVER
 
@@ -29,6 +30,8 @@ class Switchboard:
         sync_now: Callable[[], object] | None,
     ) -> None:
         self.connections: Final[dict[Peer, SocketConnection]] = {}
+        # Peers without a connection of ours; they are there as long as the broker.
+        self.residents: Final[set[Peer]] = set()
         self._engine: Final = engine
         self._clock: Final = clock
         self._authenticator: Final = authenticator
@@ -71,7 +74,9 @@ class Switchboard:
         for effect in self._engine.take_effects():
             connection = connections.get(effect.peer)
             if connection is None:
-                continue  # it is gone: nobody is there to be told
+                if effect.peer in self.residents:
+                    effect.peer.on_effect(effect)
+                continue  # else it is gone: nobody is there to be told
             touched.add(connection)
             try:
                 effect.peer.on_effect(effect)
@@ -102,14 +107,16 @@ class Switchboard:
         self._engine.tick(self._clock.now())
         self.turn()
 
+    async def check_login(self, login: Login) -> Principal | None:
+        """Who that is, None when it is not so; a password's check holds nobody up."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._login_thread, self._authenticator.check, login)
+
     async def _check_login(
         self, connection: SocketConnection, wire: AmqpFrontend, login: Login
     ) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            principal = await loop.run_in_executor(
-                self._login_thread, self._authenticator.check, login
-            )
+            principal = await self.check_login(login)
             if principal is None:
                 log.warning(
                     "login refused", peer=connection.peer_name, mechanism=login.mechanism

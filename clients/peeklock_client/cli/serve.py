@@ -32,10 +32,26 @@ def serve(
         str | None,
         typer.Option(metavar="HOST:PORT", help="Default 127.0.0.1:5672; port 0: any free one."),
     ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Administration over HTTP, and HTTPS with a certificate; default "
+            '127.0.0.1:8180 if that is free; "off": none.',
+        ),
+    ] = None,
     dev: Annotated[
         bool | None,
         typer.Option(
             "--dev", help="Anybody may do anything, unknown queues are made; loopback only."
+        ),
+    ] = None,
+    emulator: Annotated[
+        bool | None,
+        typer.Option(
+            "--emulator",
+            help="Instead of Azure's Service Bus emulator: anybody may do anything, on any"
+            " address; for tests. HTTP is on port 5300.",
         ),
     ] = None,
     tls_cert: Annotated[
@@ -49,6 +65,11 @@ def serve(
             " name is a user's logs in with SASL EXTERNAL."
         ),
     ] = None,
+    http_tls_cert: Annotated[
+        Path | None,
+        typer.Option(help="Another certificate for HTTPS, or one for HTTPS alone (PEM)."),
+    ] = None,
+    http_tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
     log_level: Annotated[
         str | None, typer.Option(help="debug, info, warning or error.")
     ] = None,
@@ -60,7 +81,8 @@ def serve(
 ) -> None:
     """Run a broker in the foreground until SIGTERM or Ctrl-C.
 
-    It prints one line `peeklock ready amqp=HOST:PORT` on stdout when it takes connections.
+    When it takes connections it prints one line on stdout: `peeklock ready amqp=HOST:PORT
+    http=HOST:PORT`.
     Without --dev it makes credentials on its first start, which the other commands find by
     themselves on this machine. Options are also read from PEEKLOCK_… in the environment, such
     as PEEKLOCK_DATA_DIR, and from the TOML file; the command line wins, then the environment.
@@ -81,10 +103,14 @@ def serve(
         "data_dir": data_dir,
         "ephemeral": ephemeral,
         "amqp": amqp,
+        "http": http,
         "dev": dev,
+        "emulator": emulator,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
         "tls_client_ca": tls_client_ca,
+        "http_tls_cert": http_tls_cert,
+        "http_tls_key": http_tls_key,
         "log_level": log_level,
         "log_format": log_format,
     }

@@ -1,0 +1,1 @@
+"""HTTP: the administration of Service Bus' clients, and who is well."""

@@ -1,0 +1,147 @@
+"""The routes, as a Starlette application: thin, over what answers them.
+
+This is the one front-end with `async` in it: Starlette wants it so. It waits for three things
+only: a request's body, a password's check, and the disk (ADR 0022).
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from peeklock.errors import BrokerError, InvalidRequest, Unauthorized
+from peeklock.frontends.errors_on_the_wire import status_of
+from peeklock.frontends.http import administration, atom
+from peeklock.frontends.http.authorization import Doorkeeper
+from peeklock.frontends.http.xml_tree import Element, write_xml
+from peeklock.limits import HTTP_BODY_BYTES_MAX
+from peeklock.types import UnixMs
+
+PROBLEM_TYPE: Final = "application/problem+json"  # RFC 9457
+CHALLENGE: Final = {"www-authenticate": 'Basic realm="peeklock", charset="UTF-8"'}
+SUB_CODES: Final = {409: "40900. Conflict", 404: "40400. Not Found", 400: "40000. Bad Request"}
+
+
+@dataclass(frozen=True)
+class HttpHost:
+    """What the broker gives to its HTTP front-end."""
+
+    administration: administration.Administration
+    doorkeeper: Doorkeeper
+    now: Callable[[], UnixMs]
+    durable: Callable[[], Awaitable[None]]  # returns when all that was done is on disk
+    health: Callable[[], dict[str, object]]
+    is_expected_host: Callable[[str], bool]  # may a request call the broker by this name?
+
+
+def make_application(host: HttpHost) -> Starlette:
+    routes = Routes(host)
+    return Starlette(
+        routes=[
+            Route("/health", routes.health, methods=["GET"]),
+            Route("/{path:path}", routes.administer, methods=["GET", "PUT", "DELETE"]),
+        ],
+        exception_handlers={HTTPException: on_http_exception},
+    )
+
+
+class Routes:
+    def __init__(self, host: HttpHost) -> None:
+        self._host: Final = host
+
+    async def health(self, request: Request) -> Response:
+        """Whether the broker takes messages; without asking who wants to know."""
+        found = self._host.health()
+        status = 200 if found["status"] == "healthy" else 503
+        return JSONResponse(found, status)
+
+    async def administer(self, request: Request) -> Response:
+        """Service Bus' administration; answered after what it changed is durable."""
+        try:
+            reply = await self._administer(request)
+        except BrokerError as error:
+            return refusal(error)
+        if reply.document is None:
+            return Response(status_code=reply.status)
+        kind = atom.ENTRY_TYPE if reply.document.name == "entry" else atom.FEED_TYPE
+        return xml_response(reply.status, reply.document, kind)
+
+    async def _administer(self, request: Request) -> administration.Reply:
+        host = self._host
+        authority = request.headers.get("host", "localhost")
+        if not host.is_expected_host(authority):
+            raise Unauthorized(f"{authority[:80]!r} is no name of this broker")
+        path = request.path_params["path"]
+        assert isinstance(path, str)
+        given = request.headers.get("authorization", "")
+        principal = await host.doorkeeper.principal(given, path, host.now())
+        asked = administration.Request(
+            method=request.method.replace("HEAD", "GET"),
+            path=path,
+            query=dict(request.query_params),
+            updates=request.headers.get("if-match") == "*",
+            body=await read_body(request),
+            base_url=f"{request.url.scheme}://{authority}",
+            authority=authority,
+            principal=principal,
+            now=host.now(),
+        )
+        reply = host.administration.answer(asked)
+        await host.durable()
+        return reply
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body; raises `HTTPException` as soon as it is too long."""
+    parts: list[bytes] = []
+    left = HTTP_BODY_BYTES_MAX
+    try:
+        async for part in request.stream():
+            left -= len(part)
+            if left < 0:
+                detail = f"a body has at most {HTTP_BODY_BYTES_MAX} bytes here"
+                raise HTTPException(413, detail, {"connection": "close"})
+            parts.append(part)
+    except ClientDisconnect:
+        raise InvalidRequest("the client went before its body was there") from None
+    return b"".join(parts)
+
+
+# ---- answers
+
+
+def refusal(error: BrokerError) -> Response:
+    """As Service Bus' clients read it; they look for the sub-code."""
+    status = status_of(error)
+    sub_code = SUB_CODES.get(status, f"{status}00. {phrase_of(status)}")
+    document = atom.error(status, f"SubCode={sub_code}. {error}")
+    response = xml_response(status, document, "application/xml; charset=utf-8")
+    if isinstance(error, Unauthorized):
+        response.headers.update(CHALLENGE)
+    return response
+
+
+def xml_response(status: int, document: Element, media_type: str) -> Response:
+    return Response(write_xml(document), status, media_type=media_type)
+
+
+async def on_http_exception(_request: Request, error: Exception) -> Response:
+    """What no route answers: a problem document (RFC 9457)."""
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    problem = {"type": "about:blank", "title": phrase_of(status), "status": status}
+    if error.detail != problem["title"]:
+        problem["detail"] = error.detail
+    body = json.dumps(problem).encode()
+    return Response(body, status, dict(error.headers or {}), PROBLEM_TYPE)
+
+
+def phrase_of(status: int) -> str:
+    return HTTPStatus(status).phrase

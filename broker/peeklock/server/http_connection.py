@@ -1,0 +1,92 @@
+"""uvicorn's connections, without its server: our event loop, our signals, our limits."""
+
+import asyncio
+from typing import Final
+
+from starlette.types import ASGIApp
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from peeklock.limits import HTTP_HEADER_BYTES_MAX, HTTP_REQUEST_TIMEOUT
+
+REQUEST_SECONDS: Final = HTTP_REQUEST_TIMEOUT / 1000
+
+
+class HttpConnections:
+    """All that are open. h11 reads them, since it bounds what headers may take."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._config: Final = Config(
+            application,
+            http=H11Protocol,
+            ws="none",
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=int(REQUEST_SECONDS),
+            h11_max_incomplete_event_size=HTTP_HEADER_BYTES_MAX,
+        )
+        self._config.load()
+        self._state: Final = ServerState()
+
+    def make(self) -> asyncio.Protocol:
+        return Connection(self._config, self._state, {})
+
+    @property
+    def open(self) -> list["Connection"]:
+        return [one for one in self._state.connections if isinstance(one, Connection)]
+
+    @property
+    def is_busy(self) -> bool:
+        """Does anybody wait for an answer?"""
+        return any(connection.is_answering for connection in self.open)
+
+    def look(self, now: float) -> None:
+        for connection in self.open:
+            if connection.is_late(now):
+                connection.abort()
+
+    def set_date(self, date: str) -> None:
+        self._state.default_headers = [(b"date", date.encode())]
+
+    def shut_down(self) -> None:
+        """Idle ones end, others after their answer."""
+        for connection in self.open:
+            connection.shutdown()
+
+    def abort(self) -> None:
+        for connection in self.open:
+            connection.abort()
+
+
+class Connection(H11Protocol):
+    """One connection that may not take for ever to send a request."""
+
+    def __init__(
+        self, config: Config, state: ServerState, app_state: dict[str, object]
+    ) -> None:
+        super().__init__(config, state, app_state)
+        self._reading_since: float | None = None
+        self._seen: RequestResponseCycle | None = None  # the request that was read last
+
+    @property
+    def is_answering(self) -> bool:
+        """Is there a request, read to its end, without its whole answer?"""
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete and not cycle.more_body
+
+    def is_late(self, now: float) -> bool:
+        """Has it taken too long for the request that it is sending, or for the next?"""
+        cycle = self.cycle
+        if self.is_answering or cycle is not self._seen or self._reading_since is None:
+            self._seen = cycle
+            self._reading_since = now
+            return False
+        return now - self._reading_since > REQUEST_SECONDS
+
+    def abort(self) -> None:
+        self.transport.abort()

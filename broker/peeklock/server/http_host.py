@@ -1,0 +1,64 @@
+"""Builds the HTTP front-end: what it may ask of the broker, and no more."""
+
+from typing import Final
+
+from starlette.applications import Starlette
+
+from peeklock.clock import Clock
+from peeklock.engine.engine import Engine
+from peeklock.frontends.http.administration import Administration
+from peeklock.frontends.http.application import HttpHost, make_application
+from peeklock.frontends.http.authorization import Doorkeeper
+from peeklock.security.authenticators import Authenticator
+from peeklock.security.tokens import Tokens
+from peeklock.server.config import Config, is_loopback
+from peeklock.server.desk import Desk
+from peeklock.server.switchboard import Switchboard
+
+
+class HostNames:
+    """By which names a request may call the broker, in its Host header.
+
+    Where nobody has to prove anything, a web page could else reach the broker: its own name
+    may lead to 127.0.0.1, if whoever owns the name wants so.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._any: Final = not config.dev or config.emulator
+
+    def is_expected(self, authority: str) -> bool:
+        if self._any:
+            return True
+        has_port = ":" in authority and not authority.endswith("]")
+        name = authority.rpartition(":")[0] if has_port else authority
+        return is_loopback(name.strip("[]").lower())
+
+
+def make_http_application(
+    config: Config,
+    engine: Engine,
+    switchboard: Switchboard,
+    authenticator: Authenticator,
+    tokens: Tokens,
+    clock: Clock,
+) -> Starlette:
+    desk = Desk(engine, switchboard.turn)
+    switchboard.residents.add(desk)
+
+    def health() -> dict[str, object]:
+        if engine.draining:
+            return {"status": "unhealthy", "reason": "the broker is shutting down"}
+        if not engine.journal.has_room:
+            return {"status": "unhealthy", "reason": "the disk is nearly full"}
+        return {"status": "healthy"}
+
+    return make_application(
+        HttpHost(
+            administration=Administration(engine, clock.now()),
+            doorkeeper=Doorkeeper(authenticator, tokens, switchboard.check_login),
+            now=clock.now,
+            durable=desk.durable,
+            health=health,
+            is_expected_host=HostNames(config).is_expected,
+        )
+    )

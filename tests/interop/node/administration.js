@@ -1,0 +1,169 @@
+// Azure's administration client for JavaScript, unmodified, over TLS: run with
+// NODE_EXTRA_CA_CERTS, since the broker's certificate is its own.
+'use strict';
+
+const { ServiceBusAdministrationClient } = require('@azure/service-bus');
+
+function connect({ port, key = 'SAS_KEY_VALUE' }) {
+    const text = `Endpoint=sb://localhost:${port};SharedAccessKeyName=Root;SharedAccessKey=${key};`;
+    return new ServiceBusAdministrationClient(text, { retryOptions: { maxRetries: 0 } });
+}
+
+async function all(iterator) {
+    const found = [];
+    for await (const one of iterator) found.push(one);
+    return found;
+}
+
+async function refusal(work) {
+    try {
+        await work();
+        return null;
+    } catch (error) {
+        return [error.code, error.message];
+    }
+}
+
+exports.queues = async ({ queue, ...to }) => {
+    const admin = connect(to);
+    const made = await admin.createQueue(queue, {
+        lockDuration: 'PT30S',
+        maxDeliveryCount: 7,
+        requiresDuplicateDetection: true,
+        duplicateDetectionHistoryTimeWindow: 'PT5M',
+        defaultMessageTimeToLive: 'PT2H',
+        deadLetteringOnMessageExpiration: true,
+        userMetadata: 'ours: <&>',
+    });
+    await admin.createQueue(`${queue}/to`);
+    const changed = await admin.updateQueue({
+        ...made,
+        status: 'SendDisabled',
+        forwardDeadLetteredMessagesTo: `${queue}/to`,
+    });
+    const got = await admin.getQueue(queue);
+    const runtime = await admin.getQueueRuntimeProperties(queue);
+    const there = await admin.queueExists(queue);
+    const names = (await all(admin.listQueues())).map((one) => one.name);
+    await admin.deleteQueue(queue);
+    return {
+        name: got.name,
+        lock: got.lockDuration,
+        count: got.maxDeliveryCount,
+        duplicates: [got.requiresDuplicateDetection, got.duplicateDetectionHistoryTimeWindow],
+        ttl: got.defaultMessageTimeToLive,
+        dies: got.deadLetteringOnMessageExpiration,
+        metadata: got.userMetadata,
+        status: changed.status,
+        forwards: got.forwardDeadLetteredMessagesTo,
+        runtime: [runtime.activeMessageCount, runtime.totalMessageCount, runtime.sizeInBytes],
+        age: Date.now() - runtime.createdAt.getTime() < 600_000,
+        listed: names.filter((name) => name.startsWith(queue)),
+        exists: [there, await admin.queueExists(queue)],
+    };
+};
+
+exports.pages = async (to) => {
+    const admin = connect(to);
+    const names = Array.from({ length: 105 }, (_, number) => `js-page-${number}`);
+    for (const name of names) await admin.createQueue(name);
+    const sizes = [];
+    const found = [];
+    for await (const page of admin.listQueues().byPage({ maxPageSize: 50 })) {
+        sizes.push(page.length);
+        found.push(...page.map((one) => one.name));
+    }
+    for (const name of names) await admin.deleteQueue(name);
+    return { full: sizes[0], missing: names.filter((name) => !found.includes(name)) };
+};
+
+exports.topics = async ({ queue, ...to }) => {
+    const admin = connect(to);
+    const topic = await admin.createTopic(queue, { defaultMessageTimeToLive: 'PT1H' });
+    await admin.updateTopic({ ...topic, userMetadata: 'm' });
+    const made = await admin.createSubscription(queue, 'Erp', {
+        maxDeliveryCount: 3,
+        defaultRuleOptions: { name: 'dear', filter: { sqlExpression: 'amount > 100' } },
+    });
+    await admin.updateSubscription({ ...made, lockDuration: 'PT10S' });
+    const subscription = await admin.getSubscription(queue, 'Erp');
+    const counts = await admin.getSubscriptionRuntimeProperties(queue, 'Erp');
+    const runtime = await admin.getTopicRuntimeProperties(queue);
+    const result = {
+        topic: (await admin.getTopic(queue)).userMetadata,
+        subscription: [
+            subscription.topicName,
+            subscription.subscriptionName,
+            subscription.maxDeliveryCount,
+            subscription.lockDuration,
+        ],
+        counts: [counts.activeMessageCount, counts.totalMessageCount],
+        subscriptions: [runtime.subscriptionCount, runtime.scheduledMessageCount],
+        listed: (await all(admin.listSubscriptions(queue))).map((one) => one.subscriptionName),
+        topics: (await all(admin.listTopics())).map((one) => one.name),
+        rules: (await all(admin.listRules(queue, 'Erp'))).map((one) => one.name),
+    };
+    await admin.deleteSubscription(queue, 'Erp');
+    await admin.deleteTopic(queue);
+    return result;
+};
+
+exports.rules = async ({ queue, ...to }) => {
+    const admin = connect(to);
+    await admin.createTopic(queue);
+    await admin.createSubscription(queue, 's');
+    const correlation = {
+        correlationId: 'c',
+        subject: 'l',
+        to: 't',
+        replyTo: 'r',
+        replyToSessionId: 'rs',
+        sessionId: 's',
+        messageId: 'm',
+        contentType: 'ct',
+        applicationProperties: { text: 'ä<', real: 0.5, whole: 4, yes: true },
+    };
+    await admin.createRule(queue, 's', 'alike', correlation);
+    const action = { sqlExpression: 'SET seen = 1' };
+    await admin.createRule(queue, 's', 'sql', { sqlExpression: 'a = 1' }, action);
+    const rule = await admin.getRule(queue, 's', 'sql');
+    rule.filter.sqlExpression = 'a = 2';
+    await admin.updateRule(queue, 's', rule);
+    const { filter, action: kept } = await admin.getRule(queue, 's', 'sql');
+    const [first] = await all(admin.listRules(queue, 's'));
+    await admin.deleteRule(queue, 's', '$Default');
+    const result = {
+        same: (await admin.getRule(queue, 's', 'alike')).filter,
+        sql: [filter.sqlExpression, kept.sqlExpression],
+        first: [first.name, first.filter.sqlExpression],
+        left: (await all(admin.listRules(queue, 's'))).map((one) => one.name),
+    };
+    await admin.deleteTopic(queue);
+    return { ...result, given: correlation };
+};
+
+exports.refusals = async ({ queue, ...to }) => {
+    const admin = connect(to);
+    await admin.createQueue(queue);
+    const found = {
+        exists: await refusal(() => admin.createQueue(queue)),
+        missing: await refusal(() => admin.getQueue(`${queue}-not`)),
+        bad: await refusal(() => admin.createQueue(`${queue}-bad`, { lockDuration: 'PT0S' })),
+        gone: await refusal(() => admin.deleteQueue(`${queue}-not`)),
+    };
+    await admin.deleteQueue(queue);
+    return found;
+};
+
+exports.namespace = async (to) => {
+    const { name, messagingSku } = await connect(to).getNamespaceProperties();
+    return { name, messagingSku };
+};
+
+exports.signed = async ({ queue, key, ...to }) => {
+    const admin = connect({ key, ...to });
+    const made = (await admin.createQueue(queue)).name;
+    const listed = (await all(admin.listQueues())).length;
+    const wrong = await refusal(() => connect({ key: `${key}x`, ...to }).getQueue(queue));
+    return { made, listed, wrong: wrong && wrong[0] };
+};

@@ -1,0 +1,375 @@
+"""Azure's administration client for Python, unmodified, against the broker over TLS."""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.azure_client import Message, client, connection_string
+from tests.support.broker_process import BrokerProcess
+from tests.support.certificates import make_certificate
+
+management = pytest.importorskip("azure.servicebus.management", reason="no azure-servicebus")
+core = pytest.importorskip("azure.core.exceptions", reason="no azure-core")
+
+pytestmark = [
+    pytest.mark.interop,
+    # The SDK leaves sockets of its connection pool to the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+MINUTE = dt.timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BrokerProcess, Path]]:
+    certificate, key = make_certificate(tmp_path_factory.mktemp("tls"))
+    files = ("--http-tls-cert", str(certificate), "--http-tls-key", str(key))
+    with BrokerProcess(*files) as process:
+        yield process, certificate
+
+
+@pytest.fixture(scope="module")
+def admin(broker: tuple[BrokerProcess, Path]) -> Iterator[Any]:
+    process, certificate = broker
+    text = connection_string(process.http_port)
+    with management.ServiceBusAdministrationClient.from_connection_string(
+        text, connection_verify=str(certificate)
+    ) as one:
+        yield one
+
+
+@pytest.fixture
+def topic(admin: Any, queue: str) -> Iterator[str]:
+    admin.create_topic(queue)
+    yield queue
+    admin.delete_topic(queue)
+
+
+class TestQueues:
+    def test_every_property(self, admin: Any, queue: str) -> None:
+        admin.create_queue("dead letters")
+        made = admin.create_queue(
+            queue,
+            lock_duration="PT30S",
+            max_size_in_megabytes=2048,
+            requires_duplicate_detection=True,
+            duplicate_detection_history_time_window="PT5M",
+            default_message_time_to_live=dt.timedelta(hours=2),
+            dead_lettering_on_message_expiration=True,
+            max_delivery_count=7,
+            auto_delete_on_idle=dt.timedelta(days=1),
+            user_metadata="ours: <&>",
+            forward_dead_lettered_messages_to="dead letters",
+            max_message_size_in_kilobytes=1024,
+            requires_session=True,
+        )
+        got = admin.get_queue(queue)
+        assert dict(got.items()) == dict(made.items())
+        assert got.lock_duration == MINUTE / 2
+        assert got.max_size_in_megabytes == 2048
+        assert got.requires_duplicate_detection
+        assert got.duplicate_detection_history_time_window == 5 * MINUTE
+        assert got.default_message_time_to_live == 120 * MINUTE
+        assert got.dead_lettering_on_message_expiration
+        assert got.max_delivery_count == 7
+        assert got.auto_delete_on_idle == dt.timedelta(days=1)
+        assert got.user_metadata == "ours: <&>"
+        assert got.forward_dead_lettered_messages_to.endswith("/dead letters")
+        assert got.max_message_size_in_kilobytes == 1024
+        assert got.requires_session
+        assert (got.status, got.availability_status) == ("Active", "Available")
+        admin.delete_queue(queue)
+        admin.delete_queue("dead letters")
+
+    def test_defaults(self, admin: Any, queue: str) -> None:
+        got = admin.create_queue(queue)
+        assert got.name == queue
+        assert got.lock_duration == MINUTE
+        assert got.max_delivery_count == 10
+        assert got.default_message_time_to_live > dt.timedelta(days=10_000_000)
+        assert not got.requires_duplicate_detection
+        assert got.forward_to is None
+        admin.delete_queue(queue)
+
+    def test_a_name_with_a_slash(self, admin: Any, queue: str) -> None:
+        admin.create_queue(f"{queue}/inner one")
+        assert admin.get_queue(f"{queue}/INNER one").name == f"{queue}/INNER one"
+        names = [one.name for one in admin.list_queues()]
+        assert f"{queue}/inner one" in names
+        admin.delete_queue(f"{queue}/inner one")
+
+    def test_update(self, admin: Any, queue: str) -> None:
+        """As the SDK does it: all of it is sent back."""
+        got = admin.create_queue(queue, max_delivery_count=3)
+        got.status = "SendDisabled"
+        got.lock_duration = dt.timedelta(seconds=20)
+        admin.update_queue(got)
+        again = admin.get_queue(queue)
+        assert (again.status, again.max_delivery_count) == ("SendDisabled", 3)
+        assert again.lock_duration == dt.timedelta(seconds=20)
+        admin.update_queue(again)
+        assert dict(admin.get_queue(queue).items()) == dict(again.items())
+        admin.delete_queue(queue)
+
+    def test_runtime_properties(
+        self, admin: Any, queue: str, broker: tuple[BrokerProcess, Path]
+    ) -> None:
+        admin.create_queue(queue)
+        later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+        with client(broker[0].amqp_port) as bus, bus.get_queue_sender(queue) as sender:
+            sender.send_messages([Message("a"), Message("b"), Message("c")])
+            sender.schedule_messages(Message("d"), later)
+            with bus.get_queue_receiver(queue) as receiver:
+                (got,) = receiver.receive_messages(1, max_wait_time=2)
+                receiver.dead_letter_message(got, reason="bad")
+        runtime = admin.get_queue_runtime_properties(queue)
+        assert runtime.active_message_count == 2
+        assert runtime.dead_letter_message_count == 1
+        assert runtime.scheduled_message_count == 1
+        assert runtime.transfer_message_count == 0
+        assert runtime.total_message_count == 4
+        assert runtime.size_in_bytes > 0
+        age = dt.datetime.now(dt.UTC) - runtime.created_at_utc
+        assert abs(age) < 10 * MINUTE
+        admin.delete_queue(queue)
+
+    def test_pages(self, admin: Any) -> None:
+        names = {f"page-{number:03}" for number in range(205)}
+        for name in sorted(names):
+            admin.create_queue(name)
+        assert names <= {one.name for one in admin.list_queues()}
+        sized = {one.name for one in admin.list_queues(start_index=0, max_page_size=7)}
+        assert names <= sized
+        runtime = [one.name for one in admin.list_queues_runtime_properties()]
+        assert len(runtime) == len(set(runtime)) >= 205
+        for name in names:
+            admin.delete_queue(name)
+        assert [one.name for one in admin.list_queues() if one.name in names] == []
+
+
+class TestTopics:
+    def test_life(self, admin: Any, queue: str) -> None:
+        made = admin.create_topic(queue, default_message_time_to_live="PT1H", user_metadata="m")
+        assert made.default_message_time_to_live == 60 * MINUTE
+        made.max_size_in_megabytes = 5
+        made.status = "Disabled"
+        admin.update_topic(made)
+        got = admin.get_topic(queue)
+        assert (got.max_size_in_megabytes, got.status, got.user_metadata) == (
+            5,
+            "Disabled",
+            "m",
+        )
+        assert [one.name for one in admin.list_topics()] == [queue]
+        admin.create_subscription(queue, "s")
+        runtime = admin.get_topic_runtime_properties(queue)
+        assert (runtime.subscription_count, runtime.scheduled_message_count) == (1, 0)
+        assert [one.subscription_count for one in admin.list_topics_runtime_properties()] == [1]
+        admin.delete_topic(queue)
+        with pytest.raises(core.ResourceNotFoundError):
+            admin.get_topic(queue)
+        assert list(admin.list_topics()) == []
+
+    def test_subscriptions(self, admin: Any, topic: str) -> None:
+        made = admin.create_subscription(
+            topic,
+            "Erp",
+            lock_duration="PT10S",
+            dead_lettering_on_filter_evaluation_exceptions=False,
+            max_delivery_count=2,
+        )
+        assert (made.name, made.max_delivery_count) == ("Erp", 2)
+        made.max_delivery_count = 4
+        admin.update_subscription(topic, made)
+        got = admin.get_subscription(topic, "Erp")
+        assert (got.max_delivery_count, got.lock_duration) == (4, MINUTE / 6)
+        assert not got.dead_lettering_on_filter_evaluation_exceptions
+        admin.create_subscription(topic, "gate")
+        assert [one.name for one in admin.list_subscriptions(topic)] == ["Erp", "gate"]
+        admin.delete_subscription(topic, "Erp")
+        assert [one.name for one in admin.list_subscriptions(topic)] == ["gate"]
+        with pytest.raises(core.ResourceNotFoundError):
+            admin.get_subscription(topic, "Erp")
+
+    def test_counts_of_a_subscription(
+        self, admin: Any, topic: str, broker: tuple[BrokerProcess, Path]
+    ) -> None:
+        admin.create_subscription(topic, "all")
+        with client(broker[0].amqp_port) as bus, bus.get_topic_sender(topic) as sender:
+            sender.send_messages([Message("a"), Message("b")])
+        runtime = admin.get_subscription_runtime_properties(topic, "all")
+        assert (runtime.active_message_count, runtime.total_message_count) == (2, 2)
+        (listed,) = admin.list_subscriptions_runtime_properties(topic)
+        assert listed.active_message_count == 2
+
+
+class TestRules:
+    @pytest.fixture
+    def rules(self, admin: Any, topic: str) -> tuple[str, str]:
+        admin.create_subscription(topic, "s")
+        return topic, "s"
+
+    def test_the_first_one(self, admin: Any, rules: tuple[str, str]) -> None:
+        (rule,) = admin.list_rules(*rules)
+        assert rule.name == "$Default"
+        assert isinstance(rule.filter, management.TrueRuleFilter)
+        assert rule.action is None
+        admin.delete_rule(*rules, "$Default")
+        assert list(admin.list_rules(*rules)) == []
+
+    def test_sql(self, admin: Any, rules: tuple[str, str]) -> None:
+        text = "amount > 100 AND sys.Label LIKE '<s%>'"
+        chosen = management.SqlRuleFilter(text)
+        action = management.SqlRuleAction("SET seen = 1; REMOVE secret")
+        admin.create_rule(*rules, "sql", filter=chosen, action=action)
+        got = admin.get_rule(*rules, "sql")
+        assert got.filter.sql_expression == text
+        assert got.action.sql_expression == "SET seen = 1; REMOVE secret"
+        got.filter = management.SqlRuleFilter("amount > 200")
+        admin.update_rule(*rules, got)
+        assert admin.get_rule(*rules, "sql").filter.sql_expression == "amount > 200"
+
+    def test_correlation(self, admin: Any, rules: tuple[str, str]) -> None:
+        fields = {
+            "correlation_id": "c",
+            "message_id": "m",
+            "to": "t",
+            "reply_to": "r",
+            "label": "l",
+            "session_id": "s",
+            "reply_to_session_id": "rs",
+            "content_type": "ct",
+        }
+        properties = {"text": "ä<", "whole": 4, "long": 2**40, "real": 0.5, "yes": True}
+        chosen = management.CorrelationRuleFilter(**fields, properties=properties)
+        admin.create_rule(*rules, "alike", filter=chosen)
+        got = admin.get_rule(*rules, "alike").filter
+        assert {name: getattr(got, name) for name in fields} == fields
+        assert dict(got.properties) == properties
+
+    def test_all_or_nothing(self, admin: Any, rules: tuple[str, str]) -> None:
+        admin.create_rule(*rules, "all", filter=management.TrueRuleFilter())
+        admin.create_rule(*rules, "none", filter=management.FalseRuleFilter())
+        found = {rule.name: type(rule.filter).__name__ for rule in admin.list_rules(*rules)}
+        assert found == {
+            "$Default": "TrueRuleFilter",
+            "all": "TrueRuleFilter",
+            "none": "FalseRuleFilter",
+        }
+
+    def test_what_they_do(
+        self, admin: Any, rules: tuple[str, str], broker: tuple[BrokerProcess, Path]
+    ) -> None:
+        admin.delete_rule(*rules, "$Default")
+        dear = management.SqlRuleFilter("amount > 100")
+        admin.create_rule(
+            *rules, "dear", filter=dear, action=management.SqlRuleAction("SET seen = 'yes'")
+        )
+        topic, name = rules
+        with client(broker[0].amqp_port) as bus, bus.get_topic_sender(topic) as sender:
+            for amount in (50, 150):
+                sender.send_messages(
+                    Message(str(amount), application_properties={"amount": amount})
+                )
+            with bus.get_subscription_receiver(topic, name) as receiver:
+                (got,) = receiver.receive_messages(2, max_wait_time=2)
+                assert str(got) == "150"
+                assert got.application_properties[b"seen"] == b"yes"
+                receiver.complete_message(got)
+
+
+class TestRefusals:
+    def test_already_there(self, admin: Any, queue: str, topic: str) -> None:
+        """A topic under the name of a queue, too, and the other way about."""
+        admin.create_queue(f"{queue}-q")
+        for make in (admin.create_queue, admin.create_topic):
+            for name in (topic, f"{queue}-q"):
+                with pytest.raises(core.ResourceExistsError, match="exists already"):
+                    make(name)
+        admin.create_subscription(topic, "s")
+        with pytest.raises(core.ResourceExistsError):
+            admin.create_subscription(topic, "S")
+        with pytest.raises(core.ResourceExistsError):
+            admin.create_rule(topic, "s", "$Default")
+        admin.delete_queue(f"{queue}-q")
+
+    def test_not_there(self, admin: Any, topic: str) -> None:
+        for attempt in (
+            lambda: admin.get_queue("nothing"),
+            lambda: admin.get_queue_runtime_properties("nothing"),
+            lambda: admin.delete_queue("nothing"),
+            lambda: admin.get_topic("nothing"),
+            lambda: admin.delete_topic("nothing"),
+            lambda: admin.get_subscription(topic, "nothing"),
+            lambda: admin.create_subscription("nothing", "s"),
+            lambda: list(admin.list_subscriptions("nothing")),
+            lambda: list(admin.list_rules(topic, "nothing")),
+        ):
+            with pytest.raises(core.ResourceNotFoundError, match="nothing"):
+                attempt()
+
+    @pytest.mark.parametrize(
+        ("settings", "why"),
+        [
+            ({"lock_duration": "PT0S"}, "LockDuration is .* allowed is 100 to"),
+            ({"lock_duration": "P2D"}, "LockDuration is .* allowed is 100 to"),
+            ({"max_delivery_count": 0}, "MaxDeliveryCount is '0': .* allowed is 1 to"),
+            ({"auto_delete_on_idle": "PT1S"}, "AutoDeleteOnIdle is .* 300000 to"),
+            ({"user_metadata": "x" * 2000}, "allowed are 1024"),
+        ],
+    )
+    def test_bad_settings(
+        self, admin: Any, queue: str, settings: dict[str, Any], why: str
+    ) -> None:
+        with pytest.raises(core.HttpResponseError, match=why) as raised:
+            admin.create_queue(queue, **settings)
+        assert raised.value.status_code == 400
+        with pytest.raises(core.ResourceNotFoundError):
+            admin.get_queue(queue)
+
+    def test_a_bad_filter(self, admin: Any, topic: str) -> None:
+        admin.create_subscription(topic, "s")
+        chosen = management.SqlRuleFilter("amount >")
+        with pytest.raises(core.HttpResponseError, match="line 1, column 9") as raised:
+            admin.create_rule(topic, "s", "bad", filter=chosen)
+        assert raised.value.status_code == 400
+
+    def test_what_is_fixed(self, admin: Any, queue: str) -> None:
+        got = admin.create_queue(queue)
+        got.requires_session = True
+        with pytest.raises(core.HttpResponseError, match="requires_session is fixed"):
+            admin.update_queue(got)
+        admin.delete_queue(queue)
+
+
+def test_the_namespace(admin: Any) -> None:
+    got = admin.get_namespace_properties()
+    assert (got.name, got.messaging_sku) == ("localhost", "Premium")
+
+
+def test_a_key_of_its_own(tmp_path: Path, queue: str) -> None:
+    """Without --dev, by a configured access key; a wrong one is refused."""
+    certificate, key = make_certificate(tmp_path)
+    config = tmp_path / "peeklock.toml"
+    config.write_text('[[access_keys]]\nname = "Root"\nkey = "0123456789abcdef"\n')
+    files = ("--http-tls-cert", str(certificate), "--http-tls-key", str(key))
+    arguments = ("--config", str(config), *files)
+    with BrokerProcess(*arguments, data_dir=tmp_path / "data", dev=False) as process:
+        for secret in ("0123456789abcdef", "fedcba9876543210"):
+            text = (
+                f"Endpoint=sb://localhost:{process.http_port};SharedAccessKeyName=Root;"
+                f"SharedAccessKey={secret}"
+            )
+            admin = management.ServiceBusAdministrationClient.from_connection_string(
+                text, connection_verify=str(certificate)
+            )
+            with closing(admin._impl._client):
+                if secret.startswith("0"):
+                    assert admin.create_queue(queue).name == queue
+                else:
+                    with pytest.raises(core.ClientAuthenticationError, match="does not fit"):
+                        admin.get_queue(queue)
