@@ -3,10 +3,14 @@
 from enum import Enum
 from typing import TYPE_CHECKING, Final, final
 
+from peeklock.engine.selector import MessageSelector
 from peeklock.engine.session_line import SessionLine
 from peeklock.entities.facts import Locked
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import READY, Entry
+from peeklock.entities.selection import Selection, Selector
+from peeklock.filters.filter import Filter
+from peeklock.limits import AMQP_BACKLOG_BYTES_MAX
 from peeklock.types import NEVER, Lsn, Millis, SequenceNumber, SessionId
 
 if TYPE_CHECKING:
@@ -47,6 +51,8 @@ class Receiver:
         self.blocked = False  # its connection has more under way than it reads
         self.closed = False
         self.cursor = SequenceNumber(1)  # browse: the next number to show
+        self.selection: Selection | None = None  # what it has from; None: from all there is
+        self.selector: Selector | None = None  # browse: what it is shown; None: everything
         self.told_at = Lsn(0)  # its last effect waits in the outbox for this position
         self.session_id: SessionId | None = None  # of the message session it was given
         self.session_nonce = b""  # what it holds that session under
@@ -116,6 +122,7 @@ class Line:
         self.enqueued_lsn = Lsn(0)  # all messages of the queue are durable from here on
         self.moved_lsn = Lsn(0)  # and all that were moved here from another queue
         self.session_line: Final = SessionLine() if queue.sessions is not None else None
+        self.selections: dict[Filter, Selection] = {}  # of selectors in use
         self._next = 0
 
     def add(self, receiver: Receiver) -> None:
@@ -123,6 +130,31 @@ class Line:
 
     def remove(self, receiver: Receiver) -> None:
         self.receivers.remove(receiver)
+        self.unselect(receiver)
+
+    def select(self, receiver: Receiver, selector: MessageSelector) -> None:
+        """It has only what `selector` takes. Receivers with the same one share a selection."""
+        if receiver.mode is ReceiveMode.BROWSE:
+            receiver.selector = selector
+            return
+        selection = self.selections.get(selector.wanted)
+        if selection is None:
+            selection = self.queue.select(selector)
+            self.selections[selector.wanted] = selection
+        selection.user_count += 1
+        receiver.selection = selection
+
+    def unselect(self, receiver: Receiver) -> None:
+        """It is gone; the last one takes its selection along."""
+        selection = receiver.selection
+        if selection is None:
+            return
+        selection.user_count -= 1
+        if selection.user_count == 0:
+            self.queue.unselect(selection)
+            self.selections = {
+                wanted: one for wanted, one in self.selections.items() if one is not selection
+            }
 
     def everybody(self) -> list[Receiver]:
         """Those of message sessions, too."""
@@ -151,7 +183,10 @@ class Line:
             return False
         if receiver.mode is ReceiveMode.BROWSE:
             return receiver.cursor < queue.next_number
-        return queue.hands_out and queue.counts[READY] > 0
+        if not queue.hands_out or queue.counts[READY] == 0:
+            return False
+        selection = receiver.selection
+        return selection is None or selection.has_more(queue.next_number)
 
     def share(self, among: int) -> int:
         """How many messages each of so many receivers gets in this round; at least one."""
@@ -166,3 +201,20 @@ def within_bytes(entries: list[Entry], bytes_max: int) -> list[Entry]:
         if total > bytes_max and place > 0:
             return entries[:place]
     return entries
+
+
+def select_shown(receiver: Receiver, selector: Selector, entries: list[Entry]) -> list[Entry]:
+    """Those that a browser with a selector is shown, as far as its credit goes; it has then
+    seen all up to the last of them."""
+    shown: list[Entry] = []
+    total = 0
+    for entry in entries:
+        if len(shown) >= receiver.credit:
+            break
+        if selector.matches(entry):
+            total += entry.size
+            if shown and total > AMQP_BACKLOG_BYTES_MAX:
+                break
+            shown.append(entry)
+        receiver.cursor = SequenceNumber(entry.number + 1)
+    return shown

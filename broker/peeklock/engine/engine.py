@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from typing import Final, final
 
 from peeklock.clock import IdSource
-from peeklock.engine.dispatch import Line, ReceiveMode, Receiver, within_bytes
+from peeklock.engine.dispatch import Line, ReceiveMode, Receiver, select_shown, within_bytes
 from peeklock.engine.effects import (
     Accepted,
     Deliver,
@@ -26,6 +26,7 @@ from peeklock.engine.effects import (
 from peeklock.engine.idling import Idling
 from peeklock.engine.outbox import Outbox
 from peeklock.engine.relay import Relay
+from peeklock.engine.selector import MessageSelector
 from peeklock.engine.session_desk import SessionDesk
 from peeklock.entities.arrivals import Arrivals
 from peeklock.entities.dispositions import RELEASE, Disposition
@@ -61,6 +62,7 @@ from peeklock.errors import (
     NotAllowed,
     NotFound,
 )
+from peeklock.filters.filter import Filter, TrueFilter
 from peeklock.limits import (
     AMQP_BACKLOG_BYTES_MAX,
     DISPATCH_RUN_MAX,
@@ -235,17 +237,28 @@ class Engine:
 
     # ---- what receivers ask
 
-    def attach(self, peer: Peer, link: object, queue: Queue, mode: ReceiveMode) -> Receiver:
-        """A receiver, without credit yet. Raises `EntityDisabled`; looking is allowed.
+    def attach(
+        self,
+        peer: Peer,
+        link: object,
+        queue: Queue,
+        mode: ReceiveMode,
+        wanted: Filter | None = None,
+    ) -> Receiver:
+        """A receiver, without credit yet; of what `wanted` takes, or of everything.
 
-        Raises `NotAllowed` for a queue whose messages are had by `seek_session` only.
+        Raises `EntityDisabled`; looking is allowed. Raises `NotAllowed` for a queue whose
+        messages are had by `seek_session` only.
         """
         if mode is not ReceiveMode.BROWSE:
             queue.check_handing_out()
             if queue.sessions is not None:
                 raise NotAllowed(f"{queue.path!r} hands out message sessions: ask for one")
         receiver = Receiver(peer, link, queue, mode)
-        self._line(queue).add(receiver)
+        line = self._line(queue)
+        line.add(receiver)
+        if wanted is not None and not isinstance(wanted, TrueFilter):
+            line.select(receiver, MessageSelector(wanted, self.namespace.lens, self.journal))
         return receiver
 
     def seek_session(
@@ -695,7 +708,12 @@ class Engine:
         if receiver.mode is ReceiveMode.BROWSE:
             self._show(line, receiver)
             return
-        ready = queue.first_ready(min(share, receiver.credit))
+        wanted = min(share, receiver.credit)
+        selection = receiver.selection
+        if selection is None:
+            ready = queue.first_ready(wanted)
+        else:
+            ready = selection.first(wanted, queue.next_number)
         if ready:
             self._hand_out(line, receiver, ready, None, now)
 
@@ -749,16 +767,21 @@ class Engine:
         self.outbox.release_now(effect)
 
     def _show(self, line: Line, receiver: Receiver) -> None:
-        wanted = min(receiver.credit, DISPATCH_RUN_MAX)
-        entries = within_bytes(
-            line.queue.browse(receiver.cursor, wanted), AMQP_BACKLOG_BYTES_MAX
-        )
+        queue = line.queue
+        selector = receiver.selector
+        wanted = DISPATCH_RUN_MAX if selector is not None else receiver.credit
+        entries = queue.browse(receiver.cursor, min(wanted, DISPATCH_RUN_MAX))
         if not entries:
-            receiver.cursor = line.queue.next_number  # nothing left behind it
+            receiver.cursor = queue.next_number  # nothing left behind it
             return
-        receiver.credit -= len(entries)
-        receiver.cursor = SequenceNumber(entries[-1].number + 1)
-        self._deliver(line, Deliver(receiver, entries, b"", NEVER))
+        if selector is None:
+            entries = within_bytes(entries, AMQP_BACKLOG_BYTES_MAX)
+            receiver.cursor = SequenceNumber(entries[-1].number + 1)
+        else:
+            entries = select_shown(receiver, selector, entries)
+        if entries:
+            receiver.credit -= len(entries)
+            self._deliver(line, Deliver(receiver, entries, b"", NEVER))
 
     def _end_orphans(self) -> None:
         """Receivers of queues that are gone hear of it."""

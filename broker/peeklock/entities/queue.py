@@ -55,6 +55,7 @@ from peeklock.entities.queue_index import (
     LockRun,
 )
 from peeklock.entities.residency import Residency
+from peeklock.entities.selection import Selection, Selector
 from peeklock.entities.settings import Overflow, QueueSettings
 from peeklock.entities.submission import Passage, SharedBytes, Submission
 from peeklock.errors import (
@@ -123,6 +124,7 @@ class Queue:
             else None
         )
         self._residency: Final = residency
+        self._selections: list[Selection] = []  # they hear of what comes back
         lane_count = PRIORITY_MAX + 1 if created.settings.priorities else 1
         if created.settings.requires_session:
             lane_count = 0  # what is ready stands in its session
@@ -597,6 +599,17 @@ class Queue:
         sessions.apply(fact)
         self.size_bytes += sessions.state_bytes - before
 
+    # ---- selections: who looks, and for what, is no fact; recovery begins without any
+
+    def select(self, selector: Selector) -> Selection:
+        """Follow what `selector` takes, until `unselect`."""
+        selection = Selection(selector, self.entries, by_priority=len(self._lanes) > 1)
+        self._selections.append(selection)
+        return selection
+
+    def unselect(self, selection: Selection) -> None:
+        self._selections.remove(selection)
+
     def forget_all(self) -> None:
         """The queue was deleted: its messages no longer take memory or room."""
         self._remove(list(self.entries))
@@ -739,6 +752,8 @@ class Queue:
                 back.setdefault(self.entries[number].priority, []).append(number)
             for priority, same in back.items():
                 lanes[priority].give_back(same)
+        for selection in self._selections:
+            selection.give_back(numbers)
 
     def _set_state(self, entry: Entry, state: int) -> None:
         counts = self.counts

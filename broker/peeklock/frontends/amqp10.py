@@ -311,7 +311,7 @@ class AmqpFrontend:
                 mode = ReceiveMode.BROWSE
             elif link.snd_settle_mode == 1:  # §2.8.2 settled: the receiver wants no locks
                 mode = ReceiveMode.RECEIVE_AND_DELETE
-            receiver = self._engine.attach(self, link, node.queue, mode)
+            receiver = self._engine.attach(self, link, node.queue, mode, node.wanted)
             receiver.blocked = not self._writable
             link.context = receiver
             self._receivers.append(receiver)

@@ -9,6 +9,8 @@ from peeklock.entities.queue import Queue
 from peeklock.entities.settings import QueueSettings
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, NotAllowed, NotFound
+from peeklock.filters.filter import Filter
+from peeklock.frontends.amqp_selector import selector_of
 from peeklock.management.operations import create_queue
 from peeklock.protocols.amqp10.outcomes import OUTCOME_SYMBOLS
 from peeklock.protocols.amqp10.terminus import AmqpMap, AnyTarget, Coordinator, Source
@@ -56,6 +58,7 @@ class Node:
     target: AnyTarget | None = None
     is_browsing: bool = False
     is_made: bool = False  # by this attach, and to go with its link: a dynamic node
+    wanted: Filter | None = None  # its selector; None: everything
 
     @property
     def entity(self) -> Queue | Topic | None:
@@ -97,13 +100,16 @@ def find_source(
     """Where somebody wants to receive from; raises `BrokerError`."""
     if source is None:
         raise InvalidRequest("an attach without a source; name a queue in its address")
+    selector = selector_of(source.filter)
+    key, wanted = (None, None) if selector is None else selector
     if source.dynamic:
         principal.require(Right.LISTEN, "temporary queues")
         queue = create_temporary(host, now)
         made = replace(
             source, address=str(queue.path), dynamic_node_properties=dict(NODE_PROPERTIES)
         )
-        return Node(NodeKind.QUEUE, queue, source=answered(made), is_made=True)
+        answer = answered(made, key)
+        return Node(NodeKind.QUEUE, queue, source=answer, is_made=True, wanted=wanted)
     found = find_node(host, principal, source.address, Right.LISTEN, now)
     if found.kind is NodeKind.TOPIC:
         raise NotAllowed(
@@ -112,13 +118,19 @@ def find_source(
     mode = source.distribution_mode
     if mode not in (None, "move", "copy"):
         raise InvalidRequest(f"distribution-mode {mode!r}; there are move and copy (§3.5.7)")
-    return replace(found, source=answered(source), is_browsing=mode == "copy")
+    is_browsing = mode == "copy"
+    answer = answered(source, key)
+    return replace(found, source=answer, is_browsing=is_browsing, wanted=wanted)
 
 
-def answered(source: Source) -> Source:
-    """§2.6.3: what of the wanted source is really there. No filter is applied, so none is."""
+def answered(source: Source, selector_key: AmqpValue) -> Source:
+    """§2.6.3: what of the wanted source is really there. Of the filters, that is a selector."""
     outcomes = source.outcomes or list(OUTCOME_SYMBOLS)
-    return replace(source, filter=None, outcomes=outcomes)
+    filters = source.filter
+    in_force = None
+    if filters is not None and selector_key is not None:
+        in_force = {selector_key: filters[selector_key]}
+    return replace(source, filter=in_force, outcomes=outcomes)
 
 
 def find_node(
