@@ -95,16 +95,19 @@ class Queue:
         prefetch: int = PREFETCH_DEFAULT,
         wait: float | None = None,
         count: int | None = None,
+        selector: str | None = None,
     ) -> AsyncIterator[Job]:
         """Jobs as they come, each leased to us until it is settled or its lock runs out.
 
         At most `prefetch` are ours and unsettled at a time. It ends after `count` jobs, or
         when none came for `wait` seconds; without them it goes on for ever, also over broken
         connections. Jobs that the loop has handed out can be settled after it has ended.
+        With a `selector` (of JMS: `region = 'EU' AND amount > 100`) only jobs for which it is
+        true; others stay for others. Raises `Refused` for one that is none, and says where.
         """
         if count is not None:
             prefetch = min(prefetch, max(1, count))
-        receiver = Receiver(self._client, self.name, prefetch).open()
+        receiver = Receiver(self._client, self.name, prefetch, selector).open()
         try:
             given = 0
             while count is None or given < count:
@@ -116,9 +119,11 @@ class Queue:
         finally:
             receiver.stop()
 
-    def receiver(self, prefetch: int = PREFETCH_DEFAULT) -> Receiver:
+    def receiver(
+        self, prefetch: int = PREFETCH_DEFAULT, selector: str | None = None
+    ) -> Receiver:
         """For those who want `next`, `stop` and `finish` apart, as `Worker` does."""
-        return Receiver(self._client, self.name, prefetch)
+        return Receiver(self._client, self.name, prefetch, selector)
 
     async def receive_deferred(self, numbers: Iterable[int]) -> list["DeferredJob"]:
         """Lease deferred messages by their sequence numbers; raises `Refused` if one is not."""

@@ -15,7 +15,8 @@ from peeklock.protocols.amqp10.events import (
 from peeklock.protocols.amqp10.link import ReceiverLink
 from peeklock.protocols.amqp10.outcomes import RELEASED, DeliveryState, Rejected
 from peeklock.protocols.amqp10.session import Session
-from peeklock.protocols.amqp10.terminus import Source, Target
+from peeklock.protocols.amqp10.terminus import AmqpMap, Source, Target
+from peeklock.protocols.amqp10.values import Described, Symbol
 from peeklock_client.errors import LockLost, PeeklockError, Refused, refusal
 from peeklock_client.job import Job
 from peeklock_client.message import ReceivedMessage
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
     from peeklock_client.client import Client
 
 PREFETCH_DEFAULT = 10
+SELECTOR = "apache.org:selector-filter:string"
+
+
+def filters_of(selector: str | None) -> AmqpMap | None:
+    """A source's filter-set (AMQP 1.0 §3.5.8), with apache.org's registered selector."""
+    if selector is None:
+        return None
+    return {Symbol("selector"): Described(Symbol(SELECTOR), selector)}
 
 
 def lock_lost(why: str) -> LockLost:
@@ -37,11 +46,14 @@ class Receiver:
     are lost to it (the broker has released them at once), and settling them says so.
     """
 
-    def __init__(self, client: "Client", address: str, prefetch: int) -> None:
+    def __init__(
+        self, client: "Client", address: str, prefetch: int, selector: str | None = None
+    ) -> None:
         assert prefetch > 0
         self._client = client
         self._address = address
         self._prefetch = prefetch
+        self._selector = selector
         self._link: ReceiverLink | None = None
         self._buffer: deque[Job] = deque()
         self._held: dict[int, Job] = {}  # by delivery-id: in the buffer or in hand
@@ -172,7 +184,7 @@ class Receiver:
     def attach(self, session: Session) -> None:
         link = session.attach_receiver(
             f"{self._client.name}-from-{self._address}-{id(self):x}",
-            source=Source(address=self._address),
+            source=Source(address=self._address, filter=filters_of(self._selector)),
             target=Target(),
             rcv_settle_mode=1,
         )

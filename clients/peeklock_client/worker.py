@@ -66,7 +66,8 @@ class Worker:
     itself). One that raises has failed: the job is abandoned, and comes again as the queue's
     back-off says; `Retry` and `DeadLetter` say it more precisely. Locks are renewed while
     handlers run, for as long as it takes; a handler whose lock is lost all the same (the
-    connection broke) is cancelled, because somebody else may have the job by now.
+    connection broke) is cancelled, because somebody else may have the job by now. With a
+    `selector` it has only jobs for which that is true; see `Queue.receive`.
     """
 
     def __init__(
@@ -77,12 +78,13 @@ class Worker:
         *,
         concurrency: int = CONCURRENCY_DEFAULT,
         grace: float = GRACE_SECONDS,
+        selector: str | None = None,
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"concurrency is {concurrency}; at least 1 is needed")
         self._handler = handler
         self._grace = grace
-        self._receiver: Receiver = client.queue(queue).receiver(concurrency)
+        self._receiver: Receiver = client.queue(queue).receiver(concurrency, selector)
         self._running: dict[bytes, Running] = {}  # by lock token
         self._began = asyncio.Event()
         self._failure: PeeklockError | None = None

@@ -209,6 +209,15 @@ def test_rules_by_words(cli: Cli) -> None:
     assert "two rules" in cli.run("rule", "create", *subscription, "bad", *two, code=2)
 
 
+def test_a_selector_receives_what_it_says(cli: Cli) -> None:
+    cli.run("send", "orders", "a", "--property", "kind=a")
+    cli.run("send", "orders", "b", "--property", "kind=b")
+    words = ("receive", "orders", "--wait", "0.2", "--selector")
+    assert cli.run(*words, "kind = 'b'") == "b\n"
+    assert "line 1, column 8" in cli.run(*words, "kind = ", code=1)
+    assert cli.run("receive", "orders", "-n", "1") == "a\n"
+
+
 def test_dead_letters_are_counted_seen_and_sent_back(cli: Cli) -> None:
     cli.run("send", "orders", "broken")
     cli.run("receive", "orders", "-n", "1", "--then", "dead-letter", "--reason", "Malformed")

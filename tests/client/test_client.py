@@ -303,3 +303,18 @@ async def test_without_dev_the_generated_user_gets_in_and_nobody_else(
         monkeypatch.setenv("PEEKLOCK_CREDENTIALS", str(announced))
         async with connect() as client:
             await client.create_queue("orders")
+
+
+async def test_a_selector_takes_what_it_says_and_leaves_the_rest(orders: Queue) -> None:
+    for kind in ("a", "b", "a"):
+        await orders.send(kind, properties={"kind": kind})
+    taken: list[str] = []
+    async for job in orders.receive(selector="kind = 'a'", wait=SOON):
+        taken.append(job.text())
+        await job.complete()
+    assert taken == ["a", "a"]
+    assert await bodies(orders) == ["b"]
+    with pytest.raises(Refused, match="line 1, column 8: expected") as caught:
+        async for _job in orders.receive(selector="kind = "):
+            pass
+    assert caught.value.condition == "amqp:invalid-field"

@@ -9,6 +9,7 @@ import typer
 from peeklock_client.cli.session import (
     AsJson,
     QueueName,
+    Selector,
     Url,
     printable,
     show,
@@ -39,6 +40,7 @@ def receive(
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="End when none came for so long.")
     ] = WAIT_SECONDS,
+    selector: Selector = None,
     then: Annotated[Then, typer.Option(help="What becomes of them.")] = Then.COMPLETE,
     reason: Annotated[str, typer.Option(help="Of a dead letter.")] = "",
     raw: Annotated[
@@ -58,6 +60,7 @@ def receive(
     \b
       peeklock receive orders -n 1
       peeklock receive scans -n 1 --raw > scan.pdf
+      peeklock receive orders --selector "region = 'EU' AND amount > 100"
       peeklock receive 'orders/$DeadLetterQueue' --then release --json
     """
     if raw and as_json:
@@ -65,7 +68,8 @@ def receive(
 
     async def run(client: Client) -> None:
         seen: set[int] = set()
-        async for job in client.queue(queue).receive(count=count, wait=wait):
+        jobs = client.queue(queue).receive(count=count, wait=wait, selector=selector)
+        async for job in jobs:
             if job.sequence_number in seen:
                 await job.release()
                 return

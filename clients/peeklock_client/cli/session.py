@@ -25,6 +25,14 @@ Url = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document a line, for programs.")]
 QueueName = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name.")]
 TopicName = Annotated[str, typer.Argument(metavar="TOPIC", help="The topic's name.")]
+Selector = Annotated[
+    str | None,
+    typer.Option(
+        "--selector",
+        metavar="CONDITION",
+        help="Only jobs for which it is true: \"region = 'EU' AND amount > 100\".",
+    ),
+]
 SubscriptionName = Annotated[
     str, typer.Argument(metavar="SUBSCRIPTION", help="The subscription's name.")
 ]

@@ -13,7 +13,15 @@ from typing import Annotated, Final
 
 import typer
 
-from peeklock_client.cli.session import AsJson, QueueName, Url, show, usage, with_client
+from peeklock_client.cli.session import (
+    AsJson,
+    QueueName,
+    Selector,
+    Url,
+    show,
+    usage,
+    with_client,
+)
 from peeklock_client.client import Client
 from peeklock_client.job import Job
 from peeklock_client.worker import (
@@ -43,6 +51,7 @@ def work(
     grace: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="For running commands at the end.")
     ] = GRACE_SECONDS,
+    selector: Selector = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -82,7 +91,9 @@ def work(
         raise Retry
 
     async def run(client: Client) -> None:
-        worker = Worker(client, queue, handle, concurrency=concurrency, grace=grace)
+        worker = Worker(
+            client, queue, handle, concurrency=concurrency, grace=grace, selector=selector
+        )
         if sys.stderr.isatty():
             logging.getLogger("peeklock").setLevel(logging.INFO)
             print(f"working on {queue}, {concurrency} at a time; Ctrl-C ends", file=sys.stderr)
