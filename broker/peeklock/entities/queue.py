@@ -7,7 +7,6 @@ is no other way to change a queue, but for `wake`, which moves messages whose ti
 to where they are handed out: time does that, nobody decides it.
 """
 
-from heapq import heappop
 from typing import Final, assert_never, final
 
 from peeklock.entities.arrivals import Arrivals, Onward
@@ -500,7 +499,7 @@ class Queue:
     def waiting_copies(self, source_numbers: set[SequenceNumber]) -> list[SequenceNumber]:
         """Messages that are not due yet, by their numbers in the topic they came from."""
         found: list[SequenceNumber] = []
-        for _at, number in self._waiting.heap:
+        for number in self._waiting.numbers():
             entry = self.entries.get(number)
             if entry is not None and entry.state == WAITING and entry.delivery_count == 0:
                 if entry.source_number in source_numbers and number not in found:
@@ -531,10 +530,10 @@ class Queue:
         first = NEVER
         if self._lock_ends.heap:
             first = self._lock_ends.heap[0][0]
-        if self._waiting.heap:
-            first = soonest(first, self._waiting.heap[0][0])
-        if self._expiring.heap:
-            first = soonest(first, self._expiring.heap[0][0])
+        if len(self._waiting):
+            first = soonest(first, self._waiting.first_at())
+        if len(self._expiring):
+            first = soonest(first, self._expiring.first_at())
         if self.sessions is not None:
             first = soonest(first, self.sessions.next_deadline())
         return first
@@ -543,10 +542,12 @@ class Queue:
 
     def wake(self, now: UnixMs) -> bool:
         """Make messages ready whose time has come; says whether there were any."""
-        heap = self._waiting.heap
+        waiting = self._waiting
         back: list[SequenceNumber] = []
-        while heap and heap[0][0] <= now:
-            at, number = heappop(heap)
+        while len(waiting) and waiting.first_at() <= now:
+            at = waiting.first_at()
+            number = waiting.first_number()
+            waiting.drop_first()
             entry = self.entries.get(number)
             if entry is not None and entry.state == WAITING and entry.not_before == at:
                 self._set_state(entry, READY)
@@ -804,7 +805,7 @@ class Queue:
     def _place(self, entry: Entry) -> None:
         """A new message that waits, has a priority, or belongs to a session."""
         if entry.state == WAITING:
-            self._waiting.add(entry.not_before, entry.number)
+            self._waiting.add(entry.not_before, entry.number, self.entries)
         elif self._lanes:
             self._lanes[entry.priority].fresh.append(entry.number)
         if self.sessions is not None:
@@ -813,7 +814,7 @@ class Queue:
     def _watch_expiry(self, entry: Entry) -> None:
         if entry.expires_at != NEVER and not entry.expiry_watched:
             entry.expiry_watched = True
-            self._expiring.add(entry.expires_at, entry.number)
+            self._expiring.add(entry.expires_at, entry.number, self.entries)
 
     def _lock(self, numbers: list[SequenceNumber], nonce: bytes, until: UnixMs) -> None:
         if self.sessions is not None:
@@ -832,7 +833,7 @@ class Queue:
         self._lock_ends.add(run)
         for lane in self._lanes:
             lane.trim(entries)
-        if self._expiring.heap:
+        if len(self._expiring):
             self._trim_deadlines()  # what is held does not expire: no deadline of ours
 
     def _lock_in_session(
@@ -889,7 +890,7 @@ class Queue:
             elif not_before != NEVER:
                 entry.not_before = not_before
                 self._set_state(entry, WAITING)
-                self._waiting.add(not_before, number)
+                self._waiting.add(not_before, number, self.entries)
             else:
                 self._set_state(entry, READY)
                 ready.append(number)
@@ -943,21 +944,22 @@ class Queue:
     def _trim_deadlines(self) -> None:
         """Drop what is stale from the tops of the heaps, so that deadlines are true."""
         self._lock_ends.trim()
-        waiting = self._waiting.heap
-        while waiting:
-            entry = self.entries.get(waiting[0][1])
+        entries = self.entries
+        waiting = self._waiting
+        while len(waiting):
+            entry = entries.get(waiting.first_number())
             if (
                 entry is not None
                 and entry.state == WAITING
-                and entry.not_before == waiting[0][0]
+                and entry.not_before == waiting.first_at()
             ):
                 break
-            heappop(waiting)
-        expiring = self._expiring.heap
-        while expiring:
-            entry = self.entries.get(expiring[0][1])
+            waiting.drop_first()
+        expiring = self._expiring
+        while len(expiring):
+            entry = entries.get(expiring.first_number())
             if entry is not None:
                 if entry.state != LOCKED:
                     break
                 entry.expiry_watched = False  # watched again when its lock ends
-            heappop(expiring)
+            expiring.drop_first()

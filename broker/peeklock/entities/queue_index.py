@@ -6,18 +6,22 @@ then sequence number), so a queue that recovery rebuilt hands out as the live on
 
 from bisect import bisect_left, insort
 from collections import deque
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Final, final
 
 from peeklock.entities.facts import Origin
 from peeklock.message import Message
-from peeklock.types import Lsn, SequenceNumber, SessionId, UnixMs
+from peeklock.types import NEVER, Lsn, SequenceNumber, SessionId, UnixMs
 
 READY: Final = 0  # may be handed out
 LOCKED: Final = 1  # held by a receiver, for a time
 WAITING: Final = 2  # scheduled by its sender, or failed and backing off
 DEFERRED: Final = 3  # set aside, to be fetched by number
 STATES: Final = 4
+
+NUMBER_BITS: Final = 63
+NUMBER_MASK: Final = (1 << NUMBER_BITS) - 1
+SWEEP_AT_MIN: Final = 1024  # items of a heap before it is worth looking for stale ones
 
 NO_NUMBER: Final = SequenceNumber(0)
 SLACK: Final = 64  # stale items that are not worth a pass over what holds them
@@ -147,8 +151,15 @@ class Lane:
                 wanted -= 1
 
     def trim(self, entries: dict[SequenceNumber, Entry]) -> None:
-        """Forget numbers at the front that are no longer ready."""
+        """Forget numbers at the front that are no longer ready.
+
+        Behind one that nobody takes, others expire: they are swept when they are most of it.
+        """
         fresh = self.fresh
+        if len(fresh) > 2 * len(entries) + SWEEP_AT_MIN:
+            kept = [number for number in fresh if is_ready(number, entries)]
+            fresh.clear()
+            fresh.extend(kept)
         while fresh:
             entry = entries.get(fresh[0])
             if entry is not None and entry.state == READY:
@@ -160,6 +171,11 @@ class Lane:
             if entry is not None and entry.state == READY:
                 break
             returned.pop()
+
+
+def is_ready(number: SequenceNumber, entries: dict[SequenceNumber, Entry]) -> bool:
+    entry = entries.get(number)
+    return entry is not None and entry.state == READY
 
 
 def add_if_ready(
@@ -179,15 +195,38 @@ class Deadlines:
     """Numbers by the instant at which something is to be done with them.
 
     Stale items are left in and dropped when they reach the top: which are, the queue knows.
+    One that stays at the top would keep all behind it, so a heap that has grown by much is
+    swept. An item is one int, the instant before the number: a million cost 48 MB and not
+    three times that.
     """
 
-    __slots__ = ("heap",)
+    __slots__ = ("_heap", "_sweep_at")
 
     def __init__(self) -> None:
-        self.heap: Final[list[tuple[UnixMs, SequenceNumber]]] = []
+        self._heap: list[int] = []
+        self._sweep_at = SWEEP_AT_MIN
 
-    def add(self, at: UnixMs, number: SequenceNumber) -> None:
-        heappush(self.heap, (at, number))
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(
+        self, at: UnixMs, number: SequenceNumber, entries: dict[SequenceNumber, Entry]
+    ) -> None:
+        heappush(self._heap, at << NUMBER_BITS | number)
+        if len(self._heap) >= self._sweep_at:
+            self._heap = [item for item in self._heap if number_of(item) in entries]
+            heapify(self._heap)
+            self._sweep_at = max(SWEEP_AT_MIN, 2 * len(self._heap))
+
+    def first_at(self) -> UnixMs:
+        """The soonest instant; NEVER when there is none."""
+        return UnixMs(self._heap[0] >> NUMBER_BITS) if self._heap else NEVER
+
+    def first_number(self) -> SequenceNumber:
+        return number_of(self._heap[0])
+
+    def drop_first(self) -> None:
+        heappop(self._heap)
 
     def due(self, now: UnixMs, limit: int) -> list[SequenceNumber]:
         """Numbers due at `now`, at most `limit`, in no order; looks only.
@@ -195,29 +234,47 @@ class Deadlines:
         Walks the heap from its root: a child is never due before its parent.
         """
         found: list[SequenceNumber] = []
+        beyond = (now + 1) << NUMBER_BITS
         places = [0]
         while places and len(found) < limit:
             place = places.pop()
-            if place < len(self.heap) and self.heap[place][0] <= now:
-                found.append(self.heap[place][1])
+            if place < len(self._heap) and self._heap[place] < beyond:
+                found.append(number_of(self._heap[place]))
                 places.append(2 * place + 1)
                 places.append(2 * place + 2)
         return found
 
+    def numbers(self) -> list[SequenceNumber]:
+        """All of them, stale ones too, in no order."""
+        return [number_of(item) for item in self._heap]
+
+
+def number_of(item: int) -> SequenceNumber:
+    return SequenceNumber(item & NUMBER_MASK)
+
 
 @final
 class LockEnds:
-    """Lock runs by the instant at which they run out."""
+    """Lock runs by the instant at which they run out.
 
-    __slots__ = ("_added", "heap")
+    A worker that takes its time keeps its run at the top, and behind it those that others
+    have settled since: so a heap that has grown by much is swept.
+    """
+
+    __slots__ = ("_added", "_sweep_at", "heap")
 
     def __init__(self) -> None:
-        self.heap: Final[list[tuple[UnixMs, int, LockRun]]] = []
+        self.heap: list[tuple[UnixMs, int, LockRun]] = []
         self._added = 0  # ties are broken by age, since runs do not compare
+        self._sweep_at = SWEEP_AT_MIN
 
     def add(self, run: LockRun) -> None:
         self._added += 1
         heappush(self.heap, (run.until, self._added, run))
+        if len(self.heap) >= self._sweep_at:
+            self.heap = [item for item in self.heap if item[2].live_count]
+            heapify(self.heap)
+            self._sweep_at = max(SWEEP_AT_MIN, 2 * len(self.heap))
 
     def due(self, now: UnixMs) -> list[LockRun]:
         """Runs that are over at `now`, in no order; looks only."""
