@@ -7,7 +7,8 @@ is no other way to change a queue, but for `wake`, which moves messages whose ti
 to where they are handed out: time does that, nobody decides it.
 """
 
-from typing import Final, assert_never, final
+from collections import deque
+from typing import Final, assert_never, cast, final
 
 from peeklock.entities.arrivals import Arrivals, Onward
 from peeklock.entities.deduplication import Deduplication
@@ -791,13 +792,14 @@ class Queue:
             fact.session_id,
             fact.source_number,
         )
-        self.entries[number] = entry
+        key: object = number  # one object for both tables: compiled, each would make its own
+        cast("dict[object, Entry]", self.entries)[key] = entry
         self.next_number = SequenceNumber(number + 1)
         self.size_bytes += size
         self.counts[state] += 1
         lanes = self._lanes
         if len(lanes) == 1 and not waits:
-            lanes[0].fresh.append(number)
+            cast("deque[object]", lanes[0].fresh).append(key)
         else:
             self._place(entry)
         self._watch_expiry(entry)
