@@ -93,6 +93,7 @@ class Client:
         self._senders: dict[str, Sender] = {}
         self._requesters: dict[str, Requester] = {}
         self._reconnecting: asyncio.Task[None] | None = None
+        self._is_opened = False
         self._ended: PeeklockError | None = None
         self._connected_at = 0.0  # by the event loop's clock
         self._brief_count = 0  # connections in a row that did not last
@@ -103,6 +104,7 @@ class Client:
     async def open(self) -> "Client":
         """Connect; raises `Unreachable` or `Unauthenticated` at once when that fails."""
         await self._connect()
+        self._is_opened = True
         return self
 
     async def close(self) -> None:
@@ -221,6 +223,8 @@ class Client:
         """Attach it now, and again after each reconnection. Raises when we have ended."""
         if self._ended is not None:
             raise self._ended
+        if not self._is_opened:
+            raise PeeklockError("the client is not open: async with connect() as client: …")
         self._endpoints.append(endpoint)
         if self._session is not None:
             endpoint.attach(self._session)

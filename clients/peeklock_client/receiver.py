@@ -49,7 +49,8 @@ class Receiver:
     def __init__(
         self, client: "Client", address: str, prefetch: int, selector: str | None = None
     ) -> None:
-        assert prefetch > 0
+        if prefetch < 1:
+            raise ValueError(f"prefetch is {prefetch}; at least 1 is needed")
         self._client = client
         self._address = address
         self._prefetch = prefetch
