@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from peeklock.server.emulator_config import MOUNTED
 from tests.support.broker_process import READY
 
 ROOT = Path(__file__).parent.parent
@@ -93,6 +94,22 @@ def test_the_services_are_as_they_should_be(services: dict[str, Any]) -> None:
         assert service["healthcheck"]["test"]
         for port in service["ports"]:
             assert port.startswith("127.0.0.1:"), "others need a real certificate first"
+
+
+def test_the_emulators_stand_in_is_open_on_this_machine_only() -> None:
+    """It lets anybody in: the ports are for this machine, and the file is a good one."""
+    from peeklock.server.config import load, strange_variables
+
+    folder = COMPOSE / "emulator"
+    [service] = yaml.safe_load((folder / "compose.yaml").read_text())["services"].values()
+    assert (folder / service["build"]["dockerfile"]).is_file()
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    mounted = service["volumes"][0].split(":")
+    assert Path(mounted[1]) == MOUNTED
+    config = load({"emulator": True}, None, folder / mounted[0])
+    assert [queue.name for queue in config.queues] == ["orders"]
+    recipe = (folder / "Containerfile").read_text()
+    assert strange_variables(re.findall(r"(PEEKLOCK_\w+)=", recipe)) == []
 
 
 def test_the_commands_have_the_options_that_are_given(services: dict[str, Any]) -> None:

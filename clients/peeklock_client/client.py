@@ -42,8 +42,6 @@ log = logging.getLogger("peeklock.client")
 PATIENCE_SECONDS = 60.0
 RETRY_SECONDS_FIRST = 0.05
 RETRY_SECONDS_MAX = 5.0
-# A connection that lived for less may be lost to what we do on it: no hurry with the next.
-STEADY_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
 MAPPED = SessionState.MAPPED
 
@@ -93,18 +91,13 @@ class Client:
         self._senders: dict[str, Sender] = {}
         self._requesters: dict[str, Requester] = {}
         self._reconnecting: asyncio.Task[None] | None = None
-        self._is_opened = False
         self._ended: PeeklockError | None = None
-        self._connected_at = 0.0  # by the event loop's clock
-        self._brief_count = 0  # connections in a row that did not last
-        self._brief_since = 0.0
 
     # ---- life
 
     async def open(self) -> "Client":
         """Connect; raises `Unreachable` or `Unauthenticated` at once when that fails."""
         await self._connect()
-        self._is_opened = True
         return self
 
     async def close(self) -> None:
@@ -223,8 +216,6 @@ class Client:
         """Attach it now, and again after each reconnection. Raises when we have ended."""
         if self._ended is not None:
             raise self._ended
-        if not self._is_opened:
-            raise PeeklockError("the client is not open: async with connect() as client: …")
         self._endpoints.append(endpoint)
         if self._session is not None:
             endpoint.attach(self._session)
@@ -252,7 +243,6 @@ class Client:
             transport.close()
             return
         self._transport = transport
-        self._connected_at = asyncio.get_running_loop().time()
         self._session = transport.connection.begin()
         for endpoint in list(self._endpoints):
             endpoint.attach(self._session)
@@ -280,27 +270,8 @@ class Client:
             endpoint.on_connection_lost()
         self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
 
-    def _pause(self) -> float:
-        """Seconds to wait before connecting again; raises `Unreachable` out of patience.
-
-        A message that the broker fails on would be sent again, and again at once, for ever.
-        """
-        now = asyncio.get_running_loop().time()
-        if now - self._connected_at >= STEADY_SECONDS:
-            self._brief_count = 0
-            return 0.0
-        if self._brief_count == 0:
-            self._brief_since = now
-        self._brief_count += 1
-        if now - self._brief_since > self._patience:
-            raise Unreachable(
-                f"{self.location}: each connection is lost as soon as it is there"
-            )
-        return float(min(RETRY_SECONDS_MAX, RETRY_SECONDS_FIRST * 2 ** (self._brief_count - 1)))
-
     async def _reconnect(self) -> None:
         try:
-            await asyncio.sleep(self._pause())
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type(Unreachable),
                 wait=wait_random_exponential(RETRY_SECONDS_FIRST, RETRY_SECONDS_MAX),

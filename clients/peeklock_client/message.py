@@ -23,7 +23,6 @@ from peeklock.protocols.amqp10.sections import (
 from peeklock.protocols.amqp10.values import AmqpValue, Symbol, Timestamp
 
 PRIORITY_DEFAULT = 4
-PRIORITY_MAX = 255  # on the wire; a queue with priorities has ten, 9 is the highest
 
 
 # AMQP counts a time to live in 32 bits of milliseconds (§3.2.1): 49 days.
@@ -55,14 +54,9 @@ def encode_job(
     at: datetime | None = None,
     delay: timedelta | float | None = None,
 ) -> bytes:
-    """A whole message. Text and what is not bytes (as JSON) say so in their content type.
-
-    Raises `ValueError` or `TypeError` for what cannot be sent.
-    """
-    if not 0 <= priority <= PRIORITY_MAX:
-        raise ValueError(f"priority is {priority}; allowed is 0 to {PRIORITY_MAX}")
-    if isinstance(body, bytes | bytearray | memoryview):
-        data = bytes(body)
+    """A whole message. Text and what is not bytes (as JSON) say so in their content type."""
+    if isinstance(body, bytes):
+        data = body
     elif isinstance(body, str):
         data = body.encode()
         content_type = content_type or "text/plain; charset=utf-8"
@@ -89,23 +83,10 @@ def encode_job(
             content_type=content_type,
             group_id=session_id,
         ),
-        as_amqp(properties) if properties else None,
+        dict(properties.items()) if properties else None,
         DataBody([data]),
     )
     return encode_message(bare, header, annotations)
-
-
-def as_amqp(properties: Mapping[str, Any]) -> dict[object, object]:
-    """Application properties as AMQP has them: an instant is a timestamp, a number 64 bits."""
-    found: dict[object, object] = {}
-    for name, value in properties.items():
-        if isinstance(value, datetime):
-            found[name] = Timestamp(int(value.timestamp() * 1000))
-        elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
-            raise ValueError(f"property {name!r} is {value}, which has more than 64 bits")
-        else:
-            found[name] = value
-    return found
 
 
 def as_time(value: object) -> datetime | None:

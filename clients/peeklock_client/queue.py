@@ -75,8 +75,6 @@ class Queue:
         They travel together and are confirmed together. Returns how many; raises
         `BatchRefused` that says which were refused, the others are in the queue then.
         """
-        if isinstance(bodies, str | bytes):
-            raise TypeError("send_batch takes many bodies; send takes one")
         payloads = [encode_job(body, **options) for body in bodies]
         await self.send_encoded(payloads)
         return len(payloads)

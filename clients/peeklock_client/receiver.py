@@ -49,8 +49,7 @@ class Receiver:
     def __init__(
         self, client: "Client", address: str, prefetch: int, selector: str | None = None
     ) -> None:
-        if prefetch < 1:
-            raise ValueError(f"prefetch is {prefetch}; at least 1 is needed")
+        assert prefetch > 0
         self._client = client
         self._address = address
         self._prefetch = prefetch

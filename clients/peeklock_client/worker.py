@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from inspect import isawaitable
 
 from peeklock_client.client import Client
 from peeklock_client.errors import LockLost, PeeklockError, Refused
@@ -88,7 +87,7 @@ class Worker:
         self._receiver: Receiver = client.queue(queue).receiver(concurrency, selector)
         self._running: dict[bytes, Running] = {}  # by lock token
         self._began = asyncio.Event()
-        self._mistake: TypeError | None = None
+        self._failure: PeeklockError | None = None
         self._is_stopping = False
         self.completed_count = 0
         self.failed_count = 0
@@ -100,8 +99,7 @@ class Worker:
         A second signal cancels running handlers at once.
         On the way out, jobs that no handler has begun go back at once; running handlers get
         `grace` seconds, then they are cancelled and their jobs go back, too. Raises
-        `NotFound`, `Unreachable` and the like when no more jobs can be had, `TypeError` for a
-        handler that is not async.
+        `NotFound`, `Unreachable` and the like when no more jobs can be had.
         """
         loop = asyncio.get_running_loop()
         signals = (signal.SIGTERM, signal.SIGINT) if handle_signals else ()
@@ -119,8 +117,6 @@ class Worker:
             renewing.cancel()
             for number in signals:
                 loop.remove_signal_handler(number)
-        if self._mistake is not None:
-            raise self._mistake
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when those in hand are done."""
@@ -161,11 +157,7 @@ class Worker:
 
     async def _run_handler(self, job: Job) -> None:
         try:
-            doing = self._handler(job)
-            if not isawaitable(doing):
-                await self._refuse_handler(job)
-                return
-            await doing
+            await self._handler(job)
         except Retry as retry:
             self.failed_count += 1
             await job.abandon(delay=retry.delay)
@@ -187,12 +179,6 @@ class Worker:
             if not job.is_settled:
                 await job.complete()
             self.completed_count += 1
-
-    async def _refuse_handler(self, job: Job) -> None:
-        """A function that is not async is a mistake in the program, not in the job."""
-        self._mistake = TypeError("the handler is no async function")
-        self.stop()
-        await job.release()
 
     async def _give_up(self, job: Job) -> None:
         """Cancelled: by the end of grace, or because the lock is lost."""

@@ -2,16 +2,9 @@
 
 import asyncio
 import contextlib
-import time
 
 import pytest
 
-from peeklock.protocols.amqp10.connection import Connection
-from peeklock.protocols.amqp10.events import AttachReceived, MessageReceived, SaslInitReceived
-from peeklock.protocols.amqp10.exchange import ConnectionSettings
-from peeklock.protocols.amqp10.link import ReceiverLink
-from peeklock.protocols.amqp10.sasl_layer import SaslServer
-from peeklock.types import UnixMs
 from peeklock_client import LockLost, Unreachable, connect
 from tests.support.broker_process import BrokerProcess
 
@@ -69,43 +62,3 @@ async def test_patience_ends(broker: BrokerProcess) -> None:
             await queue.send("a")
         with pytest.raises(Unreachable):
             await queue.info()
-
-
-class Unlucky:
-    """A broker that is lost on each message: it closes the socket, every time."""
-
-    def __init__(self) -> None:
-        self.connections = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        settings = ConnectionSettings("unlucky")
-        wire = Connection.server(settings, now(), SaslServer(("ANONYMOUS",), required=False))
-        while data := await reader.read(65536):
-            for event in wire.receive_data(data, now()):
-                if isinstance(event, SaslInitReceived):
-                    wire.sasl_outcome(0)
-                elif isinstance(event, AttachReceived):
-                    event.link.accept(source=event.link.source, target=event.link.target)
-                    if isinstance(event.link, ReceiverLink):
-                        event.link.grant(10)
-                elif isinstance(event, MessageReceived):
-                    writer.transport.abort()
-                    return
-            writer.write(wire.data_to_send())
-        writer.close()
-
-
-def now() -> UnixMs:
-    return UnixMs(time.time_ns() // 1_000_000)
-
-
-async def test_a_message_that_ends_each_connection_is_not_sent_for_ever() -> None:
-    unlucky = Unlucky()
-    server = await asyncio.start_server(unlucky.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with connect(f"amqp://127.0.0.1:{port}", patience=0.5) as client:
-        with pytest.raises(Unreachable, match="as soon as it is there"):
-            await client.queue("orders").send("poison")
-    server.close()
-    assert 2 <= unlucky.connections <= 8, "it waited longer each time"

@@ -138,19 +138,3 @@ async def test_a_handler_whose_lock_is_lost_is_cancelled(
     worker = Worker(client, "orders", handle)
     await run_until(worker, cancelled)
     assert worker.lost_count >= 1  # on a busy machine the next attempts may lose theirs, too
-
-
-async def test_a_handler_that_is_not_async_ends_the_worker_and_costs_no_attempt(
-    client: Client,
-) -> None:
-    queue = await client.create_queue("orders")
-    await queue.send("a")
-
-    def handle(job: Job) -> None:
-        return None
-
-    worker = Worker(client, "orders", handle)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="no async function"):
-        await asyncio.wait_for(worker.run(), 30)
-    [job] = await queue.peek()
-    assert (job.state, job.delivery_count) == ("active", 0)

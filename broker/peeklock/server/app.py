@@ -26,8 +26,9 @@ from peeklock.security.authenticators import AnyoneIn, Authenticator, KnownUsers
 from peeklock.security.passwords import hash_password
 from peeklock.security.rights import Right
 from peeklock.security.tokens import AccessKey, JwtKey, Tokens
+from peeklock.server.bad_config import BadConfig
 from peeklock.server.commit import commit_forever
-from peeklock.server.config import BadConfig, Config, http_address, split_address
+from peeklock.server.config import Config, http_address, split_address
 from peeklock.server.connection import SocketConnection, Wire
 from peeklock.server.credentials import (
     Credentials,
@@ -189,6 +190,8 @@ class App:
         chores = asyncio.ensure_future(self._housekeep_forever())
         self._switchboard.turn()
         print(self._ready_line(), flush=True)
+        if self._config.emulator:
+            log.warning("anybody may do anything here", url=self._url())
         log.info("started", url=self._url(), build=describe_build(), pid=os.getpid())
         stopping = asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait({commits, chores, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -27,6 +27,8 @@ from peeklock.management.definitions import (
     SubscriptionDefinition,
     TopicDefinition,
 )
+from peeklock.server.bad_config import BadConfig
+from peeklock.server.emulator_config import MOUNTED, read_emulator_config
 
 ENV_PREFIX: Final = "PEEKLOCK_"
 HTTP_DEFAULT: Final = "127.0.0.1:8180"
@@ -39,10 +41,6 @@ OTHER_VARIABLES: Final = frozenset(
 )
 # pydantic's words where ours are shorter.
 WORDS: Final = {"missing": "is missing", "extra_forbidden": "is no setting"}
-
-
-class BadConfig(Exception):
-    """The configuration cannot be used; says what is wrong, in one line."""
 
 
 class QueueConfig(BaseModel):
@@ -254,13 +252,28 @@ def extras(model: BaseModel) -> dict[str, object]:
     return dict(model.model_extra or {})
 
 
-def load(overrides: dict[str, Any], file: Path | None = None) -> Config:
-    """The configuration; raises `BadConfig` with one line that says what to mend."""
+def load(
+    overrides: dict[str, Any], file: Path | None = None, mounted: Path = MOUNTED
+) -> Config:
+    """The configuration; raises `BadConfig` with one line that says what to mend.
+
+    The emulator's stand-in reads the file that is `mounted` for the emulator, if none is named.
+    """
+    config = loaded(overrides, file)
+    if config.emulator and file is None and mounted.is_file():
+        return loaded(overrides, mounted)
+    return config
+
+
+def loaded(overrides: dict[str, Any], file: Path | None) -> Config:
     given = {name: value for name, value in overrides.items() if value is not None}
     if file is not None:
         if not file.is_file():
             raise BadConfig(f"no configuration file {file}")
-        given["toml_file"] = file
+        if is_emulators(file):
+            given |= read_emulator_config(file)
+        else:
+            given["toml_file"] = file
     try:
         config = Config(**given)
     except ValidationError as error:
@@ -298,11 +311,17 @@ def check(config: Config, file: Path | None) -> None:
         check_address(config, config.http, config.http_cert)
     check_names("user", (user.name for user in config.users))
     check_names("queue", (queue.name.casefold() for queue in config.queues))
-    if file is not None:
+    check_names("topic", (topic.name.casefold() for topic in config.topics))
+    if file is not None and not is_emulators(file):
         with file.open("rb") as opened:
             unknown = set(tomllib.load(opened)) - setting_names()
         if unknown:
             raise BadConfig(f"configuration file {file}: no setting {min(unknown)!r}")
+
+
+def is_emulators(file: Path) -> bool:
+    """Ours is TOML; JSON is what Azure's emulator has."""
+    return file.suffix.lower() == ".json"
 
 
 def check_address(config: Config, address: str, cert: Path | None) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from peeklock.server.config import BadConfig
+from peeklock.server.bad_config import BadConfig
 
 FILE_NAME: Final = "credentials.json"
 USER: Final = "admin"

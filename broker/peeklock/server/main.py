@@ -15,7 +15,8 @@ import structlog
 import uvloop
 
 from peeklock.server.app import App
-from peeklock.server.config import BadConfig, Config, strange_variables
+from peeklock.server.bad_config import BadConfig
+from peeklock.server.config import Config, strange_variables
 from peeklock.store.data_dir import DataDirBusy, DataDirUnusable
 from peeklock.store.journal import JournalFailed
 

@@ -3,7 +3,7 @@
 import ssl
 from pathlib import Path
 
-from peeklock.server.config import BadConfig
+from peeklock.server.bad_config import BadConfig
 
 
 def server_context(

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from peeklock.server.config import BadConfig, load
+from peeklock.server.bad_config import BadConfig
+from peeklock.server.config import load
 from peeklock.server.main import EXIT_USAGE
 from peeklock.server.main import serve as serve_forever
 
@@ -15,7 +16,9 @@ def serve(
     config: Annotated[
         Path | None,
         typer.Option(
-            help="TOML file; has every option, and users and queues.", envvar="PEEKLOCK_CONFIG"
+            help="TOML file; has every option, and users and queues. Or the Config.json of"
+            " Azure's Service Bus emulator.",
+            envvar="PEEKLOCK_CONFIG",
         ),
     ] = None,
     data_dir: Annotated[

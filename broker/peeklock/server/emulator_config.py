@@ -1,0 +1,193 @@
+"""The `Config.json` of Azure's Service Bus emulator, as entities of ours.
+
+One namespace with queues, and topics with their subscriptions and rules. Properties have the
+names and the forms that the administration interface has, too (management/service_bus.py).
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final, NoReturn, TypeAlias, TypeVar
+
+from peeklock.entities.settings import QueueSettings, TopicSettings
+from peeklock.entities.settings_map import Settings
+from peeklock.entities.subscription import check_rule
+from peeklock.errors import BrokerError
+from peeklock.management.service_bus import changes_from, property_names
+from peeklock.management.topics import rule_from
+from peeklock.server.bad_config import BadConfig
+from peeklock.server.json_places import line_of, shown_path
+
+# Where the emulator's image has it mounted.
+MOUNTED: Final = Path("/ServiceBus_Emulator/ConfigFiles/Config.json")
+CONFIG_BYTES_MAX: Final = 16 * 1024 * 1024
+CORRELATED: Final = (
+    "ContentType CorrelationId Label MessageId ReplyTo ReplyToSessionId SessionId To"
+).split()
+
+Where: TypeAlias = tuple[str | int, ...]
+Table: TypeAlias = dict[str, object]
+T = TypeVar("T")
+
+
+def read_emulator_config(file: Path) -> dict[str, object]:
+    """`queues` and `topics` as our own configuration has them; raises `BadConfig`."""
+    try:
+        if file.stat().st_size > CONFIG_BYTES_MAX:
+            raise BadConfig(f"configuration file {file}: more than {CONFIG_BYTES_MAX} bytes")
+        text = file.read_text(encoding="utf-8-sig")
+        document = json.loads(text)
+    except OSError as error:
+        raise BadConfig(f"configuration file {file}: {error.strerror}") from None
+    except json.JSONDecodeError as error:
+        where = f"{file}:{error.lineno}"
+        raise BadConfig(f"{where}: column {error.colno}: no JSON: {error.msg}") from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise BadConfig(f"configuration file {file}: no JSON: {error}") from None
+    return Reader(file, text).namespace(document)
+
+
+class Reader:
+    """Every refusal names the file, the line, and the path in it."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self._file: Final = file
+        self._content: Final = text
+
+    def namespace(self, document: object) -> dict[str, object]:
+        root = self._table(document, (), ("UserConfig",))
+        path: Where = ("UserConfig",)
+        user = self._table(root.get("UserConfig"), path, ("Namespaces", "Logging"))
+        path = (*path, "Namespaces")
+        namespaces = self._list(user.get("Namespaces", []), path)
+        if len(namespaces) > 1:
+            self._refuse((*path, 1), "one broker has one namespace; there is more than one")
+        if not namespaces:
+            return {}
+        path = (*path, 0)
+        one = self._table(namespaces[0], path, ("Name", "Queues", "Topics"))
+        return {
+            "queues": self._each(one, "Queues", path, self._queue),
+            "topics": self._each(one, "Topics", path, self._topic),
+        }
+
+    def _each(
+        self, table: Table, name: str, path: Where, read: Callable[[object, Where], Table]
+    ) -> list[Table]:
+        below = (*path, name)
+        given = self._list(table.get(name, []), below)
+        return [read(value, (*below, place)) for place, value in enumerate(given)]
+
+    def _queue(self, value: object, path: Where) -> Table:
+        table = self._table(value, path, ("Name", "Properties"))
+        changes = self._properties(table, path, QueueSettings())
+        return {"name": self._name(table, path), **changes}
+
+    def _topic(self, value: object, path: Where) -> Table:
+        table = self._table(value, path, ("Name", "Properties", "Subscriptions"))
+        changes = self._properties(table, path, TopicSettings())
+        below = self._each(table, "Subscriptions", path, self._subscription)
+        return {"name": self._name(table, path), **changes, "subscriptions": below}
+
+    def _subscription(self, value: object, path: Where) -> Table:
+        table = self._table(value, path, ("Name", "Properties", "Rules"))
+        changes = self._properties(table, path, QueueSettings())
+        found: Table = {"name": self._name(table, path), **changes}
+        rules = self._each(table, "Rules", path, self._rule)
+        if rules:  # without, it takes everything
+            found["rules"] = rules
+        return found
+
+    # ---- properties
+
+    def _properties(self, table: Table, path: Where, base: Settings) -> Table:
+        """Tried one by one first, so that a refusal names its line."""
+        path = (*path, "Properties")
+        known = tuple(property_names(base))
+        given = self._table(table.get("Properties", {}), path, known)
+        plain = {name: value for name, value in given.items() if value is not None}
+        for name, value in plain.items():
+            self._tried((*path, name), partial(changes_from, {name: value}, base))
+        return self._tried(path, partial(changes_from, plain, base))
+
+    # ---- rules
+
+    def _rule(self, value: object, path: Where) -> Table:
+        table = self._table(value, path, ("Name", "Properties"))
+        name = self._name(table, path)
+        path = (*path, "Properties")
+        words = ("FilterType", "CorrelationFilter", "SqlFilter", "Action")
+        properties = self._table(table.get("Properties", {}), path, words)
+        arguments = self._filter(properties, path)
+        if properties.get("Action") is not None:
+            arguments["action"] = self._sql(properties, "Action", path)
+        rule = self._tried(path, partial(rule_from, name, arguments))
+        self._tried(path, partial(check_rule, rule))
+        return {"name": name, **arguments}
+
+    def _filter(self, properties: Table, path: Where) -> Table:
+        kind = properties.get("FilterType")
+        if kind == "Sql":
+            return {"kind": "sql", "sql": self._sql(properties, "SqlFilter", path)}
+        if kind == "Correlation":
+            correlation = self._correlation(properties, (*path, "CorrelationFilter"))
+            return {"kind": "correlation", "correlation": correlation}
+        if kind is None and "CorrelationFilter" not in properties:
+            return {"kind": "true"}
+        self._refuse((*path, "FilterType"), f"{kind!r}; there are Sql and Correlation")
+
+    def _sql(self, properties: Table, name: str, path: Where) -> str:
+        below = (*path, name)
+        table = self._table(properties.get(name), below, ("SqlExpression",))
+        return self._text(table, "SqlExpression", below)
+
+    def _correlation(self, properties: Table, path: Where) -> Table:
+        table = self._table(
+            properties.get("CorrelationFilter"), path, (*CORRELATED, "Properties")
+        )
+        found: Table = {}
+        for name in CORRELATED:
+            if table.get(name) is not None:
+                found[f"sys.{name}"] = self._text(table, name, path)
+        below = self._table(table.get("Properties", {}), (*path, "Properties"), None)
+        return found | below
+
+    # ---- values
+
+    def _table(self, value: object, path: Where, known: tuple[str, ...] | None) -> Table:
+        if value is None:
+            self._refuse(path, "is missing")
+        if not isinstance(value, dict):
+            self._refuse(path, "that is no object")
+        for name in value:
+            if known is not None and name not in known:
+                wanted = ", ".join(sorted(known))
+                self._refuse((*path, name), f"nothing has this name; there are {wanted}")
+        return value
+
+    def _list(self, value: object, path: Where) -> list[object]:
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self._refuse(path, "that is no array")
+        return value
+
+    def _name(self, table: Table, path: Where) -> str:
+        return self._text(table, "Name", path)
+
+    def _text(self, table: Mapping[str, object], name: str, path: Where) -> str:
+        value = table.get(name)
+        if not isinstance(value, str) or not value:
+            self._refuse((*path, name), "there is to be a string")
+        return value
+
+    def _tried(self, path: Where, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except BrokerError as error:
+            self._refuse(path, str(error))
+
+    def _refuse(self, path: Where, why: str) -> NoReturn:
+        line = line_of(self._content, path)
+        raise BadConfig(f"{self._file}:{line}: {shown_path(path)}: {why}")

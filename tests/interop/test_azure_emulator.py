@@ -1,0 +1,65 @@
+"""Instead of Azure's emulator: its Config.json, its variables, and the SDK as for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.interop.azure_client import WAIT_SECONDS, Message, client, exceptions, texts
+from tests.support.broker_process import BrokerProcess
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+CONFIG = Path(__file__).parents[2] / "compose/emulator/Config.json"
+VARIABLES = {
+    "ACCEPT_EULA": "Y",
+    "SQL_SERVER": "mssql",
+    "MSSQL_SA_PASSWORD": "secret",
+    "PEEKLOCK_EMULATOR": "true",
+    "PEEKLOCK_EPHEMERAL": "true",
+}
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[BrokerProcess]:
+    arguments = ("--config", str(CONFIG))
+    with BrokerProcess(*arguments, dev=False, env=VARIABLES) as process:
+        yield process
+
+
+def test_a_queue(emulator: BrokerProcess) -> None:
+    with client(emulator.amqp_port) as bus:
+        with bus.get_queue_sender("orders") as sender:
+            sender.send_messages([Message("a"), Message("b")])
+        with bus.get_queue_receiver("orders") as receiver:
+            got = receiver.receive_messages(2, max_wait_time=WAIT_SECONDS)
+            assert texts(got) == ["a", "b"]
+            for message in got:
+                receiver.complete_message(message)
+
+
+def test_a_topic_with_its_rule(emulator: BrokerProcess) -> None:
+    with client(emulator.amqp_port) as bus:
+        with bus.get_topic_sender("tickets") as sender:
+            sender.send_messages([Message("a", subject="sold"), Message("b", subject="lost")])
+        with bus.get_subscription_receiver("tickets", "gate") as receiver:
+            got = receiver.receive_messages(2, max_wait_time=WAIT_SECONDS)
+            assert texts(got) == ["a"]
+
+
+def test_no_queue_is_made_by_asking_for_it(emulator: BrokerProcess) -> None:
+    """As with the emulator, and unlike --dev: a typing error shows."""
+    with (
+        client(emulator.amqp_port) as bus,
+        pytest.raises(exceptions.MessagingEntityNotFoundError),
+        bus.get_queue_sender("order") as sender,
+    ):
+        sender.send_messages(Message("a"))
+
+
+def test_it_says_how_open_it_is(emulator: BrokerProcess) -> None:
+    assert "anybody may do anything here" in emulator.stderr
+    assert "variable is no setting" not in emulator.stderr
