@@ -26,6 +26,7 @@ from peeklock.entities.facts import Enqueued, Fact, Relocated, Removed
 from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING
 from peeklock.errors import BrokerError
+from peeklock.limits import DUPLICATE_WINDOW_MIN
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import LockToken, Lsn, SequenceNumber, UnixMs
 from tests.support.house import House, pictures, replayed
@@ -50,6 +51,7 @@ class QueueLife(RuleBasedStateMachine):
         self.capture: Capture | None = None
         self.slices: list[list[Fact]] = []
         self.captured_at = Lsn(0)
+        self.taken_at: dict[bytes, UnixMs] = {}  # message-ids
         self.failures: dict[tuple[int, SequenceNumber], int] = {}
 
     @initialize(
@@ -59,6 +61,7 @@ class QueueLife(RuleBasedStateMachine):
         overflow=st.sampled_from(["reject", "drop-oldest"]),
         on_expiry=st.booleans(),
         retry_ms=st.sampled_from([0, 500]),
+        window_ms=st.sampled_from([0, DUPLICATE_WINDOW_MIN]),
     )
     def begin(
         self,
@@ -68,6 +71,7 @@ class QueueLife(RuleBasedStateMachine):
         overflow: str,
         on_expiry: bool,
         retry_ms: int,
+        window_ms: int,
     ) -> None:
         from peeklock.entities.settings import Overflow, RetryPolicy
 
@@ -79,6 +83,7 @@ class QueueLife(RuleBasedStateMachine):
             dead_letter_on_expiry=on_expiry,
             lock_duration_ms=1000,
             retry=RetryPolicy(first_ms=retry_ms, jitter=0.5),
+            duplicate_window_ms=window_ms,
         )
         self.dead = self.house.dead_letters(self.queue)
 
@@ -94,6 +99,22 @@ class QueueLife(RuleBasedStateMachine):
         for _ in range(count):
             at = self.house.now + delay if delay else 0
             self.house.send(self.queue, not_before=at, ttl_ms=ttl, priority=priority)
+
+    @rule(key=st.integers(0, 4), delay=st.sampled_from([0, 0, 700]))
+    def send_again(self, key: int, delay: int) -> None:
+        """The same message-id within the window is taken once, whatever became of it."""
+        now = self.house.now
+        number = self.queue.next_number
+        message_id = b"id-%d" % key
+        at = now + delay if delay else 0
+        self.house.send(self.queue, not_before=at, message_id=message_id)
+        taken = self.queue.next_number > number
+        window = self.queue.settings.duplicate_window_ms
+        before = self.taken_at.get(message_id)
+        if window and before is not None and now < before + window:
+            assert not taken, "a duplicate was taken"
+        elif taken:
+            self.taken_at[message_id] = now
 
     @rule(
         dead=st.booleans(),
@@ -210,7 +231,7 @@ class QueueLife(RuleBasedStateMachine):
             self.house.engine.commit(self.queue, facts, self.house.now)
         assert held <= set(self.queue.entries), "what is held stays"
 
-    @rule(ms=st.sampled_from([1, 250, 600, 1000, 5000]))
+    @rule(ms=st.sampled_from([1, 250, 600, 1000, 5000, DUPLICATE_WINDOW_MIN]))
     def time_passes(self, ms: int) -> None:
         self.house.advance(ms)
         self.note()

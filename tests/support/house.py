@@ -6,6 +6,7 @@ from peeklock.engine.dispatch import ReceiveMode, Receiver
 from peeklock.engine.effects import Deliver, Effect
 from peeklock.engine.engine import Engine
 from peeklock.engine.restore import Restorer
+from peeklock.entities.deduplication import Deduplication
 from peeklock.entities.facts import Fact
 from peeklock.entities.message_session import MessageSessions
 from peeklock.entities.namespace import Namespace
@@ -180,6 +181,7 @@ def picture(queue: Queue, now: UnixMs) -> dict[str, object]:
             (entry.origin.source, entry.origin.number, entry.origin.reason)
             if entry.origin is not None
             else None,
+            entry.source_number,
         )
         for number, entry in queue.entries.items()
     }
@@ -194,6 +196,22 @@ def picture(queue: Queue, now: UnixMs) -> dict[str, object]:
         "next": queue.next_number,
         "bytes": queue.size_bytes,
         "counts": list(queue.counts),
+        "seen": still_seen(queue.seen, queue.settings.duplicate_window_ms, now),
+    }
+
+
+def still_seen(seen: Deduplication, window_ms: int, now: UnixMs) -> list[tuple[bytes, UnixMs]]:
+    """What is remembered and still decides something."""
+    return sorted((key, at) for key, at in seen.items() if now < at + window_ms)
+
+
+def topic_picture(topic: Topic, now: UnixMs) -> dict[str, object]:
+    return {
+        "path": topic.path,
+        "settings": topic.settings,
+        "subscriptions": sorted(topic.subscriptions),
+        "next": topic.next_number,
+        "seen": still_seen(topic.seen, topic.settings.duplicate_window_ms, now),
     }
 
 
@@ -220,7 +238,9 @@ def session_pictures(sessions: MessageSessions) -> dict[str, object]:
 
 
 def pictures(namespace: Namespace, now: UnixMs) -> list[dict[str, object]]:
-    return [picture(queue, now) for queue in namespace.by_id.values()]
+    return [picture(queue, now) for queue in namespace.by_id.values()] + [
+        topic_picture(topic, now) for topic in namespace.topics()
+    ]
 
 
 def replayed(appends: Iterable[tuple[int, list[Fact]]]) -> Namespace:

@@ -13,6 +13,7 @@ from peeklock.entities.facts import (
     MessageIdSeen,
     Numbered,
     QueueCreated,
+    QueueUpdated,
     RuleCreated,
     SessionStateSet,
     SubscriptionCreated,
@@ -149,7 +150,10 @@ def seen_facts(owner: QueueId, seen: Deduplication) -> list[Fact]:
 
 def beside_facts(queue: Queue) -> Iterator[Fact]:
     """What a queue has beside its messages, each as of when it is asked for."""
-    yield from seen_facts(queue.queue_id, queue.seen)
+    seen = seen_facts(queue.queue_id, queue.seen)
+    if seen:  # how long they are remembered may have changed since the definitions
+        yield QueueUpdated(queue.queue_id, queue.settings)
+        yield from seen
     sessions = queue.sessions
     if sessions is not None:
         for session_id in list(sessions.by_id):

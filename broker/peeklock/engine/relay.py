@@ -16,7 +16,7 @@ from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import Entry
 from peeklock.entities.submission import Passage, SharedBytes, Submission
 from peeklock.entities.topic import Topic
-from peeklock.errors import BrokerError, InvalidRequest
+from peeklock.errors import BrokerError, ForwardTargetGone, InvalidRequest
 from peeklock.limits import DEAD_LETTER_TEXT_CHARACTERS_MAX, FORWARD_HOPS_MAX
 from peeklock.store.journal import Journal, MessageDamaged
 from peeklock.types import NEVER, SequenceNumber, UnixMs
@@ -101,6 +101,7 @@ class Relay:
         if queue.settings.forward_dead_letters_to:
             origin = origin_of(queue, dead, now)
             first = passage.bytes.first
+            passage.bytes.is_taken = False
             try:
                 return self._forward_dead(queue, [as_dead(dead.given, origin)], arrivals, now)
             except BrokerError:
@@ -119,12 +120,19 @@ class Relay:
     def _forward_dead(
         self, queue: Queue, given: list[Submission], arrivals: Arrivals, now: UnixMs
     ) -> list[Fact]:
-        """To where `queue` forwards its dead letters; raises, and has changed nothing then."""
-        target = self._namespace.find_target(queue, queue.settings.forward_dead_letters_to)
+        """To where `queue` forwards its dead letters; raises, and has changed nothing then.
+
+        A topic without a taker for one of them is no place for it.
+        """
+        name = queue.settings.forward_dead_letters_to
+        target = self._namespace.find_target(queue, name)
         attempt = arrivals.copy()
         facts = target.send_all(given, now, attempt)
         facts.extend(self._follow(attempt, now))
         self.room(attempt)
+        for one in given:
+            if one.passage is not None and not one.passage.bytes.is_taken:
+                raise ForwardTargetGone(queue.path, name)
         arrivals.become(attempt)
         return facts
 

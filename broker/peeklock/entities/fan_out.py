@@ -104,7 +104,9 @@ class FanOut:
             except FilterError as error:
                 taking.errors.append(f"action of rule {rule.settings.name!r}: {error}")
                 continue
-            self._take(changed, subscription)
+            if self._take(changed, subscription):
+                assert given.passage is not None
+                given.passage.bytes.is_taken = True  # it, changed
         if taking.errors and subscription.queue.settings.dead_letter_on_filter_error:
             why = "; ".join(taking.errors)[:DEAD_LETTER_TEXT_CHARACTERS_MAX]
             self._dead_letter(given, subscription, RULE_FAILED, why)
@@ -131,21 +133,23 @@ class FanOut:
         )
         return Submission(message, given.not_before, given.message_id, session_id, own)
 
-    def _take(self, given: Submission, subscription: Subscription) -> None:
+    def _take(self, given: Submission, subscription: Subscription) -> bool:
+        """Says whether there is a copy, in the queue or among its dead letters."""
         queue = subscription.queue
         if not queue.takes:
-            return
+            return False
         size = given.message.size
         if queue.settings.requires_session:
             if given.session_id is None:
                 self._dead_letter(given, subscription, NO_SESSION, NO_SESSION_WHY)
-                return
+                return True
             check_session_id(given.session_id)
         if queue.forwards:
             self._facts.extend(queue.send_all([given], self._now, self._arrivals))
         else:
             self._facts.append(queue.take_copy(given, self._now, self._arrivals))
         self._count(size)
+        return True
 
     def _dead_letter(
         self, given: Submission, subscription: Subscription, reason: str, description: str

@@ -274,8 +274,7 @@ class Queue:
             source_number=passage.source_number,
             shares=passage.bytes.first,
         )
-        if passage.bytes.first is None:
-            passage.bytes.first = fact
+        passage.bytes.arrive_with(fact)
         return fact
 
     def take_copy(self, given: Submission, now: UnixMs, arrivals: Arrivals) -> Enqueued:
@@ -303,8 +302,7 @@ class Queue:
             source_number=passage.source_number,
             shares=passage.bytes.first,
         )
-        if passage.bytes.first is None:
-            passage.bytes.first = fact
+        passage.bytes.arrive_with(fact)
         return fact
 
     def adopt(

@@ -11,10 +11,17 @@ from peeklock.types import NEVER, NOWHERE, Lsn, SequenceNumber, SessionId, UnixM
 class SharedBytes:
     """The bytes of one message that several entities get by one append: stored once."""
 
-    __slots__ = ("first",)
+    __slots__ = ("first", "is_taken")
 
     def __init__(self) -> None:
         self.first: Enqueued | None = None  # the fact that brings them; all others name it
+        self.is_taken = False  # somebody keeps it, perhaps changed
+
+    def arrive_with(self, fact: Enqueued) -> None:
+        """This fact tells of one arrival."""
+        self.is_taken = True
+        if self.first is None:
+            self.first = fact
 
 
 @final

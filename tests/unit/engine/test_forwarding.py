@@ -2,6 +2,7 @@
 
 import pytest
 
+from peeklock.engine.capture import Capture
 from peeklock.engine.dispatch import Waiting
 from peeklock.engine.effects import Accepted, Deliver, Refused
 from peeklock.engine.transactions import Transactions
@@ -496,6 +497,23 @@ class TestDeadLetters:
             assert origin.reason == "bad"
         check_replay(house)
 
+    def test_a_topic_that_nobody_takes_it_from_is_no_place_for_one(self, house: House) -> None:
+        failures = house.topic("failures")
+        house.subscription(failures, "none", RuleSettings("none", "false"))
+        source = house.queue("orders", forward_dead_letters_to="failures")
+        house.send(source, b"job")
+        dead_letter(house, source)
+        assert bodies(house.dead_letters(source)) == [b"job"]
+
+    def test_one_that_a_rule_changed_is_there_all_the_same(self, house: House) -> None:
+        rule = RuleSettings("vip", "sql", "TRUE", action="SET sys.Label = 'vip'")
+        mine = house.subscription(house.topic("failures"), "mine", rule)
+        source = house.queue("orders", forward_dead_letters_to="failures")
+        house.send(source, encode_bare(Properties(message_id="m"), {}, DataBody([b"x"])))
+        dead_letter(house, source)
+        assert len(house.dead_letters(source).entries) == 0
+        assert b"vip" in bodies(mine)[0]
+
     def test_a_copy_that_a_subscription_cannot_take_goes_there(self, house: House) -> None:
         morgue = house.queue("morgue")
         tickets = house.topic()
@@ -552,6 +570,47 @@ class TestTransactions:
         with pytest.raises(QuotaExceeded):
             transactions.send(txn, source, given, house.now)
         check_replay(house)
+
+
+class TestRecovery:
+    def test_a_number_that_the_snapshot_has_gone_beyond_is_not_given_again(
+        self, house: House
+    ) -> None:
+        house.queue("audit")
+        source = house.queue("orders", forward_to="audit")
+        capture = Capture(house.namespace)
+        began_at = house.journal.end
+        slices = [capture.next_slice(house.journal.end)]
+        house.send(source, b"passed on")
+        update_queue(house.engine, "orders", {"forward_to": ""})
+        house.send(source, b"kept")
+        while facts := capture.next_slice(house.journal.end):
+            slices.append(facts)
+        journal = house.journal
+        assert isinstance(journal, MemoryJournal)
+        tail = [(end, facts) for end, facts in journal._facts if end > began_at]
+        recovered = replayed([*[(began_at, facts) for facts in slices], *tail])
+        assert recovered.find("orders").next_number == 3
+        assert pictures(recovered, house.now) == pictures(house.namespace, house.now)
+
+    def test_ids_are_remembered_as_long_as_the_queue_says_by_now(self, house: House) -> None:
+        """A snapshot's definitions may be older than its slices."""
+        queue = house.queue(duplicate_window_ms=20_000)
+        house.send(queue, message_id=b"first")
+        capture = Capture(house.namespace)
+        began_at = house.journal.end
+        slices = [capture.next_slice(house.journal.end)]
+        update_queue(house.engine, "orders", {"duplicate_window_ms": 60_000})
+        house.advance(30_000)
+        house.send(queue, message_id=b"second")
+        while facts := capture.next_slice(house.journal.end):
+            slices.append(facts)
+        journal = house.journal
+        assert isinstance(journal, MemoryJournal)
+        tail = [(end, facts) for end, facts in journal._facts if end > began_at]
+        recovered = replayed([*[(began_at, facts) for facts in slices], *tail])
+        assert recovered.find("orders").seen.items() == queue.seen.items()
+        assert len(queue.seen) == 2
 
 
 def test_causes_are_as_they_should_be(house: House) -> None:
