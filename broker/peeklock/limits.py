@@ -113,6 +113,8 @@ AUTO_DELETE_ON_IDLE_MIN: Final = Millis(300_000)
 USER_METADATA_CHARACTERS_MAX: Final = 1024
 # A message session's id, in characters, as Service Bus has it.
 SESSION_ID_CHARACTERS_MAX: Final = 128
+# How long a receiver waits for a free session when it does not say; Service Bus' default.
+SESSION_PATIENCE_DEFAULT: Final = Millis(65_000)
 # A dead-letter reason and its description, in characters each, as Service Bus cuts them.
 DEAD_LETTER_TEXT_CHARACTERS_MAX: Final = 4096
 

@@ -44,3 +44,23 @@ def operator(shared: BrokerProcess) -> Iterator[AmqpOperator]:
     one = AmqpOperator(shared.amqp_port)
     yield one
     one.close()
+
+
+@pytest.fixture
+def sessions(operator: AmqpOperator, queue: str) -> str:
+    """A queue of message sessions, with locks of a minute."""
+    operator.create(queue, requires_session=True)
+    return queue
+
+
+@pytest.fixture
+def brief(operator: AmqpOperator, queue: str) -> str:
+    """One with locks of 400 ms."""
+    operator.create(queue, requires_session=True, lock_duration_ms=400)
+    return queue
+
+
+@pytest.fixture
+def other(shared: BrokerProcess) -> Iterator[AmqpPeer]:
+    with ready_peer(shared.amqp_port) as peer:
+        yield peer

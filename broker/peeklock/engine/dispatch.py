@@ -57,6 +57,7 @@ class Receiver:
         self.session_id: SessionId | None = None  # of the message session it was given
         self.session_nonce = b""  # what it holds that session under
         self.patience = Millis(0)  # how long it waits for a session, in all
+        self.seeks_session = False  # it came for one, whether it has it yet or not
         self._handed: list[Locked] = []
         self._prune_at = 64
 
@@ -88,6 +89,9 @@ class Receiver:
         """How many messages it could have, given credit; None: nobody has counted them."""
         if self.mode is ReceiveMode.BROWSE or not self.queue.settings.dispatch:
             return None
+        sessions = self.queue.sessions
+        if sessions is not None:
+            return sessions.ready_count(self.session_id)
         return self.queue.counts[READY]
 
     def why_waiting(self) -> Waiting:

@@ -508,6 +508,11 @@ class Engine:
             self._note_deadline(line)
         return bool(self._dirty)
 
+    @property
+    def has_work(self) -> bool:
+        """Would another turn do anything? What is told may lead to it, too."""
+        return bool(self._dirty)
+
     def tick(self, now: UnixMs) -> None:
         """Let time do its work where a deadline has passed: one round a queue.
 

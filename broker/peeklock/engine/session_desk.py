@@ -58,6 +58,7 @@ class SessionDesk:
         The answer is an effect: `SessionGranted` or `SessionRefused`.
         """
         seats = seats_of(line)
+        receiver.seeks_session = True
         if session_id is None:
             receiver.patience = patience
             seats.seek(receiver, UnixMs(now + patience))

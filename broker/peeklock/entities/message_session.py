@@ -145,6 +145,11 @@ class MessageSessions:
         """The free session that has waited longest with something to hand out."""
         return self._line[0][3] if self._line else None
 
+    def ready_count(self, session_id: SessionId | None) -> int:
+        """How much is ready in a session; nothing in one that is not there."""
+        session = None if session_id is None else self.by_id.get(session_id)
+        return 0 if session is None else len(session.ready)
+
     def next_entries(self, session: MessageSession, count: int) -> list[Entry]:
         """What its holder is to have next, in order."""
         entries = self._entries

@@ -12,6 +12,8 @@ from peeklock.engine.effects import (
     ReceiverEnded,
     Refused,
     Replied,
+    SessionGranted,
+    SessionRefused,
     Settled,
     SettleRefused,
 )
@@ -26,7 +28,14 @@ from peeklock.entities.dispositions import (
 )
 from peeklock.entities.queue import Queue
 from peeklock.entities.topic import Topic
-from peeklock.errors import BrokerError, NotFound, NotOffered, ProtocolViolation
+from peeklock.errors import (
+    BrokerError,
+    NotAllowed,
+    NotFound,
+    NotOffered,
+    ProtocolViolation,
+    SessionLockLost,
+)
 from peeklock.frontends.amqp_grants import Grants
 from peeklock.frontends.amqp_intake import BATCH_FORMAT, read_batch, read_sent
 from peeklock.frontends.amqp_management import ManagementNode
@@ -38,11 +47,17 @@ from peeklock.frontends.amqp_message import (
 from peeklock.frontends.amqp_nodes import (
     Node,
     NodeKind,
+    answered,
     find_reply_queue,
     find_source,
     find_target,
 )
 from peeklock.frontends.amqp_request import Reply
+from peeklock.frontends.amqp_sessions import (
+    granted_filter,
+    granted_properties,
+    session_wish,
+)
 from peeklock.frontends.amqp_tokens import TokenReply
 from peeklock.frontends.amqp_tokens import answer as answer_token
 from peeklock.frontends.amqp_transactions import Controllers, Coordinator
@@ -93,6 +108,7 @@ from peeklock.protocols.amqp10.outcomes import (
 )
 from peeklock.protocols.amqp10.sasl import AUTH, OK
 from peeklock.protocols.amqp10.sasl_layer import SaslServer
+from peeklock.protocols.amqp10.terminus import AmqpMap, Source
 from peeklock.security.authenticators import Authenticator, Login
 from peeklock.security.principal import ANONYMOUS, Principal
 from peeklock.security.rights import Right
@@ -305,21 +321,49 @@ class AmqpFrontend:
             self._outlets.append(link)
         else:
             assert node.queue is not None
+            receiver = self._attach_receiver(link, node.queue, node, now)
             self._grants.note(link, Right.LISTEN, node.queue.path)
-            mode = ReceiveMode.PEEK_LOCK
-            if node.is_browsing:
-                mode = ReceiveMode.BROWSE
-            elif link.snd_settle_mode == 1:  # §2.8.2 settled: the receiver wants no locks
-                mode = ReceiveMode.RECEIVE_AND_DELETE
-            receiver = self._engine.attach(self, link, node.queue, mode, node.wanted)
-            receiver.blocked = not self._writable
-            link.context = receiver
-            self._receivers.append(receiver)
             if node.is_made:
                 self._made.append(receiver)
+            if receiver.seeks_session:
+                return  # the answer is an effect
+        self._accept_outlet(link, node.source, None)
+
+    def _attach_receiver(
+        self, link: SenderLink, queue: Queue, node: Node, now: UnixMs
+    ) -> Receiver:
+        mode = ReceiveMode.PEEK_LOCK
+        if node.is_browsing:
+            mode = ReceiveMode.BROWSE
+        elif link.snd_settle_mode == 1:  # §2.8.2 settled: the receiver wants no locks
+            mode = ReceiveMode.RECEIVE_AND_DELETE
+        wish = session_wish(link)
+        if wish is None:
+            receiver = self._engine.attach(self, link, queue, mode, node.wanted)
+        elif mode is ReceiveMode.BROWSE:
+            raise NotAllowed("who only looks (distribution-mode copy) takes no session")
+        elif node.wanted is not None:
+            raise NotAllowed("a session's messages come in their order: select none of them")
+        else:
+            receiver = self._engine.seek_session(
+                self, link, queue, mode, wish.session_id, wish.patience, now
+            )
+        receiver.blocked = not self._writable
+        link.context = receiver
+        self._receivers.append(receiver)
+        return receiver
+
+    def _accept_outlet(
+        self, link: SenderLink, source: Source | None, properties: AmqpMap | None
+    ) -> None:
         attach = link.remote_attach
         size = attach.max_message_size if attach is not None else None
-        link.accept(source=node.source, target=link.target, max_message_size=size or 0)
+        link.accept(
+            source=source,
+            target=link.target,
+            properties=properties,
+            max_message_size=size or 0,
+        )
 
     def _on_detached(self, link: Link, now: UnixMs) -> None:
         self._grants.forget(link)
@@ -381,7 +425,7 @@ class AmqpFrontend:
                 self._reply(token_reply)
             return
         self._let_tokens_lapse(now)
-        reply = self._host.management.answer(principal, node, payload, now)
+        reply = self._host.management.answer(self, principal, node, payload, now)
         if reply is not None:
             self._engine.reply(self, reply)
 
@@ -438,7 +482,8 @@ class AmqpFrontend:
         context = link.context
         if isinstance(context, Receiver):
             link.available = context.available_count()
-            self._engine.set_credit(context, event.credit, draining=event.drain)
+            if link.is_attached:  # else the link keeps it until a session is granted
+                self._engine.set_credit(context, event.credit, draining=event.drain)
         elif isinstance(context, ReplyOutlet):
             self._send_replies(link, context)
             link.available = len(context.waiting)
@@ -545,11 +590,37 @@ class AmqpFrontend:
             assert isinstance(effect.reply, Reply)
             self._reply(effect.reply)
         elif isinstance(effect, ReceiverEnded):
-            ended = effect.receiver.link
-            assert isinstance(ended, SenderLink)
-            if effect.receiver in self._receivers:
-                self._receivers.remove(effect.receiver)
-            ended.detach(AmqpError(RESOURCE_DELETED, str(effect.error)))
+            ended = self._forget_receiver(effect.receiver)
+            if isinstance(effect.error, SessionLockLost):
+                ended.detach(amqp_error(effect.error))
+            else:
+                ended.detach(AmqpError(RESOURCE_DELETED, str(effect.error)))
+        elif isinstance(effect, SessionGranted):
+            self._grant_session(effect)
+        elif isinstance(effect, SessionRefused):
+            self._forget_receiver(effect.receiver).refuse(amqp_error(effect.error))
+
+    def _forget_receiver(self, receiver: Receiver) -> SenderLink:
+        link = receiver.link
+        assert isinstance(link, SenderLink)
+        if receiver in self._receivers:
+            self._receivers.remove(receiver)
+        self._grants.forget(link)
+        return link
+
+    def _grant_session(self, effect: SessionGranted) -> None:
+        """Answer the attach; credit that came before it counts from here on."""
+        receiver = effect.receiver
+        link = receiver.link
+        assert isinstance(link, SenderLink)
+        if receiver.closed or link.source is None:
+            return
+        source = replace(
+            answered(link.source, None), filter=granted_filter(link, effect.session_id)
+        )
+        self._accept_outlet(link, source, granted_properties(effect.locked_until))
+        if link.is_attached and (link.credit > 0 or link.draining):
+            self._engine.set_credit(receiver, link.credit, draining=link.draining)
 
     def _deliver(self, effect: Deliver) -> None:
         receiver = effect.receiver

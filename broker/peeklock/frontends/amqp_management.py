@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, final
 from uuid import UUID
 
+from peeklock.engine.effects import Peer
 from peeklock.engine.engine import Engine
 from peeklock.entities.dispositions import (
     ABANDON,
@@ -21,7 +22,12 @@ from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.queue_index import Entry
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
-from peeklock.errors import BrokerError, InvalidRequest, ProtocolViolation
+from peeklock.errors import (
+    BrokerError,
+    InvalidRequest,
+    ProtocolViolation,
+    SessionLockLost,
+)
 from peeklock.frontends.amqp_intake import read_sent
 from peeklock.frontends.amqp_message import (
     delivery_payload,
@@ -38,6 +44,7 @@ from peeklock.frontends.amqp_request import (
     read_request,
 )
 from peeklock.frontends.amqp_rules import RuleOperations
+from peeklock.frontends.amqp_session_operations import SessionOperations, holder_for
 from peeklock.frontends.errors_on_the_wire import condition_of, status_of
 from peeklock.management.operations import (
     dead_letter_reasons,
@@ -64,6 +71,7 @@ class ManagementNode:
         self._operations: Final[dict[str, Callable[[Request, Reply], None]]] = {
             **NamespaceOperations(engine).by_name(),
             **RuleOperations(engine).by_name(),
+            **SessionOperations(engine).by_name(),
             "peeklock:stats": self._tell_stats,
             "com.microsoft:peek-message": self._peek,
             "com.microsoft:renew-lock": self._renew,
@@ -79,13 +87,13 @@ class ManagementNode:
         }
 
     def answer(
-        self, principal: Principal, node: Node, payload: bytes, now: UnixMs
+        self, peer: Peer, principal: Principal, node: Node, payload: bytes, now: UnixMs
     ) -> Reply | None:
         """The reply to one request; None when it cannot even be read as one."""
         try:
             bare = split_message(payload).bare
             reply = Reply(node, read_properties(bare))
-            request = read_request(principal, node, bare, now)
+            request = read_request(peer, principal, node, bare, now)
         except ProtocolViolation:
             return None
         operation = self._operations.get(request.operation)
@@ -106,7 +114,8 @@ class ManagementNode:
     def _peek(self, request: Request, reply: Reply) -> None:
         request.principal.require(Right.LISTEN, request.queue.path)
         start = SequenceNumber(request.whole("from-sequence-number", 1))
-        entries = peek(request.queue, start, request.whole("message-count", 1))
+        count = request.whole("message-count", 1)
+        entries = peek(request.queue, start, count, request.session_id())
         if not entries:
             reply.refuse(NO_CONTENT, "com.microsoft:message-not-found", "no more messages")
             return
@@ -142,7 +151,11 @@ class ManagementNode:
         queue = request.queue
         delete = request.whole("receiver-settle-mode", 1) == 0
         numbers = request.numbers("sequence-numbers")
-        entries = self._engine.receive_deferred(queue, numbers, request.now, delete=delete)
+        session_id = request.session_id()
+        holder = None if session_id is None else holder_for(self._engine, request, session_id)
+        entries = self._engine.receive_deferred(
+            queue, numbers, request.now, delete=delete, holder=holder
+        )
         reply.messages = lambda: self._read_messages(queue, entries, is_handed=True)
 
     def _handed(self, entry: Entry) -> Result:
@@ -158,7 +171,14 @@ class ManagementNode:
     def _settle(self, request: Request, reply: Reply) -> None:
         request.principal.require(Right.LISTEN, request.queue.path)
         disposition = self._disposition(request)
-        self._engine.settle_tokens(request.queue, request.tokens(), disposition, request.now)
+        tokens = request.tokens()
+        session_id = request.session_id()
+        if session_id is not None:
+            nonce = holder_for(self._engine, request, session_id).session_nonce
+            for token in tokens:
+                if not token.startswith(nonce):
+                    raise SessionLockLost(f"message session {session_id!r}")
+        self._engine.settle_tokens(request.queue, tokens, disposition, request.now)
 
     def _disposition(self, request: Request) -> Disposition:
         status = request.text("disposition-status", "")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final, final
 from uuid import UUID
 
+from peeklock.engine.effects import Peer
 from peeklock.entities.queue import Queue
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, NotAllowed
@@ -22,7 +23,7 @@ from peeklock.protocols.amqp10.sections import (
 )
 from peeklock.protocols.amqp10.values import AmqpValue, Int, Symbol
 from peeklock.security.principal import Principal
-from peeklock.types import LockToken, SequenceNumber, UnixMs
+from peeklock.types import LockToken, SequenceNumber, SessionId, UnixMs
 
 Arguments = dict[str, AmqpValue]
 Result = dict[AmqpValue, AmqpValue]
@@ -90,19 +91,23 @@ class Request:
 
     def __init__(
         self,
+        peer: Peer,
         node: Node,
         principal: Principal,
         operation: str,
         entity_type: str,
         name: str,
+        link_name: str,
         arguments: Arguments,
         now: UnixMs,
     ) -> None:
+        self.peer: Final = peer  # whose connection it came on
         self.node: Final = node
         self.principal: Final = principal
         self.operation: Final = operation
         self.entity_type: Final = entity_type  # "" where the request does not say it
         self.name: Final = name
+        self.link_name: Final = link_name  # of the receiver that it is for; "": not said
         self.arguments: Final = arguments
         self.now: Final = now
 
@@ -133,6 +138,12 @@ class Request:
         if not isinstance(value, str):
             raise InvalidRequest(f"{self.operation}: {name} is a string, not {value!r}")
         return str(value)
+
+    def session_id(self) -> SessionId | None:
+        """The message session that it is about; None for none."""
+        if self.arguments.get("session-id") is None:
+            return None
+        return SessionId(self.text("session-id", ""))
 
     def values(self, name: str) -> list[AmqpValue]:
         value = self.arguments.get(name)
@@ -170,7 +181,9 @@ class Request:
             raise InvalidRequest(f"{self.operation}: {name} has the same one twice")
 
 
-def read_request(principal: Principal, node: Node, bare: bytes, now: UnixMs) -> Request:
+def read_request(
+    peer: Peer, principal: Principal, node: Node, bare: bytes, now: UnixMs
+) -> Request:
     """The request that a bare message is; raises `ProtocolViolation`."""
     properties = read_application_properties(bare)
     body = read_body(bare)
@@ -181,12 +194,15 @@ def read_request(principal: Principal, node: Node, bare: bytes, now: UnixMs) -> 
     operation = properties.get("operation")
     entity_type = properties.get("type")
     name = properties.get("name")
+    link_name = properties.get("associated-link-name")
     return Request(
+        peer,
         node,
         principal,
         operation if isinstance(operation, str) else "",
         entity_type if isinstance(entity_type, str) else "",
         name if isinstance(name, str) else "",
+        link_name if isinstance(link_name, str) else "",
         arguments,
         now,
     )

@@ -8,11 +8,12 @@ from peeklock.engine.engine import Engine
 from peeklock.engine.relay import redrive
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING, Entry
+from peeklock.entities.session_verbs import sessions_of
 from peeklock.entities.settings import QueueSettings
 from peeklock.entities.settings_map import settings_as_map, with_changes
 from peeklock.errors import InvalidRequest
 from peeklock.limits import PEEK_BYTES_MAX, PEEK_COUNT_MAX
-from peeklock.types import SequenceNumber, UnixMs
+from peeklock.types import SequenceNumber, SessionId, UnixMs
 
 # Messages that one request removes or moves at once; the caller asks again for more.
 CHANGE_COUNT_MAX = 10_000
@@ -99,9 +100,18 @@ def dead_letter_reasons(queue: Queue) -> dict[str, int]:
     return counts
 
 
-def peek(queue: Queue, start: SequenceNumber, count: int) -> list[Entry]:
-    """Messages in any state from a number on, untouched: as many as one reply may hold."""
-    found = queue.browse(start, min(max(count, 0), PEEK_COUNT_MAX))
+def peek(
+    queue: Queue, start: SequenceNumber, count: int, session_id: SessionId | None = None
+) -> list[Entry]:
+    """Messages in any state from a number on, untouched: as many as one reply may hold.
+
+    Of one message session, or of all.
+    """
+    count = min(max(count, 0), PEEK_COUNT_MAX)
+    if session_id is None:
+        found = queue.browse(start, count)
+    else:
+        found = sessions_of(queue).browse(session_id, start, count)
     return within_bytes(found, PEEK_BYTES_MAX)
 
 

@@ -59,12 +59,13 @@ class Switchboard:
         """Serve receivers, then tell everybody what may be told."""
         self._turn_is_due = False
         now = self._clock.now()
-        if self._engine.turn(now) and not self._turn_is_due:
-            self._turn_is_due = True
-            asyncio.get_running_loop().call_soon(self.turn)
+        self._engine.turn(now)
         if self._sync_now is not None:
             self._sync_now()
         self.release()
+        if self._engine.has_work and not self._turn_is_due:
+            self._turn_is_due = True
+            asyncio.get_running_loop().call_soon(self.turn)
         self._set_timer()
 
     def release(self) -> None:

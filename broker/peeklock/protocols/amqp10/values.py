@@ -120,6 +120,7 @@ class AmqpArray(list[object]):
     __hash__ = None  # a list: it can change
 
 
+ARRAY_STRING = 0xA1
 ARRAY_SYMBOL = 0xA3
 ARRAY_LONG = 0x81
 ARRAY_TIMESTAMP = 0x83
