@@ -63,6 +63,23 @@ lock_duration_ms = 2000
 name = "shut-azure"
 status = "disabled"
 
+[[queues]]
+name = "sessions-azure"
+requires_session = true
+
+[[queues]]
+name = "sessions-js"
+requires_session = true
+
+[[queues]]
+name = "listed-azure"
+requires_session = true
+
+[[queues]]
+name = "short-sessions-azure"
+requires_session = true
+lock_duration_ms = 2000
+
 [[topics]]
 name = "azure-tickets"
 
