@@ -19,6 +19,7 @@ class HttpConnections:
     def __init__(self, application: ASGIApp) -> None:
         self._config: Final = Config(
             application,
+            interface="asgi3",
             http=H11Protocol,
             ws="none",
             loop="none",
