@@ -31,7 +31,7 @@ PAGES = [
 ]
 BLOCK = re.compile(r"^(<!-- not run -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CTRL_C = re.compile(r"^(.*?) +# Ctrl-C ends it$", re.MULTILINE)
-WORK_SECONDS = 5
+WORK_SECONDS = 8
 SECONDS_MAX = 60
 
 

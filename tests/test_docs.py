@@ -101,6 +101,15 @@ def test_the_reference_is_current() -> None:
         assert (HERE / name).read_text() == text, "make docs writes it again"
 
 
+def test_every_option_of_the_broker_is_a_setting() -> None:
+    """And so in the TOML file and the environment, too."""
+    from docs.reference.generate import command_of
+    from peeklock.server.config import setting_names
+
+    options = {parameter.name for parameter in command_of("serve").params}
+    assert options - setting_names() == {"config", "hash_password"}
+
+
 def test_help_names_every_setting() -> None:
     from peeklock.entities.settings import QueueSettings, TopicSettings
     from peeklock.entities.settings_map import settings_as_map
