@@ -93,7 +93,7 @@ def known_brokers() -> list[dict[str, object]]:
     """What the credentials file has; nothing when there is none, or it is not ours."""
     try:
         found = json.loads(credentials_file().read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # the last one: a user without a home
         return []
     brokers = found.get("brokers") if isinstance(found, dict) else None
     if not isinstance(brokers, list):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from peeklock.server.config import BadConfig
+from peeklock.server.credentials import announce, state_dir
 from peeklock_client.location import find_broker, parse_url
 
 NOBODY = 2**22 + 1  # above Linux's largest process id
@@ -81,3 +83,18 @@ def test_an_empty_variable_is_none(file: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_strange_file_is_no_file(file: Path, content: str) -> None:
     file.write_text(content)
     assert find_broker(None).port == 5672
+
+
+def test_a_user_without_a_home_needs_to_say_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user has no entry in passwd."""
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("PEEKLOCK_CREDENTIALS", "PEEKLOCK_URL", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert find_broker(None).port == 5672
+    announce("amqp://127.0.0.1:1", None)  # best effort
+    with pytest.raises(BadConfig, match="give --data-dir"):
+        state_dir()

@@ -27,9 +27,14 @@ class Credentials:
 
 
 def state_dir() -> Path:
-    """Where this user's state goes when nothing else is said."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "peeklock"
+    """Where this user's state goes when nothing else is said; raises `BadConfig`."""
+    base = os.environ.get("XDG_STATE_HOME")
+    if base:
+        return Path(base) / "peeklock"
+    try:
+        return Path.home() / ".local" / "state" / "peeklock"
+    except RuntimeError:  # a user that the system does not know, as in some containers
+        raise BadConfig("this user has no home directory: give --data-dir") from None
 
 
 def state_file() -> Path:
@@ -78,7 +83,7 @@ def listed() -> list[dict[str, object]]:
     """The brokers that the state file has; none when it is not there, or not ours."""
     try:
         found = json.loads(state_file().read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, BadConfig):
         return []
     brokers = found.get("brokers") if isinstance(found, dict) else None
     return (
@@ -105,11 +110,11 @@ def is_running(pid: int) -> bool:
 
 
 def rewrite(brokers: list[dict[str, object]]) -> None:
-    file = state_file()
     try:
+        file = state_file()
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_private(file, {"brokers": brokers})
-    except OSError:
+    except (OSError, BadConfig):
         return
 
 
