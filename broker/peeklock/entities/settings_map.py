@@ -6,6 +6,7 @@ A map has every setting by its name; a queue's retry policy is flattened to `ret
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from enum import StrEnum
+from math import isfinite
 from typing import Final, TypeVar
 
 from peeklock.entities.settings import QueueSettings, RetryPolicy, RuleSettings, TopicSettings
@@ -78,9 +79,16 @@ def rule_as_map(rule: RuleSettings) -> dict[str, object]:
         "name": rule.name,
         "kind": rule.kind,
         "expression": rule.expression,
-        "properties": [[name, value] for name, value in rule.properties],
+        "properties": [pair_of(name, value) for name, value in rule.properties],
         "action": rule.action,
     }
+
+
+def pair_of(name: str, value: str | bool | float) -> list[object]:
+    """A third item says that the value is a number that JSON has no word for."""
+    if isinstance(value, float) and not isfinite(value):
+        return [name, str(value), "float"]
+    return [name, value]
 
 
 def rule_from_map(values: Mapping[str, object]) -> RuleSettings:
@@ -96,9 +104,11 @@ def rule_from_map(values: Mapping[str, object]) -> RuleSettings:
         raise TypeError("a rule's properties are a list of pairs")
     properties: list[tuple[str, str | bool | int | float]] = []
     for pair in pairs:
-        if not isinstance(pair, list) or len(pair) != 2:
+        if not isinstance(pair, list) or len(pair) not in (2, 3):
             raise TypeError("a rule's properties are pairs of name and value")
-        key, value = pair
+        key, value = pair[0], pair[1]
+        if len(pair) == 3:
+            value = float(str(value))
         if not isinstance(key, str) or not isinstance(value, (str, bool, int, float)):
             raise TypeError(f"a correlation filter compares no {value!r}")
         properties.append((key, value))
