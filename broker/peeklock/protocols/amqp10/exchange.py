@@ -37,9 +37,8 @@ class ConnectionSettings:
     window_frames: int = AMQP_WINDOW_FRAMES
     max_message_size: int = MESSAGE_BYTES_DEFAULT
     partial_bytes_max: int = AMQP_PARTIAL_BYTES_MAX
-    # Off by default: the official Service Bus SDK for Python grants itself credit and counts
-    # deliveries where the specification counts frames.
-    enforce_limits: bool = False
+    # Off by default: the official Service Bus SDK for Python grants itself credit.
+    enforce_credit: bool = False
     properties: AmqpMap | None = None
 
 

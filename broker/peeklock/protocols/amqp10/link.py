@@ -252,7 +252,7 @@ class ReceiverLink(Link):
         if transfer.delivery_id == NOT_GIVEN or transfer.delivery_tag is None:
             self.fail(INVALID_FIELD, "a delivery begins with its id and its tag (§2.7.5)")
             return False
-        if self.credit <= 0 and self.session.exchange.settings.enforce_limits:
+        if self.credit <= 0 and self.session.exchange.settings.enforce_credit:
             self.fail(TRANSFER_LIMIT_EXCEEDED, "a delivery beyond the credit (§2.6.7)")
             return False
         if transfer.rcv_settle_mode > self.rcv_settle_mode:

