@@ -72,6 +72,28 @@ def test_the_core_is_tested_without_sleeping(path: Path) -> None:
     assert "sleep(" not in path.read_text()
 
 
+# Raw-frame cases of AMQP's own rules; those of what stands on them have words of their own.
+AMQP_CASES = (
+    *("connection", "flow", "hostile", "link", "link_life", "login", "odd_values", "session"),
+    *("settlement", "sizes", "transfer"),
+)
+
+
+@pytest.mark.parametrize("part", AMQP_CASES)
+def test_each_case_of_amqp_names_its_section(part: str) -> None:
+    """In its own words or its class's; where no specification rules, the design does."""
+    tree = ast.parse((ROOT / f"tests/wire/test_amqp_{part}.py").read_text())
+    unnamed = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.Module):
+            above = "" if isinstance(node, ast.Module) else ast.get_docstring(node) or ""
+            for case in node.body:
+                if isinstance(case, ast.FunctionDef) and case.name.startswith("test_"):
+                    if not re.search(r"§|design:|limits:", ast.unparse(case) + above):
+                        unnamed.append(case.name)
+    assert unnamed == []
+
+
 def test_every_limit_has_a_sentence() -> None:
     lines = (ROOT / "broker/peeklock/limits.py").read_text().splitlines()
     bare = []

@@ -164,6 +164,7 @@ def test_half_and_silence_hold_nobody_up(peer: AmqpPeer, ready: AmqpPeer, data: 
 
 
 def test_half_a_frame_and_the_end(shared: BrokerProcess, ready: AmqpPeer) -> None:
+    """§2.4.6: a reset at any moment"""
     for _ in range(50):
         with AmqpPeer(shared.amqp_port) as rude:
             rude.send_bytes(AMQP_HEADER + b"\x00\x00\x10\x00\x02\x00\x00\x00abc")
@@ -172,7 +173,7 @@ def test_half_a_frame_and_the_end(shared: BrokerProcess, ready: AmqpPeer) -> Non
 
 
 def test_memory_stays_flat(shared: BrokerProcess, ready: AmqpPeer) -> None:
-    """Lengths that promise gigabytes cost nothing: they are looked at before buffering."""
+    """§2.3.1: lengths that promise gigabytes cost nothing: looked at before buffering."""
     ready.ping()
     before = shared.rss_bytes
     hostile = [AMQP_HEADER + data for data, _condition in MALFORMED.values()]

@@ -185,6 +185,7 @@ class TestAddresses:
         assert ready.receive()[1].body == b"a"
 
     def test_percent_encoding(self, ready: AmqpPeer, queue: str) -> None:
+        """design: Addresses"""
         ready.attach_sender(f"{queue}%2Fsub", 0)
         ready.put(b"a")
         ready.attach_receiver(f"{queue}/sub", 1, credit=1)

@@ -66,6 +66,7 @@ HOSTILE_PROPERTIES = {
 
 @pytest.mark.parametrize("name", HOSTILE_PROPERTIES)
 def test_what_would_cost_much_to_build_is_refused(ready: AmqpPeer, name: str) -> None:
+    """§1.6: the sections are in the names"""
     ready.send_bytes(begin_with(HOSTILE_PROPERTIES[name]))
     ready.expect_close("amqp:decode-error")
 
@@ -251,6 +252,7 @@ def expect_rejected(peer: AmqpPeer, condition: str) -> None:
 def test_what_could_not_be_handed_out_is_not_taken(
     ready: AmqpPeer, queue: str, name: str
 ) -> None:
+    """§3.4.3: rejected, and the link lives; the sections are in the names"""
     ready.attach_sender(queue, 0)
     send_in_parts(ready, 0, NO_MESSAGES[name])
     expect_rejected(ready, "amqp:decode-error")

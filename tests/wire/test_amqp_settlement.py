@@ -304,7 +304,7 @@ class TestLocks:
 
 
 class TestFull:
-    """Bad input: a full queue"""
+    """§3.4.3, §2.8.15 resource-limit-exceeded: a full queue"""
 
     def test_says_resource_limit_exceeded(
         self, tmp_path_factory: pytest.TempPathFactory

@@ -405,6 +405,7 @@ class TestTransfers:
 
 
 def test_the_tests_decoder_reads_what_it_writes() -> None:
+    """§1.6"""
     for value in EVERY_TYPE.values():
         try:
             got, end = decode(value)
