@@ -28,7 +28,7 @@ from tests.support.amqp_bytes import (
     uint,
     value_section,
 )
-from tests.support.amqp_peer import AmqpPeer, ready_peer
+from tests.support.amqp_peer import AmqpPeer, Heard, ready_peer
 from tests.support.broker_process import BrokerProcess
 
 
@@ -47,6 +47,50 @@ def attach_frame(name: str, handle: int, *, role: bool, address: str) -> bytes:
 
 def failures_of(message_header: Composite | None) -> object:
     return 0 if message_header is None else message_header["delivery-count"] or 0
+
+
+class Listener(AmqpPeer):
+    """Keeps the fields' count of each performative, and looks at its descriptor."""
+
+    counts: dict[str, int]
+
+    def next_frame(self) -> Heard:
+        head = self.take(8)
+        size = int.from_bytes(head[:4], "big")
+        body = self.take(size - 8)
+        assert body[:2] == b"\x00\x53", "a small descriptor, always"
+        self._buffer = head + body + self._buffer
+        heard = super().next_frame()
+        self.counts[heard.name] = heard.performative.count
+        return heard
+
+
+def test_every_performative_is_written_with_all_its_fields(
+    shared: BrokerProcess, queue: str
+) -> None:
+    """§2.7, §2.8.14: clients index them without asking how many there are."""
+    with Listener(shared.amqp_port) as peer:
+        peer.counts = {}
+        peer.open()
+        peer.begin()
+        peer.attach_sender(queue, 0)
+        peer.put(b"a")
+        peer.attach_receiver(queue, 1, credit=1)
+        peer.dispose(peer.receive()[0]["delivery-id"], ACCEPTED)
+        peer.expect("disposition", settled=True)
+        peer.transfer(1, b"", delivery_tag=None)
+        detach = peer.expect("detach")
+        error = detach["error"]
+        assert isinstance(error, Composite)
+        assert error.count == 3
+        peer.send("end")
+        peer.expect("end")
+        peer.send("close")
+        peer.expect("close")
+    assert peer.counts == {
+        "open": 10, "begin": 8, "attach": 14, "flow": 11, "transfer": 11, "disposition": 6,
+        "detach": 3, "end": 1, "close": 1,
+    }  # fmt: skip
 
 
 class TestPipelined:
@@ -330,7 +374,7 @@ class TestTermini:
         self, ready: AmqpPeer, queue: str
     ) -> None:
         """§3.5.8: the answer says which filters are really in place."""
-        unknown = described(0x468C00000004, string("colour = 'red'"))
+        unknown = described(0x1234000000FF, string("colour"))
         source = composite("source", address=queue, filter={"example:filter": unknown})
         answer = ready.attach_receiver(queue, 0, source=source)["source"]
         assert isinstance(answer, Composite)
