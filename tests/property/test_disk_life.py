@@ -26,6 +26,7 @@ from tests.support.disk_house import (
     DiskHouse,
     Image,
     bodies_of,
+    live_bytes_of,
     quick_folder,
     recover,
     with_a_damaged_snapshot,
@@ -40,6 +41,14 @@ LATER = Disposition(Verdict.ABANDON, not_before=5_000_000)
 steps = st.one_of(
     st.tuples(st.just("send"), st.integers(1, 8), st.sampled_from([10, 300, 900, 6000])),
     st.tuples(st.just("send"), st.integers(4, 8), st.just(900)),
+    st.tuples(st.just("publish"), st.integers(1, 4), st.sampled_from([10, 900])),
+    st.tuples(
+        st.just("take copies"),
+        st.sampled_from([1, 2, 5, 20]),
+        st.tuples(
+            st.sampled_from("abc"), st.sampled_from([COMPLETE, COMPLETE, RELEASE, DEAD_LETTER])
+        ),
+    ),
     st.tuples(st.just("schedule"), st.integers(1, 3), st.integers(0, 300)),
     st.tuples(st.just("hold"), st.integers(1, 4), st.none()),
     st.tuples(
@@ -61,6 +70,17 @@ def do(disk: DiskHouse, what: str, count: int, more: object) -> None:
     if what == "send":
         for _ in range(count):
             house.send(disk.queue, b"%d:" % disk.journal.end + b"x" * int(str(more)))
+    elif what == "publish":
+        topic = house.namespace.find_topic("tickets")
+        for _ in range(count):
+            house.send(topic, b"%d:" % disk.journal.end + b"x" * int(str(more)))
+    elif what == "take copies":
+        assert isinstance(more, tuple)
+        which, how = more
+        queue = house.namespace.find(f"tickets/Subscriptions/{which}")
+        tokens = house.held(disk.lock(count, queue))
+        if tokens:
+            house.engine.settle_tokens(queue, tokens, how, house.now)
     elif what == "schedule":
         for _ in range(count):
             body = b"later %d" % disk.journal.end
@@ -100,6 +120,7 @@ def check(
         now = disk.house.now
         expected = disk.expected(report.end)
         assert pictures(recovered.namespace, now) == pictures(expected, now)
+        assert recovered.live._areas == live_bytes_of(recovered.namespace)
         for key, body in bodies_of(recovered).items():
             assert body == bodies[key]
     finally:
@@ -116,12 +137,14 @@ def test_a_crash_anywhere_leaves_what_was(life: list[tuple[str, int, object]]) -
     root = quick_folder()
     images: list[Image] = []
     disk = DiskHouse(root / "data")
+    disk.open_topic("a", "b", "c")
     try:
         with pytest.MonkeyPatch.context() as patch, disk.crashing(patch, images):
             for what, count, more in life:
                 do(disk, what, count, more)
                 disk.go_on()
             disk.finish()
+        assert disk.live._areas == live_bytes_of(disk.house.namespace)
         images.append(Image(disk.folder, disk.journal.durable))
         bodies = disk.bodies()
         for image in images[-IMAGES_MAX:]:

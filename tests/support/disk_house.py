@@ -15,7 +15,9 @@ from peeklock.engine.dispatch import Receiver
 from peeklock.engine.restore import Restorer
 from peeklock.entities.facts import Enqueued, Fact, Relocated
 from peeklock.entities.namespace import Namespace
+from peeklock.entities.queue import Queue
 from peeklock.entities.residency import Residency
+from peeklock.entities.topic import Topic
 from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.message import Message
 from peeklock.server.housekeeping import Housekeeping
@@ -136,9 +138,14 @@ class DiskHouse:
         self._loop.set_default_executor(AtOnce())
         self._chore: asyncio.Task[None] | None = None
 
-    def lock(self, count: int) -> Receiver:
+    def open_topic(self, *names: str) -> tuple[Topic, list[Queue]]:
+        """A topic, and the queues of its new subscriptions."""
+        topic = self.house.topic()
+        return topic, [self.house.subscription(topic, name) for name in names]
+
+    def lock(self, count: int, queue: Queue | None = None) -> Receiver:
         """A receiver that was handed up to `count` messages."""
-        receiver = self.house.receiver(self.queue, count)
+        receiver = self.house.receiver(queue or self.queue, count)
         self.house.turn()
         return receiver
 
@@ -260,6 +267,22 @@ def recover(folder: Path) -> Recovered:
         folder / "journal", report.end, segment_bytes=SEGMENT_BYTES, free_bytes_min=0
     )
     return Recovered(namespace, report, restorer, journal, live)
+
+
+def live_bytes_of(namespace: Namespace) -> dict[int, int]:
+    """What should be known to live where: shared bytes once, the heads of copies each."""
+    sizes: dict[Lsn, int] = {}
+    counts: dict[Lsn, int] = {}
+    for queue in namespace.by_id.values():
+        for entry in queue.entries.values():
+            sizes[entry.body_at] = entry.size
+            counts[entry.body_at] = counts.get(entry.body_at, 0) + 1
+    live = LiveBytes(SEGMENT_BYTES)
+    for body_at, size in sizes.items():
+        live.add(body_at, size)
+        for _ in range(counts[body_at] - 1):
+            live.add(body_at, 0)
+    return live._areas
 
 
 def bodies_of(recovered: Recovered) -> dict[tuple[int, int], bytes]:

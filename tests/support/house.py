@@ -209,7 +209,10 @@ def topic_picture(topic: Topic, now: UnixMs) -> dict[str, object]:
     return {
         "path": topic.path,
         "settings": topic.settings,
-        "subscriptions": sorted(topic.subscriptions),
+        "rules": {
+            name: [rule.settings for rule in subscription.rules.values()]
+            for name, subscription in topic.subscriptions.items()
+        },
         "next": topic.next_number,
         "seen": still_seen(topic.seen, topic.settings.duplicate_window_ms, now),
     }

@@ -14,6 +14,7 @@ from peeklock.entities.arrivals import Arrivals, Onward
 from peeklock.entities.deduplication import Deduplication
 from peeklock.entities.dispositions import Disposition, Verdict
 from peeklock.entities.facts import (
+    UNNUMBERED,
     Captured,
     Cause,
     Deferred,
@@ -767,12 +768,14 @@ class Queue:
         waits = fact.not_before != NEVER
         residency = self._residency
         message = fact.message
-        if message is not None:
+        if fact.source_number != UNNUMBERED:
+            message = self._enqueue_shared(fact)
+        elif message is not None:
             if fact.body_at == NOWHERE or residency.used_bytes + size <= residency.budget_bytes:
                 residency.used_bytes += size
             else:
                 message = None
-        if fact.body_at != NOWHERE:
+        if fact.body_at != NOWHERE and fact.source_number == UNNUMBERED:
             residency.keeper.add(fact.body_at, size)
         state = WAITING if waits else READY
         entry = Entry(
@@ -801,6 +804,23 @@ class Queue:
         else:
             self._place(entry)
         self._watch_expiry(entry)
+
+    def _enqueue_shared(self, fact: Enqueued) -> Message | None:
+        """Its bytes may be other queues', too; returns what of it stays in memory here."""
+        residency = self._residency
+        message = fact.message
+        if fact.body_at != NOWHERE:
+            residency.want_shared(fact.body_at, fact.size)
+        if message is not None:
+            if not residency.keep_shared(message, must=fact.body_at == NOWHERE):
+                message = None
+        return message
+
+    def _forget_shared(self, entry: Entry) -> None:
+        if entry.message is not None:
+            self._residency.drop_shared(entry.message)
+        if entry.body_at != NOWHERE:
+            self._residency.spare_shared(entry.body_at, entry.size)
 
     def _place(self, entry: Entry) -> None:
         """A new message that waits, has a priority, or belongs to a session."""
@@ -869,6 +889,9 @@ class Queue:
             lock = entry.lock
             if lock is not None:
                 lock.live_count -= 1
+            if entry.source_number != UNNUMBERED:
+                self._forget_shared(entry)
+                continue
             if entry.message is not None:
                 residency.used_bytes -= entry.size
             if entry.body_at != NOWHERE:
@@ -936,10 +959,15 @@ class Queue:
         entry = self.entries.get(fact.number)
         if entry is None:
             return
-        keeper = self._residency.keeper
-        keeper.drop(entry.body_at, entry.size)
+        residency = self._residency
+        if entry.source_number != UNNUMBERED:
+            residency.spare_shared(entry.body_at, entry.size)
+            entry.body_at = fact.body_at
+            residency.want_shared(entry.body_at, entry.size)
+            return
+        residency.keeper.drop(entry.body_at, entry.size)
         entry.body_at = fact.body_at
-        keeper.add(entry.body_at, entry.size)
+        residency.keeper.add(entry.body_at, entry.size)
 
     def _trim_deadlines(self) -> None:
         """Drop what is stale from the tops of the heaps, so that deadlines are true."""
