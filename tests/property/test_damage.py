@@ -45,6 +45,7 @@ class Life:
     def __init__(self, life: list[tuple[str, int, object]]) -> None:
         self.root = quick_folder()
         disk = DiskHouse(self.root / "data")
+        disk.open_topic("a", "b", "c")
         for what, count, more in life:
             do(disk, what, count, more)
         disk.house.sync()
