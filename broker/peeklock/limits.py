@@ -59,6 +59,9 @@ AMQP_PEER_IDLE_TIMEOUT_MIN: Final = Millis(100)
 AMQP_UNREAD_BYTES_MAX: Final = 4 * AMQP_FRAME_BYTES_MAX
 # Bytes of deliveries whose last transfer has not come yet, over one connection.
 AMQP_PARTIAL_BYTES_MAX: Final = 256 * MIB
+# How far a delivery may go beyond its link's bound and still be refused alone: clients hear of
+# a refused message, and many take a link that ends for a broken one. Nothing of it is kept.
+AMQP_EXCESS_BYTES_MAX: Final = 16 * MIB
 # Credit we grant a sender, topped up at half: what one read of a fast producer brings.
 AMQP_SENDER_CREDIT: Final = 1000
 # Bytes waiting for a peer that does not read, before its receivers are no longer served.

@@ -293,6 +293,11 @@ class TestRefusals:
         with pytest.raises(exceptions.ServiceBusQuotaExceededError, match="is full"):
             send(bus, "full-azure", "y")
 
+    @pytest.mark.parametrize("size", [2_000, 200_000])
+    def test_too_large(self, bus: Any, size: int) -> None:
+        with pytest.raises(exceptions.MessageSizeExceededError):
+            send(bus, "narrow-azure", "x" * size)
+
     def test_a_disabled_one(self, bus: Any) -> None:
         with pytest.raises(exceptions.MessagingEntityDisabledError):
             send(bus, "shut-azure", "x")

@@ -1,6 +1,7 @@
 """Messages in: transfers, sections, every type (§2.6.12–14, §3.2, §1.6)."""
 
 import time
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -33,7 +34,8 @@ from tests.support.amqp_bytes import (
     uuid,
     value_section,
 )
-from tests.support.amqp_peer import AmqpPeer
+from tests.support.amqp_peer import AmqpPeer, ready_peer
+from tests.support.broker_process import BrokerProcess
 
 EVERY_TYPE = {
     "null §1.6.1": null(),
@@ -392,6 +394,26 @@ class TestTransfers:
                 break
         assert heard.name == "detach"
         assert "amqp:link:message-size-exceeded" in str(heard["error"])
+
+    @pytest.mark.parametrize("pieces", [1, 3])
+    def test_one_that_is_too_large_is_refused_alone(self, tmp_path: Path, pieces: int) -> None:
+        """§2.7.3: in one transfer or several; the link goes on."""
+        config = tmp_path / "peeklock.toml"
+        config.write_text("[[queues]]\nname = 'narrow'\nmax_message_bytes = 1000\n")
+        section = data_section(bytes(1500))
+        size = -(-len(section) // pieces)
+        with (
+            BrokerProcess("--config", str(config)) as broker,
+            ready_peer(broker.amqp_port) as peer,
+        ):
+            peer.attach_sender("narrow", 0)
+            for piece in range(pieces):
+                part = section[piece * size : (piece + 1) * size]
+                more = piece + 1 < pieces
+                peer.transfer(0 if piece == 0 else None, part, 0, more=more)
+            heard = peer.expect("disposition", first=0, settled=True)
+            assert "amqp:link:message-size-exceeded" in str(heard["state"])
+            peer.put(b"fits", handle=0, first=1)
 
     def test_larger_than_the_receiver_takes(self, ready: AmqpPeer, queue: str) -> None:
         """§2.7.3: the link ends with the reason, and the message is for others."""

@@ -7,7 +7,7 @@ use the same classes. A link's own mistakes and its peer's end the link alone.
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from peeklock.limits import AMQP_PART_BYTES
+from peeklock.limits import AMQP_EXCESS_BYTES_MAX, AMQP_PART_BYTES
 from peeklock.protocols.amqp10.conditions import (
     FRAME_SIZE_TOO_SMALL,
     INVALID_FIELD,
@@ -23,7 +23,7 @@ from peeklock.protocols.amqp10.events import (
     SenderFlowed,
 )
 from peeklock.protocols.amqp10.frames import FRAME_HEADER, HEADER_BYTES
-from peeklock.protocols.amqp10.outcomes import AmqpError, DeliveryState
+from peeklock.protocols.amqp10.outcomes import AmqpError, DeliveryState, Rejected
 from peeklock.protocols.amqp10.performatives import (
     NOT_GIVEN,
     Attach,
@@ -200,6 +200,7 @@ class ReceiverLink(Link):
         self._first: Transfer | None = None
         self._settled = False
         self._is_skipped = False
+        self._excess_bytes = 0  # of the delivery that is too large and still coming in
 
     # ---- what the owner asks
 
@@ -237,8 +238,8 @@ class ReceiverLink(Link):
                 return
             first = transfer
             if not transfer.more and not transfer.aborted and not transfer.resume:
-                if self._fits(len(payload)):  # nearly always
-                    self._tell(transfer, transfer.settled, payload)
+                # It is here, in one frame: if it is too large, its owner refuses it.
+                self._tell(transfer, transfer.settled, payload)
                 return
             self._first = transfer
             self._settled = False
@@ -275,6 +276,9 @@ class ReceiverLink(Link):
                 self._tell_flowed(1)
             return
         self._settled = self._settled or transfer.settled
+        if self._excess_bytes or not self._fits(self._parts_bytes + len(payload)):
+            self._pass_over(first, transfer, len(payload))
+            return
         if payload and not self._keep(payload):
             return
         if not transfer.more:
@@ -287,8 +291,6 @@ class ReceiverLink(Link):
         """A part of the delivery that is coming in, as long as it may grow."""
         exchange = self.session.exchange
         cost = len(payload) + AMQP_PART_BYTES
-        if not self._fits(self._parts_bytes + len(payload)):
-            return False
         if exchange.partial_bytes + cost > exchange.settings.partial_bytes_max:
             self.fail(RESOURCE_LIMIT_EXCEEDED, "too many unfinished deliveries")
             return False
@@ -298,13 +300,29 @@ class ReceiverLink(Link):
         return True
 
     def _fits(self, size: int) -> bool:
-        if 0 < self.max_message_size < size:
-            self.fail(
-                MESSAGE_SIZE_EXCEEDED,
-                f"a message of more than the {self.max_message_size} bytes this link takes",
-            )
-            return False
-        return True
+        return not 0 < self.max_message_size < size
+
+    def _pass_over(self, first: Transfer, transfer: Transfer, size: int) -> None:
+        """§2.7.3: nothing of a delivery that is too large is kept, and it alone is refused.
+
+        One that goes on and on, as if nobody had said how long it may be, ends the link.
+        """
+        what = f"a message of more than the {self.max_message_size} bytes this link takes"
+        excess = self._excess_bytes + self._parts_bytes + size
+        settled = self._settled
+        self.forget_partial()
+        if excess > self.max_message_size + AMQP_EXCESS_BYTES_MAX:
+            self.fail(MESSAGE_SIZE_EXCEEDED, what)
+            return
+        if transfer.more:
+            self._first = first
+            self._settled = settled
+            self._excess_bytes = excess
+            return
+        if not settled:
+            error = AmqpError(MESSAGE_SIZE_EXCEEDED, what)
+            self.settle(first.delivery_id, Rejected(error))
+        self._tell_flowed(1)
 
     def _tell(self, first: Transfer, settled: bool, payload: bytes) -> None:
         tag = first.delivery_tag
@@ -327,6 +345,7 @@ class ReceiverLink(Link):
         self.session.exchange.partial_bytes -= cost
         self._parts = []
         self._parts_bytes = 0
+        self._excess_bytes = 0
         self._first = None
 
     def on_flow(self, flow: Flow) -> None:
