@@ -25,10 +25,16 @@ from peeklock.types import Millis
 Scalar: TypeAlias = str | bool | int | float  # what a correlation filter compares with
 
 
-def within(name: str, value: float, least: float, most: float) -> None:
+def within(name: str, value: int, least: int, most: int) -> None:
     """Refuse a setting outside its range, naming the range."""
     if not least <= value <= most:
         raise InvalidRequest(f"{name} is {value}; allowed is {least} to {most}")
+
+
+def real_within(name: str, value: float, least: float, most: float) -> None:
+    """The same for a number with a fraction. Compiled, one function for both would show 1.0."""
+    if not least <= value <= most:
+        raise InvalidRequest(f"{name} is {value:g}; allowed is {least:g} to {most:g}")
 
 
 def none_or_within(name: str, value: int, least: int, most: int) -> None:
@@ -77,8 +83,8 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         within("retry.first_ms", self.first_ms, 0, DURATION_MAX)
         within("retry.cap_ms", self.cap_ms, 0, DURATION_MAX)
-        within("retry.factor", self.factor, 1.0, 100.0)
-        within("retry.jitter", self.jitter, 0.0, 1.0)
+        real_within("retry.factor", self.factor, 1.0, 100.0)
+        real_within("retry.jitter", self.jitter, 0.0, 1.0)
 
     def delay(self, failures: int, chance: float) -> Millis:
         """Milliseconds to wait after the `failures`-th failure; `chance` is in [0, 1)."""
