@@ -28,7 +28,14 @@ from peeklock.entities.dispositions import (
     Disposition,
     Verdict,
 )
-from peeklock.entities.facts import Cause, Enqueued, Fact, QueueDeleted, Removed
+from peeklock.entities.facts import (
+    Cause,
+    Enqueued,
+    Fact,
+    MessageIdSeen,
+    QueueDeleted,
+    Removed,
+)
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import READY
 from peeklock.entities.settings import Overflow, QueueSettings
@@ -340,6 +347,9 @@ class ForwardLife(RuleBasedStateMachine):
                     body = self.places.pop((fact.queue_id, number))
                     if fact.cause in (Cause.MOVED, Cause.DEAD_LETTERED):
                         left.append(body)
+            elif isinstance(fact, MessageIdSeen):
+                # What a forward brought in is remembered there, too.
+                self.accepted_at[fact.queue_id, fact.key] = fact.at
             elif isinstance(fact, QueueDeleted):
                 gone = [key for key in self.places if key[0] == fact.queue_id]
                 for key in gone:
