@@ -201,7 +201,7 @@ def ranges_of(module: str, spoken: str) -> dict[str, str]:
     for call in ast.walk(ast.parse(inspect.getsource(entity_settings))):
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
             continue
-        if call.func.id in ("within", "none_or_within") and isinstance(
+        if call.func.id in ("within", "real_within", "none_or_within") and isinstance(
             call.args[0], ast.Constant
         ):
             least, most = (eval(ast.unparse(one), names) for one in call.args[2:])  # noqa: S307

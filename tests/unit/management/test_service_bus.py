@@ -1,11 +1,11 @@
 """Settings by Service Bus' names."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from peeklock.entities.settings import QueueSettings, Status, TopicSettings
+from peeklock.entities.settings_map import with_changes
 from peeklock.errors import InvalidRequest
 from peeklock.management.operations import settings_from
 from peeklock.management.service_bus import NEVER_TEXT, changes_from, properties_of
@@ -116,7 +116,7 @@ def test_sending_back_what_was_told_changes_nothing(
     if isinstance(settings, QueueSettings):
         assert settings_from(changes_from(told, settings), settings) == settings
     else:
-        assert replace(settings, **changes_from(told, settings)) == settings
+        assert with_changes(settings, changes_from(told, settings)) == settings
 
 
 def test_told() -> None:
