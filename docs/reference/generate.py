@@ -1,4 +1,7 @@
-"""Writes settings.md, entities.md and commands.md from the code; `make docs` runs it.
+"""Writes settings.md, entities.md, limits.md and commands.md from the code; `make docs` runs it.
+
+Also what `peeklock queue create --help` says of the settings: the command line may not look into
+the broker, so it is told here.
 
 tests/test_docs.py fails when they are not current.
 """
@@ -16,6 +19,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from peeklock import limits
 from peeklock.entities import settings as entity_settings
 from peeklock.entities.settings import FIXED, QueueSettings, RetryPolicy, TopicSettings
 from peeklock.limits import DURATION_MAX
@@ -24,8 +28,20 @@ from peeklock_client.cli.main import build
 
 HERE = Path(__file__).parent
 MADE = "<!-- Made by docs/reference/generate.py; `make docs` makes it again. -->\n"
+HELP_TABLE = "../../clients/peeklock_client/cli/entity_settings_table.py"
 ENDLESS = 1 << 62
 NO_SETTING = ("toml_file", "temporary")
+# Units from the largest on, by what a setting's name ends with.
+UNITS = {
+    "_ms": (("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)),
+    "_bytes": (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("bytes", 1)),
+}
+# What is allowed for texts.
+WORDS = {
+    "forward_to": "a queue or topic that is there; no loops",
+    "forward_dead_letters_to": "a queue or topic that is there; no loops",
+    "user_metadata": f"up to {limits.USER_METADATA_CHARACTERS_MAX} characters",
+}
 
 
 def main() -> None:
@@ -38,7 +54,9 @@ def pages() -> dict[str, str]:
     return {
         "settings.md": settings_page(),
         "entities.md": entities_page(),
+        "limits.md": limits_page(),
         "commands.md": commands_page(),
+        HELP_TABLE: help_table(),
     }
 
 
@@ -121,14 +139,16 @@ def default_of(field: FieldInfo) -> str:
     return shown
 
 
-def plain(value: object) -> str:
+def plain(value: object, name: str = "") -> str:
     """As TOML would have it, with sizes and durations in words."""
+    if name.endswith("_ms") and isinstance(value, int) and value >= 1000:
+        return f"{value} ({in_words(value, name)})"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
         return ", ".join(str(one) for one in value)
     if isinstance(value, int) and value >= 1 << 20 and value % (1 << 20) == 0:
-        return f"{value} ({value >> 20} MiB)"
+        return f"{value} ({in_words(value, '_bytes')})"
     return "" if value is None else str(value)
 
 
@@ -156,8 +176,11 @@ def entities_page() -> str:
 {MADE}
 Given at creation (`peeklock queue create NAME --set name=value`, `create_queue(name, …)` in Python, or in
 the broker's TOML file) and changed later (`peeklock queue update`), but for {fixed},
-which are for ever. Names in `_ms` are milliseconds, in `_bytes` bytes. The TOML file's queues and
-topics are made when they are not there; what is there keeps its settings.
+which are for ever; `duplicate_window_ms` may become longer or shorter, but not begin or end. Names in
+`_ms` are milliseconds, in `_bytes` bytes; the command line takes `30s`, `10min`, `7d`, `16MiB` and the
+like, too. A value out of its range is refused, and the range named. The TOML file's queues and topics
+are made when they are not there; what is there keeps its settings. How they work together:
+[Choose what becomes of a message](../howto/entity-settings.md).
 
 ## Queues and subscriptions
 
@@ -169,7 +192,7 @@ topics are made when they are not there; what is there keeps its settings.
 
 def choices_table(kind: type) -> str:
     rows = [
-        (code(one.name), code(plain(one.default)), one.allowed, one.about)
+        (code(one.name), code(plain(one.default, one.name)), one.allowed, one.about)
         for one in choices(kind)
         if one.name not in NO_SETTING
     ]
@@ -186,7 +209,7 @@ def choices(kind: type, prefix: str = "", spoken: str = "") -> Iterator[Choice]:
             continue
         comment = re.search(rf"^    {field.name}: .*?  # (.*)$", source, re.MULTILINE)
         default = field.default
-        allowed = ranges.get(field.name, "")
+        allowed = ranges.get(field.name, WORDS.get(field.name, ""))
         if isinstance(default, StrEnum):
             allowed = ", ".join(type(default))
         elif isinstance(default, bool):
@@ -208,14 +231,100 @@ def ranges_of(module: str, spoken: str) -> dict[str, str]:
             none = "0, or " if call.func.id == "none_or_within" else ""
             name = str(call.args[0].value)
             if name.startswith(spoken):
-                found[name.removeprefix(spoken)] = none + range_text(least, most)
+                found[name.removeprefix(spoken)] = none + range_text(name, least, most)
     return found
 
 
-def range_text(least: float, most: float) -> str:
+def range_text(name: str, least: float, most: float) -> str:
+    first = in_words(least, name)
     if most in (DURATION_MAX, ENDLESS):
-        return f"{least} or more"
-    return f"{least} to {most}"
+        return f"{first} or more"
+    return f"{first} to {in_words(most, name)}"
+
+
+def in_words(value: float, name: str) -> str:
+    """With its unit, where its name says which it is."""
+    for ending, units in UNITS.items():
+        if name.endswith(ending) and value:
+            unit, size = next((u, s) for u, s in units if value % s == 0)
+            count = int(value) // size
+            return f"{count} {unit.removesuffix('s') if count == 1 and len(unit) > 2 else unit}"
+    return str(value)
+
+
+# ---- what `--help` says of them
+
+
+def help_table() -> str:
+    text = '"""What a queue or topic can be told. Made by docs/reference/generate.py: `make docs`."""\n\n'
+    text += "from typing import Final\n\n"
+    text += "# Name, default, what is allowed, and what it is.\n"
+    for name, kind in (("QUEUE", QueueSettings), ("TOPIC", TopicSettings)):
+        text += f"{name}: Final[tuple[tuple[str, str, str, str], ...]] = (\n"
+        for one in choices(kind):
+            if one.name in NO_SETTING:
+                continue
+            default = one.default
+            if isinstance(default, StrEnum | str | bool) or not isinstance(default, int | float):
+                shown = plain(default)
+            else:
+                shown = in_words(default, one.name).replace(" ", "")  # as it may be typed
+            cells = (one.name, shown, one.allowed, one.about)
+            text += "    (\n"
+            text += "".join(f"        {quoted(cell)},\n" for cell in cells)
+            text += "    ),\n"
+        text += ")\n"
+    return text
+
+
+def quoted(text: str) -> str:
+    """As ruff formats it."""
+    return f"\'{text}\'" if '"' in text else f'"{text}"'
+
+
+# ---- bounds
+
+
+def limits_page() -> str:
+    """One table a section of limits.py; the comment above a limit says why it is so."""
+    text = f"""# Bounds
+
+{MADE}
+What nobody can make the broker do, and why. Where a setting chooses, these are its default and range.
+"""
+    above: list[str] = []
+    said = ""
+    rows: list[tuple[str, ...]] = []
+    for line in [*inspect.getsource(limits).splitlines(), "# ---- "]:
+        if line.startswith("# ---- "):
+            if rows:
+                text += "\n" + table(("name", "value", "why"), rows)
+            rows = []
+            text += section_head(line.removeprefix("# ---- "))
+        elif found := re.match(r"([A-Z]+_[A-Z_]+): Final = [^#]*(?:# (.*))?", line):
+            said = " ".join(above) or found[2] or said  # neighbours share what is said above
+            rows.append((code(found[1]), limit_text(found[1]), said))
+            above = []
+        elif line.startswith("# "):
+            above.append(line.removeprefix("# "))
+        else:
+            above = []
+    return text
+
+
+def section_head(title: str) -> str:
+    what, _mark, where = title.partition(" (")
+    if not what:
+        return ""
+    files = ", ".join(f"`{file}`" for file in where.rstrip(")").split(", ") if file)
+    return f"\n## {what[:1].upper()}{what[1:]}\n" + (f"\n{files}\n" if files else "")
+
+
+def limit_text(name: str) -> str:
+    ending = "_bytes" if "BYTES" in name else ""
+    if re.search(r"DURATION|TIMEOUT|WINDOW_M|IDLE|RETRY", name):
+        ending = "_ms"
+    return in_words(getattr(limits, name), ending)
 
 
 # ---- the commands

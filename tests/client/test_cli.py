@@ -218,6 +218,25 @@ def test_a_selector_receives_what_it_says(cli: Cli) -> None:
     assert cli.run("receive", "orders", "-n", "1") == "a\n"
 
 
+def test_settings_are_written_with_their_units(cli: Cli) -> None:
+    cli.run("queue", "create", "2024")
+    cli.run(
+        "queue", "create", "orders",
+        "--set", "lock_duration_ms=30s", "--set", "max_message_bytes=16MiB",
+        "--set", "default_ttl_ms=7d", "--set", "retry_factor=1.5", "--set", "forward_to=2024",
+    )  # fmt: skip
+    [view] = cli.json("queue", "show", "orders")
+    assert view["lock_duration_ms"] == 30_000
+    assert view["max_message_bytes"] == 16 << 20
+    assert view["default_ttl_ms"] == 7 * 86_400_000
+    assert view["retry_factor"] == 1.5
+    assert view["forward_to"] == "2024"
+    said = cli.run("queue", "create", "x", "--set", "lock_duration_ms=5weeks", code=2)
+    assert "no unit 'weeks'; there are ms, s, min, h, d" in said
+    said = cli.run("queue", "create", "x", "--set", "lock_duration_ms=50ms", code=1)
+    assert "lock_duration_ms is 50; allowed is 100 to 86400000" in said
+
+
 def test_dead_letters_are_counted_seen_and_sent_back(cli: Cli) -> None:
     cli.run("send", "orders", "broken")
     cli.run("receive", "orders", "-n", "1", "--then", "dead-letter", "--reason", "Malformed")

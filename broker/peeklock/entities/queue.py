@@ -84,8 +84,11 @@ from peeklock.types import (
 
 TOKEN_BYTES: Final = 16
 ORDINARY: Final = QueueId(0)  # `dead_letters_of` of a queue that is no dead-letter queue
-TOO_MANY_FAILURES: Final = "MaxDeliveryCountExceeded"  # Service Bus' word
-EXPIRED: Final = "TTLExpiredException"  # Service Bus' word
+# Reasons and descriptions of dead letters, in Service Bus' words: people search for them.
+TOO_MANY_FAILURES: Final = "MaxDeliveryCountExceeded"
+TOO_MANY_FAILURES_WHY: Final = "Message could not be consumed after {} delivery attempts."
+EXPIRED: Final = "TTLExpiredException"
+EXPIRED_WHY: Final = "The message expired and was dead lettered."
 
 
 def token_of(entry: Entry) -> LockToken:
@@ -671,7 +674,9 @@ class Queue:
         if given_up:
             limit = self.settings.max_delivery_count
             facts.append(
-                self._dead_letter(given_up, TOO_MANY_FAILURES, f"{limit} deliveries failed")
+                self._dead_letter(
+                    given_up, TOO_MANY_FAILURES, TOO_MANY_FAILURES_WHY.format(limit)
+                )
             )
         return facts
 
@@ -700,7 +705,7 @@ class Queue:
 
     def _expired(self, numbers: list[SequenceNumber]) -> Fact:
         if self.settings.dead_letter_on_expiry and self.dead_letters_of == 0:
-            return self._dead_letter(numbers, EXPIRED, "the message outlived its time")
+            return self._dead_letter(numbers, EXPIRED, EXPIRED_WHY)
         return Removed(self.queue_id, numbers, Cause.EXPIRED)
 
     def _run_out_locks(self, now: UnixMs) -> list[Fact]:

@@ -104,7 +104,7 @@ class QueueSettings:
 
     lock_duration_ms: int = LOCK_DURATION_DEFAULT  # how long a worker holds a job unrenewed
     max_delivery_count: int = MAX_DELIVERY_COUNT_DEFAULT  # failures, then it is a dead letter
-    default_ttl_ms: int = 0  # 0: messages live as long as their senders say, or for ever
+    default_ttl_ms: int = 0  # the longest a message lives; 0: as long as its sender says
     dead_letter_on_expiry: bool = False  # what expires is a dead letter instead of dropped
     priorities: bool = False  # strict order by priority 0–9, highest first
     max_bytes: int = QUEUE_BYTES_DEFAULT  # of all its messages
@@ -116,11 +116,11 @@ class QueueSettings:
     temporary: bool = False  # goes with the link that made it (a dynamic node), or at a restart
     requires_session: bool = False  # messages are handed out by message session only
     duplicate_window_ms: int = 0  # a message-id seen within it is taken and dropped
-    forward_to: str = ""  # what arrives goes there instead
-    forward_dead_letters_to: str = ""  # what is dead-lettered goes there instead
-    auto_delete_on_idle_ms: int = 0  # unused for so long, the entity goes
-    status: Status = Status.ACTIVE  # who may use it
-    dead_letter_on_filter_error: bool = True  # a subscription whose rule failed on a message
+    forward_to: str = ""  # what arrives goes to this queue or topic instead
+    forward_dead_letters_to: str = ""  # what is dead-lettered goes to this one instead
+    auto_delete_on_idle_ms: int = 0  # unused for so long, it goes with all it has
+    status: Status = Status.ACTIVE  # whether it takes messages in and hands them out
+    dead_letter_on_filter_error: bool = True  # what its rules fail on is a dead letter
     user_metadata: str = ""  # the owner's own words
 
     def __post_init__(self) -> None:
@@ -145,12 +145,12 @@ FIXED: Final = ("priorities", "requires_session")
 class TopicSettings:
     """A topic's choices, which hold before its subscriptions' own."""
 
-    default_ttl_ms: int = 0  # 0: messages live as long as their senders say, or for ever
+    default_ttl_ms: int = 0  # the longest a message lives; 0: as long as its sender says
     max_bytes: int = QUEUE_BYTES_DEFAULT  # of what all its subscriptions hold, each for itself
     max_message_bytes: int = MESSAGE_BYTES_DEFAULT  # of one message
     duplicate_window_ms: int = 0  # a message-id seen within it is taken and dropped
     auto_delete_on_idle_ms: int = 0  # unused for so long, the topic goes
-    status: Status = Status.ACTIVE  # who may use it
+    status: Status = Status.ACTIVE  # whether it takes messages in and hands them out
     user_metadata: str = ""  # the owner's own words
 
     def __post_init__(self) -> None:

@@ -5,14 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
+from peeklock_client.cli.entity_settings import (
+    QUEUE_EXPLAINED,
+    Settings,
+    Status,
+    read_settings,
+)
 from peeklock_client.cli.session import (
     AsJson,
     QueueName,
     Url,
     change,
     confirm,
-    parse_pairs,
-    parse_value,
     print_columns,
     print_pairs,
     remove,
@@ -24,37 +28,21 @@ from peeklock_client.client import Client
 
 COLUMNS = ("active", "locked", "scheduled", "deferred", "dead_letters", "receivers")
 
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="A setting; may be given more than once."),
-]
-
-Status = Annotated[
-    str | None,
-    typer.Option(
-        metavar="STATUS",
-        help="Who may use it: active, disabled, send-disabled or receive-disabled.",
-    ),
-]
-
 
 def create(
     queue: QueueName, setting: Settings = None, url: Url = None, as_json: AsJson = False
 ) -> None:
     """Create a queue, with its dead-letter queue.
 
-    Settings: lock_duration_ms max_delivery_count default_ttl_ms dead_letter_on_expiry
-    priorities max_bytes max_messages max_message_bytes overflow (reject, drop-oldest)
-    retry_first_ms retry_factor retry_cap_ms retry_jitter dispatch requires_session
-    duplicate_window_ms forward_to forward_dead_letters_to auto_delete_on_idle_ms status
-    dead_letter_on_filter_error user_metadata. docs/reference/entities.md says what they are.
+    What a setting is, is said below.
 
     Examples:
 
     \b
       peeklock queue create orders
-      peeklock queue create orders --set lock_duration_ms=30000 --set max_delivery_count=5
-      peeklock queue create orders --set retry_first_ms=1000 --set retry_jitter=0.5
+      peeklock queue create orders --set lock_duration_ms=30s --set max_delivery_count=5
+      peeklock queue create orders --set retry_first_ms=1s --set retry_jitter=0.5
+      peeklock queue create orders --set forward_dead_letters_to=failures
     """
     settings = read_settings(setting)
     change(
@@ -75,7 +63,7 @@ def update(
 ) -> None:
     """Change a queue's settings.
 
-    `peeklock queue create --help` has their names, `peeklock queue show` what they are now.
+    `peeklock queue create --help` explains them, `peeklock queue show` has what they are now.
     A status takes effect at once, also on those who are connected.
 
     Examples:
@@ -84,9 +72,7 @@ def update(
       peeklock queue update orders --set max_delivery_count=3
       peeklock queue update orders --status send-disabled
     """
-    settings = read_settings(setting)
-    if status is not None:
-        settings["status"] = status
+    settings = read_settings(setting, status)
     if not settings:
         usage("nothing to change: give --set NAME=VALUE or --status")
     change(
@@ -175,11 +161,6 @@ def purge(
         print(f"{removed} removed")
 
 
-def read_settings(pairs: list[str] | None) -> dict[str, object]:
-    found = parse_pairs(pairs, "--set")
-    return {name: parse_value(value) for name, value in found.items()}
-
-
 def print_table(views: Sequence[Mapping[str, Any]]) -> None:
     """Names first, then counts by state."""
     print_columns("queue", views, "name", COLUMNS)
@@ -189,7 +170,7 @@ def register(app: typer.Typer) -> None:
     queue = typer.Typer(
         no_args_is_help=True, help="Create, list, show, change, delete, pause, resume queues."
     )
-    queue.command()(create)
+    queue.command(epilog=QUEUE_EXPLAINED)(create)
     queue.command()(update)
     queue.command("list")(list_queues)
     queue.command("show")(show_queue)

@@ -4,7 +4,13 @@ from typing import Annotated
 
 import typer
 
-from peeklock_client.cli.queue import COLUMNS, Settings, read_settings
+from peeklock_client.cli.entity_settings import (
+    QUEUE_EXPLAINED,
+    Settings,
+    Status,
+    read_settings,
+)
+from peeklock_client.cli.queue import COLUMNS
 from peeklock_client.cli.rule import Correlation, Sql, read_filter
 from peeklock_client.cli.session import (
     AsJson,
@@ -60,16 +66,18 @@ def update(
     topic: TopicName,
     subscription: SubscriptionName,
     setting: Settings = None,
+    status: Status = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Change a subscription's settings.
 
-    `peeklock queue create --help` has their names, `peeklock subscription show` what they are.
+    `peeklock queue create --help` explains them, `peeklock subscription show` has what they
+    are now.
     """
-    settings = read_settings(setting)
+    settings = read_settings(setting, status)
     if not settings:
-        usage("nothing to change: give --set NAME=VALUE")
+        usage("nothing to change: give --set NAME=VALUE or --status")
     change(
         url,
         lambda client: client.subscription(topic, subscription).update(**settings),
@@ -121,7 +129,7 @@ def register(app: typer.Typer) -> None:
     subscription = typer.Typer(
         no_args_is_help=True, help="Create, list, show, change, delete subscriptions."
     )
-    subscription.command()(create)
+    subscription.command(epilog=QUEUE_EXPLAINED)(create)
     subscription.command()(update)
     subscription.command("list")(list_subscriptions)
     subscription.command("show")(show_subscription)

@@ -4,7 +4,12 @@ from typing import Annotated
 
 import typer
 
-from peeklock_client.cli.queue import Settings, read_settings
+from peeklock_client.cli.entity_settings import (
+    TOPIC_EXPLAINED,
+    Settings,
+    Status,
+    read_settings,
+)
 from peeklock_client.cli.session import (
     AsJson,
     TopicName,
@@ -27,8 +32,7 @@ def create(
 ) -> None:
     """Create a topic. What is sent to it, each of its subscriptions takes by its rules.
 
-    Settings: default_ttl_ms max_bytes max_message_bytes duplicate_window_ms
-    auto_delete_on_idle_ms status (active, disabled, send-disabled) user_metadata.
+    What a setting is, is said below.
 
     Example:
 
@@ -49,15 +53,19 @@ def create(
 
 
 def update(
-    topic: TopicName, setting: Settings = None, url: Url = None, as_json: AsJson = False
+    topic: TopicName,
+    setting: Settings = None,
+    status: Status = None,
+    url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Change a topic's settings.
 
-    `peeklock topic create --help` has their names, `peeklock topic show` what they are now.
+    `peeklock topic create --help` explains them, `peeklock topic show` has what they are now.
     """
-    settings = read_settings(setting)
+    settings = read_settings(setting, status)
     if not settings:
-        usage("nothing to change: give --set NAME=VALUE")
+        usage("nothing to change: give --set NAME=VALUE or --status")
     change(
         url,
         lambda client: client.topic(topic).update(**settings),
@@ -103,7 +111,7 @@ def delete(
 
 def register(app: typer.Typer) -> None:
     topic = typer.Typer(no_args_is_help=True, help="Create, list, show, change, delete topics.")
-    topic.command()(create)
+    topic.command(epilog=TOPIC_EXPLAINED)(create)
     topic.command()(update)
     topic.command("list")(list_topics)
     topic.command("show")(show_topic)

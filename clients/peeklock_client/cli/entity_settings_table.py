@@ -1,0 +1,183 @@
+"""What a queue or topic can be told. Made by docs/reference/generate.py: `make docs`."""
+
+from typing import Final
+
+# Name, default, what is allowed, and what it is.
+QUEUE: Final[tuple[tuple[str, str, str, str], ...]] = (
+    (
+        "lock_duration_ms",
+        "1min",
+        "100 ms to 1 day",
+        "how long a worker holds a job unrenewed",
+    ),
+    (
+        "max_delivery_count",
+        "10",
+        "1 to 2000000000",
+        "failures, then it is a dead letter",
+    ),
+    (
+        "default_ttl_ms",
+        "0",
+        "0 or more",
+        "the longest a message lives; 0: as long as its sender says",
+    ),
+    (
+        "dead_letter_on_expiry",
+        "false",
+        "true, false",
+        "what expires is a dead letter instead of dropped",
+    ),
+    (
+        "priorities",
+        "false",
+        "true, false",
+        "strict order by priority 0–9, highest first",
+    ),
+    (
+        "max_bytes",
+        "16GiB",
+        "1 byte or more",
+        "of all its messages",
+    ),
+    (
+        "max_messages",
+        "0",
+        "0 or more",
+        "0: no bound but max_bytes",
+    ),
+    (
+        "max_message_bytes",
+        "100MiB",
+        "1 byte to 256 MiB",
+        "of one message",
+    ),
+    (
+        "overflow",
+        "reject",
+        "reject, drop-oldest",
+        "what a full queue does with one more",
+    ),
+    (
+        "retry_first_ms",
+        "0",
+        "0 or more",
+        "how long the first failure waits; 0: again at once",
+    ),
+    (
+        "retry_factor",
+        "2.0",
+        "1.0 to 100.0",
+        "by how much each further failure waits longer",
+    ),
+    (
+        "retry_cap_ms",
+        "10min",
+        "0 or more",
+        "the longest wait",
+    ),
+    (
+        "retry_jitter",
+        "0.0",
+        "0.0 to 1.0",
+        "the share of a wait that chance may take off",
+    ),
+    (
+        "dispatch",
+        "true",
+        "true, false",
+        "false: paused; messages come in and are not handed out",
+    ),
+    (
+        "requires_session",
+        "false",
+        "true, false",
+        "messages are handed out by message session only",
+    ),
+    (
+        "duplicate_window_ms",
+        "0",
+        "0, or 20 s to 7 days",
+        "a message-id seen within it is taken and dropped",
+    ),
+    (
+        "forward_to",
+        "",
+        "a queue or topic that is there; no loops",
+        "what arrives goes to this queue or topic instead",
+    ),
+    (
+        "forward_dead_letters_to",
+        "",
+        "a queue or topic that is there; no loops",
+        "what is dead-lettered goes to this one instead",
+    ),
+    (
+        "auto_delete_on_idle_ms",
+        "0",
+        "0, or 5 min or more",
+        "unused for so long, it goes with all it has",
+    ),
+    (
+        "status",
+        "active",
+        "active, disabled, send-disabled, receive-disabled",
+        "whether it takes messages in and hands them out",
+    ),
+    (
+        "dead_letter_on_filter_error",
+        "true",
+        "true, false",
+        "what its rules fail on is a dead letter",
+    ),
+    (
+        "user_metadata",
+        "",
+        "up to 1024 characters",
+        "the owner's own words",
+    ),
+)
+TOPIC: Final[tuple[tuple[str, str, str, str], ...]] = (
+    (
+        "default_ttl_ms",
+        "0",
+        "0 or more",
+        "the longest a message lives; 0: as long as its sender says",
+    ),
+    (
+        "max_bytes",
+        "16GiB",
+        "1 byte or more",
+        "of what all its subscriptions hold, each for itself",
+    ),
+    (
+        "max_message_bytes",
+        "100MiB",
+        "1 byte to 256 MiB",
+        "of one message",
+    ),
+    (
+        "duplicate_window_ms",
+        "0",
+        "0, or 20 s to 7 days",
+        "a message-id seen within it is taken and dropped",
+    ),
+    (
+        "auto_delete_on_idle_ms",
+        "0",
+        "0, or 5 min or more",
+        "unused for so long, the topic goes",
+    ),
+    (
+        "status",
+        "active",
+        "active, disabled, send-disabled, receive-disabled",
+        "whether it takes messages in and hands them out",
+    ),
+    (
+        "user_metadata",
+        "",
+        "up to 1024 characters",
+        "the owner's own words",
+    ),
+)
