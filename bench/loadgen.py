@@ -27,6 +27,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--kinds", type=int, default=0, help="produce: a property, in turn")
     parser.add_argument("--stamped", action="store_true", help="consume: measure latency")
     return parser.parse_args()
 
@@ -37,7 +38,7 @@ def await_start() -> None:
 
 
 def produce(given: argparse.Namespace) -> dict[str, object]:
-    producer = Producer(given.url, given.address, given.size, given.window)
+    producer = Producer(given.url, given.address, given.size, given.window, given.kinds)
     await_start()
     began = time.monotonic()
     if given.rate:

@@ -30,13 +30,14 @@ RUN = 64  # messages written in one go
 STAMP = struct.Struct(">Q")  # the body's first bytes: when it was due, in ns
 NUMBER = struct.Struct(">I")
 TAG_BYTES = 4
+KIND = "k000"  # application property `kind`: k000, k001 … in turn, when kinds are wanted
 ID_MARK = b"\xa0\x08MESSAGE-"  # properties.message-id: 8 bytes of binary, numbered
 
 
 class Producer:
     """Keeps `window` messages unsettled, or sends at `rate` a second when that is given."""
 
-    def __init__(self, url: str, address: str, size: int, window: int) -> None:
+    def __init__(self, url: str, address: str, size: int, window: int, kinds: int = 0) -> None:
         self._peer = Peer.connect(url, "bench-producer")
         link, self._credit = self._peer.attach_sender(address)
         self._frames_left = remote_window(link)
@@ -45,11 +46,15 @@ class Producer:
         self.sent = 0
         self.settled = 0
         self.refused = 0
+        self._kinds = kinds
         self._make_run(link.handle, link.session.channel, size)
 
     def _make_run(self, handle: int, channel: int, size: int) -> None:
         """RUN frames in one buffer, and where in each the numbers and the stamp are."""
-        bare = encode_bare(Properties(message_id=b"MESSAGE-"), None, DataBody([bytes(size)]))
+        properties: dict[object, object] | None = {"kind": KIND} if self._kinds else None
+        bare = encode_bare(
+            Properties(message_id=b"MESSAGE-"), properties, DataBody([bytes(size)])
+        )
         payload = encode_message(bare, Header(durable=True), {})
         body = encode_transfer(handle, 0, bytes(TAG_BYTES), 0, False, False) + payload
         frame = struct.pack(">IBBH", 8 + len(body), 2, 0, channel) + body
@@ -58,6 +63,7 @@ class Producer:
         self._id_at = frame.index(b"\x00\x53\x14") + 3 + 3 + 5 + 1
         self._tag_at = self._id_at + 4 + 2
         self._message_id_at = frame.index(ID_MARK) + 2 + 4
+        self._kind_at = frame.index(KIND.encode()) + 1 if self._kinds else 0
         self._stamp_at = len(frame) - size
         self._stamped = size >= STAMP.size
         self._run = bytearray(frame * RUN)
@@ -71,6 +77,9 @@ class Producer:
             pack(run, at + self._id_at, low)
             pack(run, at + self._tag_at, low)
             pack(run, at + self._message_id_at, low)
+            if self._kinds:
+                kind = at + self._kind_at
+                run[kind : kind + 3] = b"%03d" % (number % self._kinds)
             if due_ns is not None:
                 STAMP.pack_into(run, at + self._stamp_at, due_ns[number - self.sent])
             at += self._frame_bytes

@@ -1,19 +1,17 @@
 """What is measured. Each scenario takes a target and returns figures with their units."""
 
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.brokers import Target, spawn, stop
+from bench.generator import Generator
 from bench.peer import Peer
 from bench.system import cpu_seconds, rss_mib
+from bench.topics import TOPICS
 
 Figures = dict[str, float]
 
@@ -31,37 +29,6 @@ class Effort:
 
     seconds: float
     backlog_count: int = BACKLOG_COUNT
-
-
-class Generator:
-    """One load generator process."""
-
-    def __init__(self, role: str, **options: object) -> None:
-        argv = [sys.executable, "-m", "bench.loadgen", role]
-        for name, value in options.items():
-            if value is True:
-                argv.append(f"--{name}")
-            else:
-                argv += [f"--{name}", str(value)]
-        self._process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout is not None
-        self.first_line = self._process.stdout.readline().strip()
-        if not self.first_line:
-            raise SystemExit(f"bench: the {role} process did not start")
-
-    def go(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-
-    def result(self) -> dict[str, Any]:
-        out, _err = self._process.communicate()
-        if self._process.returncode != 0:
-            raise SystemExit("bench: a load generator process failed")
-        found: dict[str, Any] = json.loads(out)
-        return found
 
 
 def at(series: list[list[float]], instant: float) -> float:
@@ -230,4 +197,5 @@ SCENARIOS: dict[str, Callable[[Target, Effort], Figures]] = {
     "backlog": backlog,
     "half-load": half_load(1024),
     "idle-connections": idle_connections,
+    **TOPICS,
 }
