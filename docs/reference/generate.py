@@ -26,6 +26,8 @@ from peeklock.limits import DURATION_MAX
 from peeklock.server.config import ENV_PREFIX, Config
 from peeklock_client.cli.main import build
 
+SOURCES = Path(__file__).parents[2] / "broker"
+
 HERE = Path(__file__).parent
 MADE = "<!-- Made by docs/reference/generate.py; `make docs` makes it again. -->\n"
 HELP_TABLE = "../../clients/peeklock_client/cli/entity_settings_table.py"
@@ -199,9 +201,22 @@ def choices_table(kind: type) -> str:
     return table(("name", "default", "allowed", "is"), rows)
 
 
+def source_of(module: str, name: str = "") -> str:
+    """A module's text from the tree, or that of one of its classes; compiled ones have none."""
+    text = (SOURCES / (module.replace(".", "/") + ".py")).read_text()
+    if not name:
+        return text
+    (node,) = (
+        one
+        for one in ast.parse(text).body
+        if isinstance(one, ast.ClassDef) and one.name == name
+    )
+    return ast.get_source_segment(text, node) or ""
+
+
 def choices(kind: type, prefix: str = "", spoken: str = "") -> Iterator[Choice]:
     """A settings class's fields; a comment on a field's line says what it is."""
-    source = inspect.getsource(kind)
+    source = source_of(kind.__module__, kind.__name__)
     ranges = ranges_of(entity_settings.__name__, spoken)
     for field in fields(kind):
         if field.type is RetryPolicy:
@@ -221,7 +236,7 @@ def ranges_of(module: str, spoken: str) -> dict[str, str]:
     """What the `within("name", value, least, most)` of the settings classes allow."""
     found: dict[str, str] = {}
     names = dict(vars(entity_settings))
-    for call in ast.walk(ast.parse(inspect.getsource(entity_settings))):
+    for call in ast.walk(ast.parse(source_of(entity_settings.__name__))):
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
             continue
         if call.func.id in ("within", "real_within", "none_or_within") and isinstance(
@@ -265,7 +280,9 @@ def help_table() -> str:
             if one.name in NO_SETTING:
                 continue
             default = one.default
-            if isinstance(default, StrEnum | str | bool) or not isinstance(default, int | float):
+            if isinstance(default, StrEnum | str | bool) or not isinstance(
+                default, int | float
+            ):
                 shown = plain(default)
             else:
                 shown = in_words(default, one.name).replace(" ", "")  # as it may be typed
@@ -279,7 +296,7 @@ def help_table() -> str:
 
 def quoted(text: str) -> str:
     """As ruff formats it."""
-    return f"\'{text}\'" if '"' in text else f'"{text}"'
+    return f"'{text}'" if '"' in text else f'"{text}"'
 
 
 # ---- bounds
@@ -295,7 +312,7 @@ What nobody can make the broker do, and why. Where a setting chooses, these are 
     above: list[str] = []
     said = ""
     rows: list[tuple[str, ...]] = []
-    for line in [*inspect.getsource(limits).splitlines(), "# ---- "]:
+    for line in [*source_of(limits.__name__).splitlines(), "# ---- "]:
         if line.startswith("# ---- "):
             if rows:
                 text += "\n" + table(("name", "value", "why"), rows)
