@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from peeklock.errors import ProtocolViolation
 from peeklock.protocols.amqp10.connection_state import STEPS, Half, Step, step
 from peeklock.protocols.amqp10.events import (
+    AttachReceived,
     ConnectionClosed,
     CreditReceived,
     DeliverySettled,
@@ -16,10 +17,29 @@ from peeklock.protocols.amqp10.events import (
     OutcomeReceived,
     SessionOpened,
 )
-from peeklock.protocols.amqp10.link import SenderLink
+from peeklock.protocols.amqp10.link import LinkState, SenderLink
 from peeklock.protocols.amqp10.outcomes import ACCEPTED
 from peeklock.protocols.amqp10.terminus import Source, Target
 from tests.support.amqp_pair import NOW, Pair
+
+
+def test_a_link_that_was_taken_back_before_its_answer_is_gone_at_both_ends() -> None:
+    """§2.6.4: the answer to an attach may cross our detach."""
+    pair = Pair([1000], 4096, 10)
+    pair.run()
+    session = pair.client.begin()
+    pair.run()
+    for answers in (True, False):
+        link = session.attach_receiver("r", source=Source(address="q"), target=Target())
+        out = pair.client.data_to_send()
+        asked = [e for e in pair.server.receive_data(out, NOW) if isinstance(e, AttachReceived)]
+        link.detach()
+        if answers:
+            asked[0].link.accept(source=asked[0].link.source, target=asked[0].link.target)
+        pair.run()
+        assert asked[0].link.state is link.state is LinkState.DETACHED
+        assert not [e for e in pair.client_events if isinstance(e, AttachReceived)]
+    assert session._links == session._remote_links == {}
 
 
 @settings(max_examples=60, deadline=None)

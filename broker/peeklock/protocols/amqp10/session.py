@@ -460,6 +460,10 @@ class Session:
         if known is not None and known.state is LinkState.ATTACH_SENT:
             self._on_attach_answer(known, attach)
             return
+        if known is not None and known.remote_attach is None:
+            self._remote_links[attach.handle] = known  # an answer that we wait for no more:
+            known.on_peer_attached(attach)  # its detach follows
+            return
         if known is not None:
             known.fail(STOLEN, f"link {attach.name!r} was attached again")
             self._forget_name(known)
