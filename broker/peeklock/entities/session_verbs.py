@@ -98,7 +98,8 @@ def set_session_state(
     limits = queue.settings
     if size > limits.max_message_bytes:
         raise MessageTooLarge(size, limits.max_message_bytes, "session's state")
-    if size > 0 and queue.size_bytes - len(session.state or b"") + size > limits.max_bytes:
+    grown = size - len(session.state or b"")
+    if grown > 0 and queue.size_bytes + grown > limits.max_bytes:
         raise QuotaExceeded(f"queue {queue.path!r} has no room for {size} bytes of state")
     return SessionStateSet(queue.queue_id, session_id, state, now)
 

@@ -451,6 +451,19 @@ class TestState:
         with pytest.raises(QuotaExceeded):
             queue.send(Submission(Message(b"12"), session_id=SessionId("b")), house.now)
 
+    def test_it_may_shrink_in_a_queue_that_is_too_full(self) -> None:
+        from dataclasses import replace
+
+        house = House()
+        queue = session_queue(house)
+        nonce = house.seek(queue, "a").session_nonce
+        self.put(house, queue, nonce, bytes(8))
+        facts = house.namespace.update("orders", replace(queue.settings, max_bytes=5))
+        house.engine.commit_registry(facts)
+        self.put(house, queue, nonce, bytes(7))
+        with pytest.raises(QuotaExceeded):
+            set_session_state(queue, A, nonce, bytes(8), house.now)
+
     def test_only_the_holder_has_it(self) -> None:
         house = House()
         queue = session_queue(house)
