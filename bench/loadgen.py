@@ -9,23 +9,26 @@ import json
 import socket
 import sys
 import time
+from collections.abc import Callable
 
 from bench.consume import Consumer
 from bench.peer import Peer
 from bench.produce import Producer
+from bench.session_work import drain, fill
 
 UNBOUNDED = 1 << 62
 
 
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("role", choices=["produce", "consume", "null"])
+    parser.add_argument("role", choices=list(ROLES))
     parser.add_argument("--url", default="")
     parser.add_argument("--address", default="")
     parser.add_argument("--size", type=int, default=1024, help="body, bytes")
     parser.add_argument("--window", type=int, default=500, help="unsettled; or credit")
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--count", type=int, default=0)
+    parser.add_argument("--sessions", type=int, default=1)
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--kinds", type=int, default=0, help="produce: a property, in turn")
     parser.add_argument("--stamped", action="store_true", help="consume: measure latency")
@@ -88,10 +91,30 @@ def percentiles(ordered: list[int]) -> dict[str, float]:
     }
 
 
+def fill_sessions(given: argparse.Namespace) -> dict[str, object]:
+    await_start()
+    began = time.monotonic()
+    fill(given.url, given.address, given.count, given.sessions, given.size, given.window)
+    return {"began": began, "ended": time.monotonic()}
+
+
+def drain_sessions(given: argparse.Namespace) -> dict[str, object]:
+    await_start()
+    return dict(drain(given.url, given.address).items())
+
+
+ROLES: dict[str, Callable[[argparse.Namespace], dict[str, object]]] = {
+    "produce": produce,
+    "consume": consume,
+    "null": consume,
+    "fill-sessions": fill_sessions,
+    "drain-sessions": drain_sessions,
+}
+
+
 def main() -> None:
     given = read_arguments()
-    result = produce(given) if given.role == "produce" else consume(given)
-    print(json.dumps(result))
+    print(json.dumps(ROLES[given.role](given)))
 
 
 main()

@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.brokers import Target, spawn, stop
 from bench.generator import Generator
 from bench.peer import Peer
+from bench.sessions import sessions
 from bench.system import cpu_seconds, rss_mib
 from bench.topics import TOPICS
 
@@ -198,4 +199,5 @@ SCENARIOS: dict[str, Callable[[Target, Effort], Figures]] = {
     "half-load": half_load(1024),
     "idle-connections": idle_connections,
     **TOPICS,
+    "sessions": sessions,
 }
