@@ -18,11 +18,15 @@ from peeklock_client.errors import (
     PeeklockError,
     QueueFull,
     Refused,
+    SessionInUse,
+    SessionLost,
+    TimedOut,
     Unauthenticated,
     Unreachable,
 )
 from peeklock_client.job import Job
 from peeklock_client.message import ReceivedMessage
+from peeklock_client.message_session import MessageSession
 from peeklock_client.queue import DeferredJob, Queue
 from peeklock_client.topic import Subscription, Topic
 from peeklock_client.worker import DeadLetter, Retry, Worker
@@ -35,6 +39,7 @@ __all__ = [
     "Subscription",
     "Job",
     "DeferredJob",
+    "MessageSession",
     "Worker",
     "Retry",
     "DeadLetter",
@@ -46,5 +51,8 @@ __all__ = [
     "NotFound",
     "QueueFull",
     "LockLost",
+    "SessionLost",
+    "SessionInUse",
+    "TimedOut",
     "BatchRefused",
 ]

@@ -34,10 +34,25 @@ class LockLost(Refused):
     """The job is no longer ours: its lock ran out, or the connection that held it is gone."""
 
 
+class SessionLost(LockLost):
+    """The message session is not ours any more, and neither is any job in it."""
+
+
+class SessionInUse(Refused):
+    """Somebody else has this message session."""
+
+
+class TimedOut(Refused):
+    """What was asked for did not happen in time: no message session became free, say."""
+
+
 KINDS: dict[str, type[Refused]] = {
     "amqp:not-found": NotFound,
     "amqp:resource-limit-exceeded": QueueFull,
     "com.microsoft:message-lock-lost": LockLost,
+    "com.microsoft:session-lock-lost": SessionLost,
+    "com.microsoft:session-cannot-be-locked": SessionInUse,
+    "com.microsoft:timeout": TimedOut,
 }
 
 

@@ -59,6 +59,11 @@ class Job:
         return self.message.message_id
 
     @property
+    def session_id(self) -> str | None:
+        """The message session that it belongs to."""
+        return self.message.session_id
+
+    @property
     def properties(self) -> dict[str, Any]:
         """The sender's application properties."""
         return self.message.application_properties

@@ -147,6 +147,11 @@ class ReceivedMessage:
         return self.properties.message_id
 
     @property
+    def session_id(self) -> str | None:
+        """The message session that it belongs to."""
+        return self.properties.group_id
+
+    @property
     def sequence_number(self) -> int:
         return int(self.annotations.get("x-opt-sequence-number", 0))
 
@@ -189,6 +194,7 @@ class ReceivedMessage:
             "message_id": properties.message_id,
             "subject": properties.subject,
             "content_type": properties.content_type,
+            "session_id": properties.group_id,
             "delivery_count": self.delivery_count,
             "priority": self.priority,
             "enqueued_at": self.enqueued_at.isoformat() if self.enqueued_at else None,

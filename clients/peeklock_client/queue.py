@@ -8,6 +8,7 @@ from uuid import uuid4
 from peeklock_client.errors import BatchRefused, Refused
 from peeklock_client.job import Job
 from peeklock_client.message import ReceivedMessage, encode_job
+from peeklock_client.message_session import MessageSession
 from peeklock_client.receiver import PREFETCH_DEFAULT, Receiver
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 DEAD_LETTERS = "$DeadLetterQueue"
 PEEK_PAGE = 200
+SESSION_PAGE = 500
 CHANGE_PAGE = 10_000  # messages that the broker removes or moves in one request
 EVERYTHING = 1 << 31
 
@@ -125,19 +127,58 @@ class Queue:
         """For those who want `next`, `stop` and `finish` apart, as `Worker` does."""
         return Receiver(self._client, self.name, prefetch, selector)
 
-    async def receive_deferred(self, numbers: Iterable[int]) -> list["DeferredJob"]:
-        """Lease deferred messages by their sequence numbers; raises `Refused` if one is not."""
+    def accept_session(
+        self,
+        session_id: str | None = None,
+        *,
+        prefetch: int = PREFETCH_DEFAULT,
+        wait: float | None = None,
+    ) -> MessageSession:
+        """A message session by its id, or None: the one that has waited longest.
+
+        To be used as `async with queue.accept_session() as session:`, which waits for a free
+        one: for `wait` seconds, and then raises `TimedOut`; without, for ever. A session that
+        somebody else has raises `SessionInUse`, at once.
+        """
+        return MessageSession(self._client, self, session_id, prefetch, wait)
+
+    async def sessions(self) -> list[str]:
+        """The ids of its message sessions with jobs or a state."""
+        found: list[str] = []
+        while True:
+            result = await self._request(
+                "com.microsoft:get-message-sessions", {"skip": len(found), "top": SESSION_PAGE}
+            )
+            page = result.get("sessions-ids")
+            if not isinstance(page, list) or not page:
+                return found
+            found += [str(session_id) for session_id in page]
+
+    async def receive_deferred(
+        self, numbers: Iterable[int], *, session_id: str | None = None
+    ) -> list["DeferredJob"]:
+        """Lease deferred messages by their sequence numbers; raises `Refused` if one is not.
+
+        Those of a message session are for its holder: `MessageSession.receive_deferred`.
+        """
+        arguments = {"sequence-numbers": list(numbers), "receiver-settle-mode": 1}
         result = await self._request(
             "com.microsoft:receive-by-sequence-number",
-            {"sequence-numbers": list(numbers), "receiver-settle-mode": 1},
+            arguments if session_id is None else {**arguments, "session-id": session_id},
         )
         return [
             DeferredJob(self, item["lock-token"], ReceivedMessage(item["message"]))
             for item in maps(result.get("messages"))
         ]
 
-    async def peek(self, *, start: int = 1, count: int = PEEK_PAGE) -> list[ReceivedMessage]:
-        """Messages in any state, by sequence number from `start` on, without touching them."""
+    async def peek(
+        self, *, start: int = 1, count: int = PEEK_PAGE, session_id: str | None = None
+    ) -> list[ReceivedMessage]:
+        """Messages in any state, by sequence number from `start` on, without touching them.
+
+        Of one message session, or of all there are.
+        """
+        of_session = {} if session_id is None else {"session-id": session_id}
         found: list[ReceivedMessage] = []
         while len(found) < count:
             result = await self._request(
@@ -145,6 +186,7 @@ class Queue:
                 {
                     "from-sequence-number": start,
                     "message-count": min(PEEK_PAGE, count - len(found)),
+                    **of_session,
                 },
             )
             page = [ReceivedMessage(item["message"]) for item in maps(result.get("messages"))]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from peeklock.protocols.amqp10.events import (
     DeliverySettled,
     Event,
+    LinkAttached,
     LinkDetached,
     MessageReceived,
     SenderFlowed,
@@ -17,9 +18,10 @@ from peeklock.protocols.amqp10.outcomes import RELEASED, DeliveryState, Rejected
 from peeklock.protocols.amqp10.session import Session
 from peeklock.protocols.amqp10.terminus import AmqpMap, Source, Target
 from peeklock.protocols.amqp10.values import Described, Symbol
-from peeklock_client.errors import LockLost, PeeklockError, Refused, refusal
+from peeklock_client.errors import LockLost, PeeklockError, Refused, SessionLost, refusal
 from peeklock_client.job import Job
 from peeklock_client.message import ReceivedMessage
+from peeklock_client.seat import Seat, session_lost
 
 if TYPE_CHECKING:
     from peeklock_client.client import Client
@@ -43,17 +45,25 @@ class Receiver:
     """Jobs of one queue, as they come: at most `prefetch` are ours and unsettled at a time.
 
     An `Endpoint`. After a broken connection it goes on by itself; jobs that were held then
-    are lost to it (the broker has released them at once), and settling them says so.
+    are lost to it (the broker has released them at once), and settling them says so. But not
+    in a message session (with a `seat`): that is lost, too, and somebody else may have it.
     """
 
     def __init__(
-        self, client: "Client", address: str, prefetch: int, selector: str | None = None
+        self,
+        client: "Client",
+        address: str,
+        prefetch: int,
+        selector: str | None = None,
+        seat: Seat | None = None,
     ) -> None:
         assert prefetch > 0
+        assert selector is None or seat is None
         self._client = client
         self._address = address
         self._prefetch = prefetch
         self._selector = selector
+        self._seat = seat
         self._link: ReceiverLink | None = None
         self._buffer: deque[Job] = deque()
         self._held: dict[int, Job] = {}  # by delivery-id: in the buffer or in hand
@@ -103,6 +113,12 @@ class Receiver:
         self._end_when_idle()
         self._client.flush_soon()
 
+    def leave(self) -> None:
+        """End the link, whatever is in hand: the broker takes back what is not settled."""
+        self.stop()
+        self._held.clear()
+        self._end_when_idle()
+
     async def finish(self, wait: float | None = None) -> bool:
         """After `stop`: wait until every job in hand is settled; False when time was up."""
         try:
@@ -123,6 +139,11 @@ class Receiver:
         self.stop()
 
     @property
+    def failure(self) -> PeeklockError | None:
+        """Why nothing more will come, when nothing more will."""
+        return self._error
+
+    @property
     def held_count(self) -> int:
         """Jobs that are ours and unsettled, buffered ones included."""
         return len(self._held)
@@ -133,12 +154,17 @@ class Receiver:
         """Tell the broker, and wait for its word; raises `LockLost`, `Refused`."""
         link = self._link
         if self._held.get(delivery_id) is not job or link is None:
-            raise lock_lost("the connection that held this job is gone, or it was settled")
+            raise self._why_gone()
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._answers[delivery_id] = answer
         link.settle(delivery_id, state, settled=False)
         self._client.flush_soon()
         await answer
+
+    def _why_gone(self) -> LockLost:
+        if isinstance(self._error, SessionLost):
+            return self._error
+        return lock_lost("the connection that held this job is gone, or it was settled")
 
     def _give_back(self, job: Job) -> None:
         link = self._link
@@ -184,17 +210,25 @@ class Receiver:
     def attach(self, session: Session) -> None:
         link = session.attach_receiver(
             f"{self._client.name}-from-{self._address}-{id(self):x}",
-            source=Source(address=self._address, filter=filters_of(self._selector)),
+            source=Source(address=self._address, filter=self._filters),
             target=Target(),
             rcv_settle_mode=1,
+            properties=self._seat.properties if self._seat is not None else None,
         )
         link.context = self
         link.grant(self._prefetch)
         self._link = link
 
+    @property
+    def _filters(self) -> AmqpMap | None:
+        return filters_of(self._selector) if self._seat is None else self._seat.filters
+
     def on_event(self, event: Event) -> None:
         if isinstance(event, MessageReceived):
             self._on_message(event)
+        elif isinstance(event, LinkAttached):
+            if self._seat is not None:
+                self._seat.on_attached(event.attach)
         elif isinstance(event, DeliverySettled):
             self._on_settled(event)
         elif isinstance(event, SenderFlowed):
@@ -224,6 +258,16 @@ class Receiver:
         )
 
     def on_connection_lost(self) -> None:
+        self._lose_all(lock_lost("the connection broke before the broker confirmed"))
+        if self._seat is not None and self._seat.is_taken:
+            self._give_up(session_lost("the connection that held this session broke"))
+
+    def on_given_up(self, error: PeeklockError) -> None:
+        self._error = error
+        self._lose_all(self._why_gone())
+        self._give_up(error)
+
+    def _lose_all(self, why: LockLost) -> None:
         """The broker has released what we held; nobody must work on what is in the buffer."""
         self._link = None
         self._held.clear()
@@ -232,21 +276,24 @@ class Receiver:
         self._answers.clear()
         for answer in answers:
             if not answer.done():
-                answer.set_exception(
-                    lock_lost("the connection broke before the broker confirmed")
-                )
+                answer.set_exception(why)
         self._end_when_idle()
 
-    def on_given_up(self, error: PeeklockError) -> None:
-        self.on_connection_lost()
+    def _give_up(self, error: PeeklockError) -> None:
+        self._client.remove(self)
         self._error = error
+        if self._seat is not None:
+            self._seat.fail(error)
         self._arrived.set()
         self._idle.set()
 
     async def renew(self, job: Job) -> None:
-        """Lock it for the queue's whole lock duration again."""
+        """Lock it for the queue's whole lock duration again; in a session, all of that."""
         if self._held.get(job.delivery_id) is not job:
-            raise lock_lost("the connection that held this job is gone, or it was settled")
+            raise self._why_gone()
+        if self._seat is not None:
+            job.locked_until_ms = await self.renew_session(self._seat)
+            return
         [until] = await self.renew_all([job.lock_token])
         job.locked_until_ms = until
 
@@ -258,3 +305,14 @@ class Receiver:
         expirations = result["expirations"]
         assert isinstance(expirations, list)
         return [int(until) for until in expirations]
+
+    async def renew_session(self, seat: Seat) -> int:
+        """Hold the session for the queue's lock duration from now; until when, in Unix ms."""
+        arguments: dict[str, object] = {"session-id": seat.session_id}
+        result = await self._client.request(
+            self._address, "com.microsoft:renew-session-lock", "", arguments
+        )
+        until = result["expiration"]
+        assert isinstance(until, int)
+        seat.locked_until_ms = int(until)
+        return seat.locked_until_ms

@@ -137,6 +137,20 @@ def test_peek_tells_who_waits_for_what(cli: Cli) -> None:
     assert cli.json("queue", "show", "orders")[0]["locked"] == 0
 
 
+def test_a_session_is_sent_to_and_received_from(cli: Cli) -> None:
+    cli.run("queue", "create", "bookings", "--set", "requires_session=true")
+    cli.run("send", "bookings", "--session", "a", "1")
+    cli.run("send", "bookings", "--session", "b", stdin="2\n3\n")
+    assert "group-id" in cli.run("send", "bookings", "none", code=1)
+    assert [one["session_id"] for one in cli.json("peek", "bookings")] == ["a", "b", "b"]
+    assert cli.run("peek", "bookings", "--session", "a") == "1\tactive\t0\t1\n"
+    assert cli.run("receive", "bookings", "--session", "b", "--wait", "0.2") == "2\n3\n"
+    assert cli.run("receive", "bookings", "--next-session", "-n", "1") == "1\n"
+    assert cli.run("receive", "bookings", "--next-session", "--wait", "0.1") == ""
+    words = cli.run("receive", "bookings", "--session", "a", "--next-session", code=2)
+    assert "not both" in words
+
+
 def test_queues_are_made_listed_changed_and_deleted(cli: Cli) -> None:
     created = cli.run("queue", "create", "orders", "--set", "lock_duration_ms=30000")
     assert created == "created orders\n"

@@ -141,6 +141,11 @@ class MessageSessions:
             return LockLost(token)
         return SessionLockLost("the delivery's message session")
 
+    @property
+    def held_count(self) -> int:
+        """How many sessions have a holder."""
+        return len(self._by_nonce)
+
     def next_free(self) -> MessageSession | None:
         """The free session that has waited longest with something to hand out."""
         return self._line[0][3] if self._line else None

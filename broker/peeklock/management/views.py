@@ -27,6 +27,9 @@ def describe(engine: Engine, queue: Queue) -> dict[str, object]:
         receivers=len(receivers),
         receivers_waiting=[receiver.why_waiting().value for receiver in receivers],
     )
+    if queue.sessions is not None:
+        view["sessions"] = len(queue.sessions.by_id)
+        view["sessions_held"] = queue.sessions.held_count
     owner = engine.namespace.subscription_of(queue)
     if owner is not None:
         topic, subscription = owner

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from peeklock_client.cli.session import AsJson, QueueName, Url, printable, show, with_client
+from peeklock_client.client import Client
 from peeklock_client.message import ReceivedMessage
 
 
@@ -15,6 +16,9 @@ def peek(
     start: Annotated[
         int, typer.Option("--from", min=1, metavar="NUMBER", help="First sequence number.")
     ] = 1,
+    session: Annotated[
+        str | None, typer.Option(metavar="ID", help="Of this message session only.")
+    ] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -29,7 +33,11 @@ def peek(
       peeklock peek orders -n 5
       peeklock peek 'orders/$DeadLetterQueue' --json
     """
-    found = with_client(url, lambda client: client.queue(queue).peek(start=start, count=count))
+
+    async def run(client: Client) -> list[ReceivedMessage]:
+        return await client.queue(queue).peek(start=start, count=count, session_id=session)
+
+    found = with_client(url, run)
     print_messages(found, as_json=as_json)
 
 

@@ -1,6 +1,7 @@
 """`receive`: take jobs off a queue."""
 
 import sys
+from collections.abc import AsyncIterator
 from enum import StrEnum
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from peeklock_client.cli.session import (
     with_client,
 )
 from peeklock_client.client import Client
+from peeklock_client.errors import TimedOut
 from peeklock_client.job import Job
 
 WAIT_SECONDS = 2.0
@@ -41,6 +43,12 @@ def receive(
         float, typer.Option(metavar="SECONDS", min=0, help="End when none came for so long.")
     ] = WAIT_SECONDS,
     selector: Selector = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="ID", help="Of this message session only.")
+    ] = None,
+    next_session: Annotated[
+        bool, typer.Option("--next-session", help="Of the session that has waited longest.")
+    ] = False,
     then: Annotated[Then, typer.Option(help="What becomes of them.")] = Then.COMPLETE,
     reason: Annotated[str, typer.Option(help="Of a dead letter.")] = "",
     raw: Annotated[
@@ -61,14 +69,18 @@ def receive(
       peeklock receive orders -n 1
       peeklock receive scans -n 1 --raw > scan.pdf
       peeklock receive orders --selector "region = 'EU' AND amount > 100"
+      peeklock receive bookings --next-session
       peeklock receive 'orders/$DeadLetterQueue' --then release --json
     """
     if raw and as_json:
         usage("--raw or --json, not both")
+    if session is not None and next_session:
+        usage("--session or --next-session, not both")
+    if selector is not None and (session is not None or next_session):
+        usage("a session's jobs come in their order: no --selector with it")
 
-    async def run(client: Client) -> None:
+    async def take(jobs: AsyncIterator[Job]) -> None:
         seen: set[int] = set()
-        jobs = client.queue(queue).receive(count=count, wait=wait, selector=selector)
         async for job in jobs:
             if job.sequence_number in seen:
                 await job.release()
@@ -76,6 +88,17 @@ def receive(
             seen.add(job.sequence_number)
             print_job(job, raw=raw, as_json=as_json)
             await settle(job, then, reason)
+
+    async def run(client: Client) -> None:
+        source = client.queue(queue)
+        if session is None and not next_session:
+            await take(source.receive(count=count, wait=wait, selector=selector))
+            return
+        try:
+            async with source.accept_session(session, wait=wait) as found:
+                await take(found.receive(count=count, wait=wait))
+        except TimedOut:
+            return  # no session has anything: as an empty queue
 
     with_client(url, run)
 

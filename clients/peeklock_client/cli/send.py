@@ -41,6 +41,9 @@ def send(
         list[str] | None,
         typer.Option("--property", metavar="NAME=VALUE", help="May be given more than once."),
     ] = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="ID", help="The message session that it belongs to.")
+    ] = None,
     priority: Annotated[int, typer.Option(min=0, max=255, help="9 is served first.")] = 4,
     ttl: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="How long it is worth doing.")
@@ -62,11 +65,13 @@ def send(
       peeklock send orders '{"order": 4711}' --content-type application/json
       peeklock send orders --delay 90 'call back'
       peeklock send orders < orders.jsonl
+      peeklock send bookings --session customer-7 'seat 12'
       peeklock send scans --file scan.pdf --content-type application/pdf
     """
     options: dict[str, Any] = {
         "content_type": content_type,
         "subject": subject,
+        "session_id": session,
         "properties": parse_pairs(prop, "--property"),
         "priority": priority,
         "ttl": ttl,
