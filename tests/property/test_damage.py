@@ -16,7 +16,7 @@ from peeklock.entities.queue_index import LOCKED, READY
 from peeklock.store.journal import MessageDamaged
 from peeklock.store.segment import list_segments, segment_path
 from peeklock.types import UnixMs
-from tests.property.test_disk_life import do, steps
+from tests.property.test_disk_life import SESSION_COUNT, do, steps
 from tests.support.disk_house import (
     DiskHouse,
     Recovered,
@@ -46,6 +46,7 @@ class Life:
         self.root = quick_folder()
         disk = DiskHouse(self.root / "data")
         disk.open_topic("a", "b", "c")
+        disk.open_sessions()
         for what, count, more in life:
             do(disk, what, count, more)
         disk.house.sync()
@@ -87,8 +88,14 @@ class Life:
         house.engine.start(house.now)
         for queue in list(recovered.namespace.by_id.values()):
             ready = queue.counts[READY]
-            house.receiver(queue, ready)
-            house.turn()
+            sessions = queue.sessions
+            if sessions is None:
+                house.receiver(queue, ready)
+                house.turn()
+            else:  # where one that waits holds up its session's others
+                ready = sum(len(s.next_numbers(ready)) for s in sessions.by_id.values())
+                for _ in range(SESSION_COUNT):
+                    house.seek(queue, None, queue.counts[READY])
             assert queue.counts[LOCKED] == ready
         house.sync()
 

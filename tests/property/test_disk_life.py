@@ -34,7 +34,8 @@ from tests.support.disk_house import (
 )
 from tests.support.house import pictures
 
-IMAGES_MAX = 24  # an example; the last ones are where segments go
+SESSION_COUNT = 3
+IMAGES_MAX = 16  # an example; the last ones are where segments go
 DEAD_LETTER = Disposition(Verdict.DEAD_LETTER, reason="bad", description="why")
 LATER = Disposition(Verdict.ABANDON, not_before=5_000_000)
 
@@ -48,6 +49,12 @@ steps = st.one_of(
         st.tuples(
             st.sampled_from("abc"), st.sampled_from([COMPLETE, COMPLETE, RELEASE, DEAD_LETTER])
         ),
+    ),
+    st.tuples(st.just("send in sessions"), st.integers(1, 6), st.sampled_from([10, 900])),
+    st.tuples(
+        st.just("take a session"),
+        st.sampled_from([1, 2, 5, 20]),
+        st.sampled_from([COMPLETE, COMPLETE, ABANDON, LATER, RELEASE, DEFER, DEAD_LETTER]),
     ),
     st.tuples(st.just("schedule"), st.integers(1, 3), st.integers(0, 300)),
     st.tuples(st.just("hold"), st.integers(1, 4), st.none()),
@@ -66,6 +73,29 @@ steps = st.one_of(
 
 
 def do(disk: DiskHouse, what: str, count: int, more: object) -> None:
+    if what.endswith(("a session", "in sessions")):
+        do_in_sessions(disk, what, count, more)
+    else:
+        do_in_queue_or_topic(disk, what, count, more)
+
+
+def do_in_sessions(disk: DiskHouse, what: str, count: int, more: object) -> None:
+    house = disk.house
+    queue = house.namespace.find("sessions")
+    if what == "send in sessions":
+        for place in range(count):
+            body = b"%d:" % disk.journal.end + b"x" * int(str(more))
+            house.send(queue, body, session_id=f"session-{place % SESSION_COUNT}")
+        return
+    assert isinstance(more, Disposition)
+    receiver = house.seek(queue, None, count)
+    tokens = house.held(receiver)
+    if tokens:
+        house.engine.settle_tokens(queue, tokens, more, house.now)
+    house.engine.detach(receiver, house.now)
+
+
+def do_in_queue_or_topic(disk: DiskHouse, what: str, count: int, more: object) -> None:
     house = disk.house
     if what == "send":
         for _ in range(count):
@@ -128,7 +158,7 @@ def check(
 
 
 @settings(
-    max_examples=30,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -138,6 +168,7 @@ def test_a_crash_anywhere_leaves_what_was(life: list[tuple[str, int, object]]) -
     images: list[Image] = []
     disk = DiskHouse(root / "data")
     disk.open_topic("a", "b", "c")
+    disk.open_sessions()
     try:
         with pytest.MonkeyPatch.context() as patch, disk.crashing(patch, images):
             for what, count, more in life:

@@ -143,6 +143,10 @@ class DiskHouse:
         topic = self.house.topic()
         return topic, [self.house.subscription(topic, name) for name in names]
 
+    def open_sessions(self) -> Queue:
+        """A queue that hands out message sessions."""
+        return self.house.queue("sessions", requires_session=True)
+
     def lock(self, count: int, queue: Queue | None = None) -> Receiver:
         """A receiver that was handed up to `count` messages."""
         receiver = self.house.receiver(queue or self.queue, count)
