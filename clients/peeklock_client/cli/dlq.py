@@ -4,7 +4,15 @@ from typing import Annotated
 
 import typer
 
-from peeklock_client.cli.session import AsJson, QueueName, Url, printable, show, with_client
+from peeklock_client.cli.session import (
+    AsJson,
+    QueueName,
+    Url,
+    printable,
+    show,
+    tell,
+    with_client,
+)
 
 
 def reasons(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
@@ -13,10 +21,8 @@ def reasons(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
         url, lambda client: client.queue(queue).dead_letters.dead_letter_reasons()
     )
     for reason, count in sorted(found.items(), key=lambda item: -item[1]):
-        if as_json:
-            show({"reason": reason, "count": count})
-        else:
-            print(count, reason or "(none)", sep="\t")
+        said = f"{count}\t{reason or '(none)'}"
+        tell(said, {"reason": reason, "count": count}, as_json=as_json)
 
 
 def peek(
@@ -61,10 +67,7 @@ def redrive(
     """
     limit = {} if count is None else {"count": count}
     moved = with_client(url, lambda client: client.queue(queue).dead_letters.redrive(**limit))
-    if as_json:
-        show({"moved": moved})
-    else:
-        print(f"{moved} sent back")
+    tell(f"{moved} sent back", {"moved": moved}, as_json=as_json)
 
 
 def register(app: typer.Typer) -> None:

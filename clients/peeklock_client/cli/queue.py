@@ -1,7 +1,6 @@
 """`queue`: create, list, show, change, delete, pause and resume queues."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,10 +16,10 @@ from peeklock_client.cli.session import (
     Url,
     change,
     confirm,
-    print_columns,
-    print_pairs,
     remove,
-    show,
+    tell,
+    tell_all,
+    tell_one,
     usage,
     with_client,
 )
@@ -91,20 +90,13 @@ def list_queues(
 ) -> None:
     """List queues with how many messages they have, by state."""
     found = with_client(url, lambda client: client.queues(prefix))
-    if as_json:
-        for view in found:
-            show(view)
-    else:
-        print_table(found)
+    tell_all("queue", found, "name", COLUMNS, as_json=as_json)
 
 
 def show_queue(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
     """Show a queue's settings and state."""
     view = with_client(url, lambda client: client.queue(queue).info())
-    if as_json:
-        show(view)
-    else:
-        print_pairs(view)
+    tell_one(view, as_json=as_json)
 
 
 def delete(
@@ -155,15 +147,7 @@ def purge(
         return await client.queue(queue).purge(state=state)
 
     removed = with_client(url, run)
-    if as_json:
-        show({"removed": removed})
-    else:
-        print(f"{removed} removed")
-
-
-def print_table(views: Sequence[Mapping[str, Any]]) -> None:
-    """Names first, then counts by state."""
-    print_columns("queue", views, "name", COLUMNS)
+    tell(f"{removed} removed", {"removed": removed}, as_json=as_json)
 
 
 def register(app: typer.Typer) -> None:

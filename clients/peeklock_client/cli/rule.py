@@ -12,9 +12,9 @@ from peeklock_client.cli.session import (
     change,
     parse_pairs,
     parse_value,
-    print_pairs,
     remove,
-    show,
+    tell,
+    tell_one,
     usage,
     with_client,
 )
@@ -113,10 +113,8 @@ def list_rules(
     """List a subscription's rules: name, kind, filter, action."""
     found = with_client(url, lambda client: client.subscription(topic, subscription).rules())
     for rule in found:
-        if as_json:
-            show(rule)
-        else:
-            print(rule["name"], rule["kind"], filter_text(rule), rule["action"], sep="\t")
+        cells = (rule["name"], rule["kind"], filter_text(rule), rule["action"])
+        tell("\t".join(map(str, cells)), rule, as_json=as_json)
 
 
 def show_rule(
@@ -132,10 +130,7 @@ def show_rule(
         return await client.subscription(topic, subscription).rule(rule)
 
     view = with_client(url, run)
-    if as_json:
-        show(view)
-    else:
-        print_pairs(view)
+    tell_one(view, as_json=as_json)
 
 
 def delete(

@@ -14,7 +14,7 @@ from peeklock_client.cli.session import (
     QueueName,
     Url,
     parse_pairs,
-    show,
+    tell,
     usage,
     with_client,
 )
@@ -89,19 +89,13 @@ def send(
 
     async def one(client: Client) -> None:
         sent = await client.queue(queue).send(job, message_id=message_id, **options)
-        if as_json:
-            show({"message_id": sent})
-        else:
-            print(sent)
+        tell(sent, {"message_id": sent}, as_json=as_json)
 
     async def many(client: Client) -> None:
         count = 0
         async for lines in lines_of_stdin():
             count += await client.queue(queue).send_batch(lines, **options)
-        if as_json:
-            show({"sent": count})
-        else:
-            print(f"{count} sent")
+        tell(f"{count} sent", {"sent": count}, as_json=as_json)
 
     with_client(url, many if job is None else one)
 

@@ -66,11 +66,7 @@ def change(
         await run(client)
         return await look(client) if as_json else {}
 
-    view = with_client(url, run_and_look)
-    if as_json:
-        show(view)
-    else:
-        print(done)
+    tell(done, with_client(url, run_and_look), as_json=as_json)
 
 
 def remove(
@@ -78,10 +74,7 @@ def remove(
 ) -> None:
     """Delete something, and say so."""
     with_client(url, run)
-    if as_json:
-        show({"deleted": what})
-    else:
-        print(f"deleted {what}")
+    tell(f"deleted {what}", {"deleted": what}, as_json=as_json)
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -105,6 +98,38 @@ def usage(what: str) -> NoReturn:
     """Wrong usage: one line on stderr, exit code 2."""
     print(f"peeklock: {what}", file=sys.stderr)
     raise typer.Exit(EXIT_USAGE)
+
+
+def tell(said: object, value: Mapping[str, Any], *, as_json: bool) -> None:
+    """What came of it: in words, or as JSON."""
+    if as_json:
+        show(value)
+    else:
+        print(said)
+
+
+def tell_one(view: Mapping[str, Any], *, as_json: bool) -> None:
+    """One entity: a line a value, or JSON."""
+    if as_json:
+        show(view)
+    else:
+        print_pairs(view)
+
+
+def tell_all(
+    title: str,
+    views: Sequence[Mapping[str, Any]],
+    name: str,
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    """Entities: a table as `print_columns` has it, or a JSON document each."""
+    if as_json:
+        for view in views:
+            show(view)
+    else:
+        print_columns(title, views, name, columns)
 
 
 def show(value: Any) -> None:

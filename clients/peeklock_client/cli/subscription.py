@@ -19,10 +19,9 @@ from peeklock_client.cli.session import (
     Url,
     change,
     confirm,
-    print_columns,
-    print_pairs,
     remove,
-    show,
+    tell_all,
+    tell_one,
     usage,
     with_client,
 )
@@ -90,11 +89,7 @@ def update(
 def list_subscriptions(topic: TopicName, url: Url = None, as_json: AsJson = False) -> None:
     """List a topic's subscriptions and their messages, by state."""
     found = with_client(url, lambda client: client.topic(topic).subscriptions())
-    if as_json:
-        for view in found:
-            show(view)
-    else:
-        print_columns("subscription", found, "subscription", COLUMNS)
+    tell_all("subscription", found, "subscription", COLUMNS, as_json=as_json)
 
 
 def show_subscription(
@@ -102,10 +97,7 @@ def show_subscription(
 ) -> None:
     """Show a subscription's settings and state."""
     view = with_client(url, lambda client: client.subscription(topic, subscription).info())
-    if as_json:
-        show(view)
-    else:
-        print_pairs(view)
+    tell_one(view, as_json=as_json)
 
 
 def delete(

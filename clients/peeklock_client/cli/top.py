@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from peeklock_client.cli.queue import print_table
-from peeklock_client.cli.session import AsJson, Url, show, with_client
+from peeklock_client.cli.queue import COLUMNS
+from peeklock_client.cli.session import AsJson, Url, print_columns, show, with_client
 from peeklock_client.client import Client
 
 CLEAR = "\x1b[H\x1b[J"
@@ -66,7 +66,7 @@ def print_look(line: str, queues: list[dict[str, object]]) -> None:
             queues = [queue for queue in queues if queue in busiest]
         print(CLEAR, end="")
     print(line)
-    print_table(queues)
+    print_columns("queue", queues, "name", COLUMNS)
     if left_out:
         print(f"… and {left_out} more")
     sys.stdout.flush()

@@ -16,10 +16,9 @@ from peeklock_client.cli.session import (
     Url,
     change,
     confirm,
-    print_columns,
-    print_pairs,
     remove,
-    show,
+    tell_all,
+    tell_one,
     usage,
     with_client,
 )
@@ -82,20 +81,13 @@ def list_topics(
 ) -> None:
     """List topics: their subscriptions, and how much these hold."""
     found = with_client(url, lambda client: client.topics(prefix))
-    if as_json:
-        for view in found:
-            show(view)
-    else:
-        print_columns("topic", found, "name", COLUMNS)
+    tell_all("topic", found, "name", COLUMNS, as_json=as_json)
 
 
 def show_topic(topic: TopicName, url: Url = None, as_json: AsJson = False) -> None:
     """Show a topic's settings and state."""
     view = with_client(url, lambda client: client.topic(topic).info())
-    if as_json:
-        show(view)
-    else:
-        print_pairs(view)
+    tell_one(view, as_json=as_json)
 
 
 def delete(
