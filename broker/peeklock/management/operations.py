@@ -10,7 +10,7 @@ from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING, Entry
 from peeklock.entities.session_verbs import sessions_of
 from peeklock.entities.settings import QueueSettings
-from peeklock.entities.settings_map import settings_as_map, with_changes
+from peeklock.entities.settings_map import Settings, settings_as_map, with_changes
 from peeklock.errors import InvalidRequest
 from peeklock.limits import PEEK_BYTES_MAX, PEEK_COUNT_MAX
 from peeklock.types import SequenceNumber, SessionId, UnixMs
@@ -25,7 +25,7 @@ STATES = {
 }
 
 
-def settings_from(changes: Mapping[str, object], base: QueueSettings) -> QueueSettings:
+def settings_from(changes: Mapping[str, object], base: Settings) -> Settings:
     """`base` with some settings changed; raises `InvalidRequest` naming what is wrong."""
     known = set(settings_as_map(base)) - {"temporary"}
     for name in changes:

@@ -6,10 +6,10 @@ from peeklock.engine.engine import Engine
 from peeklock.entities.queue import Queue
 from peeklock.entities.rule import Rule
 from peeklock.entities.settings import QueueSettings, RuleSettings, Scalar, TopicSettings
-from peeklock.entities.settings_map import settings_as_map, with_changes
 from peeklock.entities.subscription import DEFAULT_RULE, Subscription
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, NotFound
+from peeklock.management.operations import settings_from
 from peeklock.types import UnixMs
 
 RULE_ARGUMENTS = ("sql", "correlation", "kind", "expression", "properties", "action")
@@ -18,30 +18,18 @@ RULE_ARGUMENTS = ("sql", "correlation", "kind", "expression", "properties", "act
 # ---- topics
 
 
-def topic_settings_from(changes: Mapping[str, object], base: TopicSettings) -> TopicSettings:
-    """`base` with some settings changed; raises `InvalidRequest` naming what is wrong."""
-    known = settings_as_map(base)
-    for name in changes:
-        if name not in known:
-            raise InvalidRequest(f"no setting {name!r}; there are {', '.join(sorted(known))}")
-    try:
-        return with_changes(base, changes)
-    except (TypeError, ValueError) as error:
-        raise InvalidRequest(str(error)) from None
-
-
 def create_topic(
     engine: Engine, name: str, changes: Mapping[str, object], now: UnixMs
 ) -> Topic:
     """A new topic; raises `AlreadyExists`, `InvalidRequest`."""
-    settings = topic_settings_from(changes, TopicSettings())
+    settings = settings_from(changes, TopicSettings())
     engine.commit_registry(engine.namespace.create_topic(name, settings, now))
     return engine.namespace.find_topic(name)
 
 
 def update_topic(engine: Engine, name: str, changes: Mapping[str, object]) -> Topic:
     topic = engine.namespace.find_topic(name)
-    settings = topic_settings_from(changes, topic.settings)
+    settings = settings_from(changes, topic.settings)
     engine.commit_registry(engine.namespace.update_topic(name, settings))
     return topic
 
