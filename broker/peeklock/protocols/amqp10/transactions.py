@@ -3,8 +3,8 @@
 from typing import Final, TypeAlias, final
 
 from peeklock.errors import ProtocolViolation
-from peeklock.protocols.amqp10.composites import Fields, described_fields, encode_composite
-from peeklock.protocols.amqp10.sections import ValueBody, encode_bare, read_body, split_message
+from peeklock.protocols.amqp10.composites import Fields, described_fields
+from peeklock.protocols.amqp10.sections import ValueBody, read_body, split_message
 from peeklock.protocols.amqp10.values import AmqpValue
 
 DECLARE: Final = 0x31
@@ -52,12 +52,3 @@ def read_request(payload: bytes) -> ControllerRequest:
     raise ProtocolViolation(
         "AMQP 1.0 §4.2", "a coordinator is sent declare and discharge, and nothing else"
     )
-
-
-def encode_request(request: ControllerRequest) -> bytes:
-    """The whole message, for a controller to send."""
-    if isinstance(request, Declare):
-        section = encode_composite(DECLARE, [None])
-    else:
-        section = encode_composite(DISCHARGE, [request.txn_id, request.fail])
-    return encode_bare() + b"\x00\x53\x77" + section

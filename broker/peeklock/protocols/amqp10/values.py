@@ -9,7 +9,6 @@ This module stays uncompiled: mypyc's native classes cannot extend `int`, `str` 
 
 from collections.abc import Iterable
 from typing import TypeAlias
-from uuid import UUID
 
 AmqpValue: TypeAlias = object  # any of the types above and below
 
@@ -124,13 +123,8 @@ ARRAY_STRING = 0xA1
 ARRAY_SYMBOL = 0xA3
 ARRAY_LONG = 0x81
 ARRAY_TIMESTAMP = 0x83
-ARRAY_UUID = 0x98
 
 
 def symbols(*words: str) -> AmqpArray:
     """An array of symbols, as capabilities and mechanisms are written."""
     return AmqpArray(ARRAY_SYMBOL, [Symbol(word) for word in words])
-
-
-def uuids(values: Iterable[UUID]) -> AmqpArray:
-    return AmqpArray(ARRAY_UUID, values)
