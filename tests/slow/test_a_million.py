@@ -17,7 +17,8 @@ import pytest
 from bench.consume import Consumer
 from bench.peer import Peer
 from bench.produce import STAMP, Producer
-from tests.support.broker_process import BrokerProcess
+from peeklock.limits import SEGMENT_BYTES_DEFAULT
+from tests.support.broker_process import SEGMENT_BYTES, BrokerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -126,7 +127,8 @@ def folder_bytes(folder: Path) -> int:
 
 
 def test_a_million_messages(tmp_path: Path) -> None:
-    with BrokerProcess(data_dir=tmp_path / "data") as broker:
+    as_a_user_has_them = {SEGMENT_BYTES: str(SEGMENT_BYTES_DEFAULT)}
+    with BrokerProcess(data_dir=tmp_path / "data", env=as_a_user_has_them) as broker:
         print(f"\n{COUNT:,} messages of {BODY_BYTES} bytes")
         pinger = Pinger(broker.url)
         pinger.start()

@@ -14,6 +14,9 @@ from types import TracebackType
 READY = "peeklock ready "
 START_SECONDS = 60  # recovery of a large journal on a busy machine
 STOP_SECONDS = 30
+# Reserved ahead, twice, by each of some hundred brokers of a run: 12 GB in all by the default.
+SEGMENT_BYTES = "PEEKLOCK_JOURNAL__SEGMENT_BYTES"
+SMALL_SEGMENT_BYTES = str(2 * 1024 * 1024)
 
 
 class BrokerFailed(Exception):
@@ -39,7 +42,8 @@ class BrokerProcess:
         self._made = None if data_dir else tempfile.TemporaryDirectory(prefix="peeklock-test-")
         self.data_dir = data_dir or Path(self._made.name if self._made else "")
         self._args = [*args, "--data-dir", str(self.data_dir), *(["--dev"] if dev else [])]
-        self._env = os.environ | {"PEEKLOCK_CREDENTIALS": str(self.data_dir / "announced.json")}
+        self._env = {SEGMENT_BYTES: SMALL_SEGMENT_BYTES} | os.environ
+        self._env |= {"PEEKLOCK_CREDENTIALS": str(self.data_dir / "announced.json")}
         self._env |= env or {}
         self._port = 0
         self._http_port = 0
