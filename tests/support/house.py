@@ -53,7 +53,7 @@ class House:
         self.ids = FakeIds()
         self.journal = journal or MemoryJournal(keep=True)
         self.namespace = namespace or empty_namespace()
-        self.engine = Engine(self.journal, self.namespace, self.ids, lambda: None)
+        self.engine = Engine(self.journal, self.namespace, self.ids)
         self.peer = Recorder()
 
     @property

@@ -5,7 +5,6 @@ The owner calls verbs as requests come in, `turn` once after each batch of them,
 Nothing here blocks, sleeps or knows a protocol.
 """
 
-from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Final, final
 
@@ -105,7 +104,6 @@ class Engine:
         journal: Journal,
         namespace: Namespace,
         ids: IdSource,
-        on_append: Callable[[], None],
     ) -> None:
         self.journal: Final = journal
         self.namespace: Final = namespace
@@ -114,7 +112,6 @@ class Engine:
         self._idling: Final = Idling(namespace)
         self.outbox: Final = Outbox()
         self.draining = False  # shutting down: no new work is taken
-        self._on_append: Final = on_append  # somebody should sync soon
         self._lines: Final[dict[QueueId, Line]] = {}
         self._dirty: list[Line] = []
         self._deadlines: Final[list[tuple[UnixMs, QueueId]]] = []
@@ -439,7 +436,6 @@ class Engine:
         lsn = self.journal.append(facts)
         for fact in facts:
             self._apply_elsewhere(fact, lsn)
-        self._on_append()
         return lsn
 
     def commit_registry(self, facts: list[Fact]) -> Lsn:
@@ -449,7 +445,6 @@ class Engine:
             self.namespace.apply(fact)
             if isinstance(fact, CHANGES):
                 self._idling.on_change(fact.queue_id)
-        self._on_append()
         self._end_orphans()
         return lsn
 
@@ -617,7 +612,6 @@ class Engine:
                     line.enqueued_lsn = lsn
             else:
                 self._apply_elsewhere(fact, lsn)
-        self._on_append()
         return lsn
 
     def _fan_out(self, facts: list[Fact]) -> Lsn:
@@ -634,7 +628,6 @@ class Engine:
             if isinstance(fact, Enqueued):
                 line.enqueued_lsn = lsn
             self._mark(line)
-        self._on_append()
         return lsn
 
     def _apply_elsewhere(self, fact: Fact, lsn: Lsn) -> None:

@@ -5,7 +5,6 @@ import json
 import os
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +26,7 @@ from peeklock.security.passwords import hash_password
 from peeklock.security.rights import Right
 from peeklock.security.tokens import AccessKey, JwtKey, Tokens
 from peeklock.server.bad_config import BadConfig
-from peeklock.server.commit import commit_forever
+from peeklock.server.commit import Committer
 from peeklock.server.config import Config, http_address, split_address
 from peeklock.server.connection import SocketConnection, Wire
 from peeklock.server.credentials import (
@@ -65,7 +64,6 @@ class App:
         self._config: Final = config
         self._clock: Final = SystemClock()
         self._started_at: Final = time.monotonic()
-        self._appended: Final = asyncio.Event()
         self._data_dir = None if config.ephemeral else DataDir(data_path(config))
         self._live: Final = LiveBytes(config.journal.segment_bytes)
         keeper = self._live if self._data_dir is not None else NobodyKeeps()
@@ -74,9 +72,11 @@ class App:
         )
         self._file_journal: FileJournal | None = None
         self._snapshot_at = Lsn(0)
-        self._io_thread: Final = ThreadPoolExecutor(1, "peeklock-journal")
         journal = self._open_journal()
-        self.engine: Final = Engine(journal, self._namespace, SystemIds(), self._on_append)
+        self.engine: Final = Engine(journal, self._namespace, SystemIds())
+        self._committer: Final = (
+            Committer(journal, self._on_durable) if self._file_journal is not None else None
+        )
         self._credentials: Credentials | None = None
         self._tokens: Final = make_tokens(config)
         self._authenticator: Final = self._make_authenticator()
@@ -84,7 +84,7 @@ class App:
             self.engine,
             self._clock,
             self._authenticator,
-            journal.sync if isinstance(journal, MemoryJournal) else None,
+            journal.sync if self._committer is None else self._committer.commit,
         )
         self._host: Final = AmqpHost(
             engine=self.engine,
@@ -186,7 +186,6 @@ class App:
         self.engine.start(self._clock.now())
         await self._listen()
         await self._listen_for_http()
-        commits = asyncio.ensure_future(self._commit_forever())
         chores = asyncio.ensure_future(self._housekeep_forever())
         self._switchboard.turn()
         print(self._ready_line(), flush=True)
@@ -194,26 +193,22 @@ class App:
             log.warning("anybody may do anything here", url=self._url())
         log.info("started", url=self._url(), build=describe_build(), pid=os.getpid())
         stopping = asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait({commits, chores, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (commits, chores):
-            if task.done():
-                task.result()  # raises: the journal failed
-        await self._shut_down(commits, chores)
+        failed = self._committer.failed if self._committer is not None else chores
+        await asyncio.wait({failed, chores, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for ended in (failed, chores):
+            if ended.done():
+                ended.result()  # raises: the journal failed
+        await self._shut_down(chores)
 
     def stop(self) -> None:
         """Ask for an orderly end."""
         self._stopping.set()
 
-    def _on_append(self) -> None:
-        self._appended.set()
-
-    async def _commit_forever(self) -> None:
-        await commit_forever(
-            self.engine.journal, self._appended, self._switchboard.turn, self._io_thread
-        )
+    def _on_durable(self) -> None:
+        self._switchboard.turn()
 
     async def _housekeep_forever(self) -> None:
-        if self._file_journal is None or self._data_dir is None:
+        if self._file_journal is None or self._data_dir is None or self._committer is None:
             await asyncio.Event().wait()
             return
         await Housekeeping(
@@ -224,7 +219,7 @@ class App:
             self._snapshot_at,
             self._config.journal.snapshot_bytes,
             self._switchboard.turn,
-            self._on_append,
+            self._committer.sync_soon,
         ).run_forever()
 
     async def _listen(self) -> None:
@@ -308,7 +303,7 @@ class App:
 
     # ---- ending
 
-    async def _shut_down(self, commits: asyncio.Task[None], chores: asyncio.Task[None]) -> None:
+    async def _shut_down(self, chores: asyncio.Task[None]) -> None:
         """Stop taking in, let receivers finish what they hold, tell, sync, close."""
         assert self._listener is not None
         if self._is_for_this_machine():
@@ -334,8 +329,8 @@ class App:
         for connection in list(self._switchboard.connections.values()):
             connection.abort()
         await asyncio.sleep(0)
-        commits.cancel()
-        self._io_thread.shutdown(wait=True)
+        if self._committer is not None:
+            self._committer.stop()
         self.engine.journal.sync()
         if self.engine.journal.durable < self.engine.journal.end:
             log.error("ending without room on the disk: nobody was told of what is not kept")

@@ -27,7 +27,7 @@ class Switchboard:
         engine: Engine,
         clock: Clock,
         authenticator: Authenticator,
-        sync_now: Callable[[], object] | None,
+        commit: Callable[[], object],
     ) -> None:
         self.connections: Final[dict[Peer, SocketConnection]] = {}
         # Peers without a connection of ours; they are there as long as the broker.
@@ -35,7 +35,7 @@ class Switchboard:
         self._engine: Final = engine
         self._clock: Final = clock
         self._authenticator: Final = authenticator
-        self._sync_now: Final = sync_now  # of a journal in memory, which waits for no disk
+        self._commit: Final = commit  # what was appended is to be durable soon, or is at once
         self._login_thread: Final = ThreadPoolExecutor(1, "peeklock-login")
         self._touched: set[SocketConnection] = set()
         self._turn_is_due = False
@@ -56,14 +56,15 @@ class Switchboard:
             task.add_done_callback(self._logins.discard)
 
     def turn(self) -> None:
-        """Serve receivers, then tell everybody what may be told."""
+        """Serve receivers, commit, then tell everybody what may be told."""
         self._turn_is_due = False
         now = self._clock.now()
         self._engine.turn(now)
-        if self._sync_now is not None:
-            self._sync_now()
+        self._commit()
+        committed = self._engine.journal.end
         self.release()
-        if self._engine.has_work and not self._turn_is_due:
+        is_more = self._engine.has_work or self._engine.journal.end > committed
+        if is_more and not self._turn_is_due:
             self._turn_is_due = True
             asyncio.get_running_loop().call_soon(self.turn)
         self._set_timer()
