@@ -196,6 +196,21 @@ XML_ELEMENTS_MAX: Final = 10_000
 XML_DEPTH_MAX: Final = 32
 # Entities of one page of a list; clients ask for 100.
 HTTP_PAGE_MAX: Final = 1000
+# ---- recoverable links (entities/kept_links.py)
+
+# Recoverable links of one broker, attached or away. Each holds some KiB while deliveries are in
+# doubt.
+KEPT_LINKS_MAX: Final = 10_000
+# What names a recoverable link: its container-id and its name, in characters each. They are
+# kept, and written again with each snapshot.
+KEPT_LINK_NAME_CHARACTERS_MAX: Final = 512
+# Deliveries of one such link whose outcome its peer may not have heard. A sender is granted
+# AMQP_SENDER_CREDIT in all, so no more of its own can be in doubt; the newest are remembered.
+KEPT_DELIVERIES_MAX: Final = AMQP_SENDER_CREDIT
+# How long such a link is remembered while nobody has it, when it does not say; and at most. An
+# outage that nobody repairs within a day is repaired by people, who look at what was sent.
+KEPT_LINK_LIFETIME_DEFAULT: Final = Millis(24 * 3_600_000)
+KEPT_LINK_LIFETIME_MAX: Final = Millis(7 * 86_400_000)
 
 # ---- store (store/)
 

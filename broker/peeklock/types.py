@@ -8,6 +8,7 @@ SequenceNumber = NewType("SequenceNumber", int)  # per entity; from 1; never reu
 LockToken = NewType("LockToken", bytes)  # 16 bytes; doubles as the AMQP delivery-tag
 Lsn = NewType("Lsn", int)  # journal position in bytes; "durable to Lsn n" includes all before n
 QueueId = NewType("QueueId", int)  # a queue's number in the journal; never reused
+LinkId = NewType("LinkId", int)  # a recoverable link's number; 0: none; not reused while known
 SessionId = NewType("SessionId", str)  # of a message session (AMQP group-id), in one entity
 EntityPath = NewType("EntityPath", str)  # "orders", "orders/$DeadLetterQueue"; as first written
 
@@ -15,6 +16,7 @@ NONCE_BYTES: Final = (
     8  # a lock token's first half: who holds; the other is the message's number
 )
 NEVER: Final = UnixMs(0)  # an instant that does not come: no expiry, no schedule
+NO_LINK: Final = LinkId(0)
 NOWHERE: Final = Lsn(-1)  # the position of something the journal does not hold
 
 

@@ -2,12 +2,19 @@
 
 from hypothesis import strategies as st
 
+from peeklock.entities.dispositions import Verdict
 from peeklock.entities.facts import (
     Captured,
     Cause,
     Deferred,
+    DeliveryForgotten,
+    DeliveryKept,
     Enqueued,
     Fact,
+    HeldFor,
+    LinkClosed,
+    LinkOpened,
+    LinkSuspended,
     Locked,
     MessageIdSeen,
     Numbered,
@@ -39,7 +46,17 @@ from peeklock.entities.settings import (
     TopicSettings,
 )
 from peeklock.message import Message
-from peeklock.types import NOWHERE, EntityPath, Lsn, QueueId, SequenceNumber, SessionId, UnixMs
+from peeklock.types import (
+    NOWHERE,
+    EntityPath,
+    LinkId,
+    Lsn,
+    Millis,
+    QueueId,
+    SequenceNumber,
+    SessionId,
+    UnixMs,
+)
 
 QUEUE = QueueId(1)
 
@@ -104,6 +121,8 @@ rules = st.builds(
 )
 session_ids = texts.map(SessionId)
 nonces = st.binary(min_size=8, max_size=8)
+link_ids = st.integers(1, 2**32 - 1).map(LinkId)
+tags = st.lists(st.binary(max_size=32), max_size=20)
 
 
 def _enqueued(message: Message | None, **given: object) -> Enqueued:
@@ -162,6 +181,21 @@ facts = st.one_of(
     st.builds(
         SessionStateSet, queue_ids, session_ids, st.none() | st.binary(max_size=300), instants
     ),
+    st.builds(
+        LinkOpened,
+        link_ids,
+        queue_ids,
+        st.booleans(),
+        st.integers(0, 2**62).map(Millis),
+        texts,
+        texts,
+        texts,
+    ),
+    st.builds(LinkSuspended, link_ids, instants),
+    st.builds(LinkClosed, link_ids),
+    st.builds(DeliveryKept, link_ids, tags, st.sampled_from(Verdict)),
+    st.builds(DeliveryForgotten, link_ids, tags),
+    st.builds(HeldFor, queue_ids, runs, link_ids),
 )
 
 

@@ -177,7 +177,9 @@ def picture(queue: Queue, now: UnixMs) -> dict[str, object]:
             entry.expires_at,
             entry.delivery_count,
             entry.not_before if entry.state == WAITING else NEVER,
-            (entry.lock.nonce, entry.lock.until) if entry.lock is not None else None,
+            (entry.lock.nonce, entry.lock.until, entry.lock.link_id)
+            if entry.lock is not None
+            else None,
             (entry.origin.source, entry.origin.number, entry.origin.reason)
             if entry.origin is not None
             else None,

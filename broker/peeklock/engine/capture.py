@@ -1,6 +1,7 @@
 """The state as facts, slice by slice, for a snapshot taken while the broker works on."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final, final
 
 from peeklock.entities.deduplication import Deduplication
@@ -9,6 +10,7 @@ from peeklock.entities.facts import (
     Deferred,
     Enqueued,
     Fact,
+    HeldFor,
     Locked,
     MessageIdSeen,
     Numbered,
@@ -22,7 +24,7 @@ from peeklock.entities.facts import (
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, WAITING, Entry
-from peeklock.types import NEVER, Lsn, QueueId, SequenceNumber
+from peeklock.types import NEVER, NO_LINK, Lsn, QueueId, SequenceNumber
 
 SLICE_COUNT: Final = 1000  # messages a slice: a millisecond or two of other people's time
 SLICE_STATE_BYTES: Final = 1 << 20  # of message sessions' states a slice, and one more state
@@ -51,7 +53,7 @@ class Capture:
             for topic in self._namespace.topics():
                 remembered.append(Numbered(topic.topic_id, topic.next_number))
                 remembered.extend(seen_facts(topic.topic_id, topic.seen))
-            self._beside = iter(remembered)
+            self._beside = chain(remembered, self._namespace.links.facts())
             return definitions(self._namespace)
         facts = self._slice_beside()
         if facts:
@@ -184,6 +186,8 @@ def entry_facts(queue: Queue, entry: Entry) -> list[Fact]:
         if entry.set_aside:
             facts.append(Deferred(queue.queue_id, [entry.number]))
         facts.append(Locked(queue.queue_id, [entry.number], lock.nonce, lock.until))
+        if lock.link_id != NO_LINK:
+            facts.append(HeldFor(queue.queue_id, [entry.number], lock.link_id))
     elif entry.state == DEFERRED:
         facts.append(Deferred(queue.queue_id, [entry.number]))
     return facts

@@ -11,7 +11,7 @@ from peeklock.entities.queue_index import READY, Entry
 from peeklock.entities.selection import Selection, Selector
 from peeklock.filters.filter import Filter
 from peeklock.limits import AMQP_BACKLOG_BYTES_MAX
-from peeklock.types import NEVER, Lsn, Millis, SequenceNumber, SessionId
+from peeklock.types import NEVER, NO_LINK, Lsn, Millis, SequenceNumber, SessionId
 
 if TYPE_CHECKING:
     from peeklock.engine.effects import Peer
@@ -56,6 +56,7 @@ class Receiver:
         self.told_at = Lsn(0)  # its last effect waits in the outbox for this position
         self.session_id: SessionId | None = None  # of the message session it was given
         self.session_nonce = b""  # what it holds that session under
+        self.link_id = NO_LINK  # of its recoverable link
         self.patience = Millis(0)  # how long it waits for a session, in all
         self.seeks_session = False  # it came for one, whether it has it yet or not
         self._handed: list[Locked] = []

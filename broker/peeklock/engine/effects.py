@@ -127,6 +127,28 @@ class SessionRefused:
 
 
 @final
+class LinkReady:
+    """What is remembered of a recoverable link is durable: its attach can be answered."""
+
+    __slots__ = ("link", "peer")
+
+    def __init__(self, peer: Peer, link: object) -> None:
+        self.peer: Final = peer
+        self.link: Final = link
+
+
+@final
+class LinkStolen:
+    """A recoverable link was attached elsewhere (AMQP 1.0 §2.6.1)."""
+
+    __slots__ = ("link", "peer")
+
+    def __init__(self, peer: Peer, link: object) -> None:
+        self.peer: Final = peer
+        self.link: Final = link
+
+
+@final
 class Replied:
     """A request to a management node has its answer."""
 
@@ -158,6 +180,8 @@ Effect: TypeAlias = (
     | Drained
     | SessionGranted
     | SessionRefused
+    | LinkReady
+    | LinkStolen
     | Replied
     | ReceiverEnded
 )

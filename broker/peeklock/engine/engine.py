@@ -5,6 +5,7 @@ The owner calls verbs as requests come in, `turn` once after each batch of them,
 Nothing here blocks, sleeps or knows a protocol.
 """
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Final, final
 
@@ -33,6 +34,8 @@ from peeklock.entities.facts import (
     Cause,
     Enqueued,
     Fact,
+    HeldFor,
+    LinkClosed,
     QueueCreated,
     QueueUpdated,
     Removed,
@@ -42,6 +45,7 @@ from peeklock.entities.facts import (
     TopicCreated,
     TopicUpdated,
 )
+from peeklock.entities.kept_links import KeptLink
 from peeklock.entities.message_session import MessageSession
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
@@ -72,6 +76,7 @@ from peeklock.message import Message
 from peeklock.store.journal import Journal
 from peeklock.types import (
     NEVER,
+    NO_LINK,
     NOWHERE,
     LockToken,
     Lsn,
@@ -154,11 +159,15 @@ class Engine:
         now: UnixMs,
         *,
         settled: bool,
+        beside: Sequence[Fact] = (),
     ) -> None:
-        """Take all messages of one delivery, or none of them; they have one answer."""
+        """Take all messages of one delivery, or none of them; they have one answer.
+
+        `beside` is of the same append: what else becomes so when they are taken.
+        """
         try:
             self.check_sending(entity)
-            lsn = self._send_along(entity, given, now)
+            lsn = self._send_along(entity, given, now, beside=beside)
         except BrokerError as error:
             if not settled:
                 self._refuse(Refused(peer, link, delivery_id, error))
@@ -173,16 +182,21 @@ class Engine:
         now: UnixMs,
         *,
         number_all: bool = False,
+        beside: Sequence[Fact] = (),
     ) -> Lsn:
         """To wherever they end up. Raises what refuses one of them."""
         arrivals = Arrivals()
         facts = self.relay.sent([(entity, given)], now, arrivals, number_all=number_all)
         self.note_use(arrivals, now)
-        return self._fan_out(facts)
+        return self._fan_out([*facts, *beside])
 
     def note_use(self, arrivals: Arrivals, now: UnixMs) -> None:
         """These entities were sent to."""
         self._idling.use_all(arrivals.loads, now)
+
+    def accept_again(self, peer: Peer, link: object, delivery_id: int) -> None:
+        """A delivery was taken before, and its sender has not heard so: tell it again."""
+        self.outbox.hold(self.journal.end, Accepted(peer, link, delivery_id))
 
     def _refuse(self, refused: Refused) -> None:
         """Behind all that it may rest on, but not behind a disk that has no room for it."""
@@ -310,8 +324,11 @@ class Engine:
             line.session_line.notice(receiver)
         self._mark(line)
 
-    def detach(self, receiver: Receiver, now: UnixMs) -> None:
-        """It is gone: what it holds is free at once, and no attempt is counted."""
+    def detach(self, receiver: Receiver, now: UnixMs, *, keep: bool = False) -> None:
+        """It is gone: what it holds is free at once, and no attempt is counted.
+
+        With `keep`, its recoverable link holds it on.
+        """
         if receiver.closed:
             return
         receiver.closed = True
@@ -326,7 +343,7 @@ class Engine:
                 self._commit(queue, facts)
             return
         line.remove(receiver)
-        held = receiver.held_numbers()
+        held = [] if keep else receiver.held_numbers()
         if held:
             self._commit(queue, queue.settle(held, RELEASE, now))
 
@@ -343,17 +360,23 @@ class Engine:
     ) -> None:
         """Settle a run of deliveries; `settled` says that the receiver awaits no answer."""
         queue = receiver.queue
+        link = self.namespace.links.by_id.get(receiver.link_id)
         numbers: list[SequenceNumber] = []
         lost: list[tuple[int, LockLost]] = []
         for place, token in enumerate(tokens):
             try:
                 numbers.append(queue.held_by(token, now))
             except LockLost as error:
-                lost.append((place, error))
+                if link is None or link.outcomes.get(token) is not disposition.verdict:
+                    lost.append((place, error))  # else it is said again, and done already
         lsn = self.journal.end
         if numbers:
             decided = queue.settle(numbers, disposition, now)
             facts = self.relay.with_moves(queue, decided, now)
+            if link is not None and not settled:  # it may miss the answer, and ask again
+                gone = {place for place, _error in lost}
+                done = [bytes(t) for place, t in enumerate(tokens) if place not in gone]
+                facts = facts + self.namespace.links.keep(link, done, disposition.verdict)
             lsn = self._commit(queue, facts)
         if settled:
             return
@@ -465,8 +488,18 @@ class Engine:
         return line.everybody() if line is not None else []
 
     def is_held(self) -> bool:
-        """Does any receiver still hold a message?"""
-        return any(queue.counts[LOCKED] for queue in self.namespace.by_id.values())
+        """Does any receiver that is there still hold a message?"""
+        held = sum(queue.counts[LOCKED] for queue in self.namespace.by_id.values())
+        return held > self._held_for_absent()
+
+    def _held_for_absent(self) -> int:
+        """How many messages wait for recoverable links that nobody has now."""
+        count = 0
+        for link in self.namespace.links.by_id.values():
+            queue = self.namespace.by_id.get(link.entity_id)
+            if link.until != NEVER and queue is not None and not link.key.is_sender:
+                count += len(queue.held_for(link.link_id))
+        return count
 
     def message_of(self, entry: Entry) -> Message:
         """The message itself: from memory, or read back from the journal.
@@ -486,6 +519,18 @@ class Engine:
         lock = entry.lock
         if lock is None or lock.nonce == nonce:
             self._commit(queue, [Removed(queue.queue_id, [entry.number], Cause.DAMAGED)])
+
+    # ---- recoverable links (see link_desk.py)
+
+    def close_link(self, link: KeptLink, now: UnixMs) -> None:
+        """It is over: forgotten, and what it holds is free."""
+        facts: list[Fact] = [LinkClosed(link.link_id)]
+        queue = self.namespace.by_id.get(link.entity_id)
+        if queue is not None and not link.key.is_sender:
+            held = queue.held_for(link.link_id)
+            if held:
+                facts.extend(queue.settle(held, RELEASE, now))
+        self.commit_facts(facts)
 
     # ---- turns and time
 
@@ -524,6 +569,10 @@ class Engine:
             self._let_time_pass(line, now)
         for entity_id in self._idling.due(now):
             self._let_go(entity_id, now)
+        links = self.namespace.links
+        if NEVER != links.next_deadline() <= now:
+            for link in links.lapsed(now):
+                self.close_link(link, now)
         self.turn(now)
 
     def _let_time_pass(self, line: Line, now: UnixMs) -> None:
@@ -544,6 +593,7 @@ class Engine:
     def next_deadline(self) -> UnixMs:
         """When `tick` next has work; NEVER when it has none."""
         first = self._deadlines[0][0] if self._deadlines else NEVER
+        first = soonest(first, self.namespace.links.next_deadline())
         return soonest(first, self._idling.next_deadline())
 
     def take_effects(self) -> list[Effect]:
@@ -551,12 +601,21 @@ class Engine:
         return self.outbox.release(self.journal.durable)
 
     def start(self, now: UnixMs) -> None:
-        """After recovery: nobody holds anything, and nobody uses a temporary queue."""
+        """After recovery: nobody is there; recoverable links may come back for what they hold.
+
+        So locks of others end, temporary queues go.
+        """
         temporary = [queue for queue in self.namespace.queues() if queue.settings.temporary]
         for queue in temporary:
             self.commit_registry(self.namespace.delete(queue.path))
+        links = self.namespace.links
+        away: list[Fact] = [
+            links.suspend(link, now) for link in links.by_id.values() if link.until == NEVER
+        ]
+        if away:
+            self.commit_facts(away)
         for queue in list(self.namespace.by_id.values()):
-            recalled = queue.recall_locks()
+            recalled = queue.recall_locks(links.by_id)
             if recalled:
                 self._commit(queue, self.relay.with_moves(queue, recalled, now))
             self._mark(self._line(queue))
@@ -737,8 +796,13 @@ class Engine:
             receiver.remember(locked)
         else:
             locked = receive_in_session(queue, session, entries)
-        self._record(line, [locked])
-        self._deliver(line, Deliver(receiver, entries, locked.nonce, locked.until))
+        effect = Deliver(receiver, entries, locked.nonce, locked.until)
+        if receiver.link_id == NO_LINK:
+            self._record(line, [locked])
+            self._deliver(line, effect)
+        else:  # it will name these tokens after a crash: they must be known then
+            held = HeldFor(queue.queue_id, locked.numbers, receiver.link_id)
+            self._tell(self._record(line, [locked, held]), effect)
 
     def _tell(self, until: Lsn, effect: Deliver) -> None:
         effect.receiver.told_at = self.outbox.hold(until, effect)

@@ -13,6 +13,7 @@ from peeklock.entities.facts import (
     Deferred,
     Enqueued,
     Fact,
+    HeldFor,
     Locked,
     Numbered,
     QueueCreated,
@@ -30,7 +31,7 @@ from peeklock.entities.queue_index import LOCKED
 from peeklock.types import EntityPath, Lsn, QueueId, SequenceNumber
 
 # Facts that the snapshot may know already, message by message.
-OF_MESSAGES: Final = (Relocated, Locked, Removed, Unlocked, Renewed, Deferred)
+OF_MESSAGES: Final = (Relocated, Locked, Removed, Unlocked, Renewed, Deferred, HeldFor)
 
 
 @final
@@ -101,12 +102,12 @@ class Restorer:
             if not self._is_known(queue.queue_id, fact.number, end):
                 queue.apply(fact)
             return
-        assert isinstance(fact, (Locked, Removed, Unlocked, Renewed, Deferred))
+        assert isinstance(fact, (Locked, Removed, Unlocked, Renewed, Deferred, HeldFor))
         news = fact.numbers
         if queue.queue_id in self._through:
             news = [n for n in news if not self._is_known(queue.queue_id, n, end)]
         numbers = [number for number in news if number in queue.entries]
-        if isinstance(fact, Renewed):
+        if isinstance(fact, (Renewed, HeldFor)):
             numbers = held_of(queue, numbers)
         elif isinstance(fact, Locked):
             held = held_of(queue, numbers)
@@ -139,7 +140,8 @@ def held_of(queue: Queue, numbers: list[SequenceNumber]) -> list[SequenceNumber]
 
 
 def narrowed(
-    fact: Locked | Removed | Unlocked | Renewed | Deferred, numbers: list[SequenceNumber]
+    fact: Locked | Removed | Unlocked | Renewed | Deferred | HeldFor,
+    numbers: list[SequenceNumber],
 ) -> Fact:
     """The same fact about fewer messages."""
     if isinstance(fact, Locked):
@@ -150,4 +152,6 @@ def narrowed(
         return Unlocked(fact.queue_id, numbers, fact.failed, fact.not_before)
     if isinstance(fact, Renewed):
         return Renewed(fact.queue_id, numbers, fact.until)
+    if isinstance(fact, HeldFor):
+        return HeldFor(fact.queue_id, numbers, fact.link_id)
     return Deferred(fact.queue_id, numbers)

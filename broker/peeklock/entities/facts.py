@@ -11,13 +11,16 @@ Facts are plain final classes and not dataclasses because several are made per m
 from enum import IntEnum
 from typing import Final, TypeAlias, final
 
+from peeklock.entities.dispositions import Verdict
 from peeklock.entities.settings import QueueSettings, RuleSettings, TopicSettings
 from peeklock.message import Message
 from peeklock.types import (
     NEVER,
     NOWHERE,
     EntityPath,
+    LinkId,
     Lsn,
+    Millis,
     QueueId,
     SequenceNumber,
     SessionId,
@@ -25,6 +28,7 @@ from peeklock.types import (
 )
 
 UNNUMBERED: Final = SequenceNumber(0)  # it came from nowhere else
+NO_QUEUE: Final = QueueId(0)  # a fact of the broker's own
 
 
 class Cause(IntEnum):
@@ -451,6 +455,109 @@ class Numbered:
 
 
 @final
+class LinkOpened:
+    """A recoverable link is attached, for the first time or again (AMQP 1.0 §2.6.13)."""
+
+    __slots__ = (
+        "container_id",
+        "entity_id",
+        "is_sender",
+        "lifetime_ms",
+        "link_id",
+        "name",
+        "queue_id",
+        "user",
+    )
+    __match_args__ = ("link_id", "entity_id", "user", "container_id", "name")
+
+    def __init__(
+        self,
+        link_id: LinkId,
+        entity_id: QueueId,
+        is_sender: bool,
+        lifetime_ms: Millis,
+        user: str,
+        container_id: str,
+        name: str,
+    ) -> None:
+        self.queue_id: Final = NO_QUEUE
+        self.link_id: Final = link_id
+        self.entity_id: Final = entity_id  # where it leads
+        self.is_sender: Final = is_sender  # the peer sends on it
+        self.lifetime_ms: Final = lifetime_ms  # how long it is remembered while it is away
+        self.user: Final = user
+        self.container_id: Final = container_id
+        self.name: Final = name
+
+
+@final
+class LinkSuspended:
+    """A recoverable link is away; nobody has to remember it after `until`."""
+
+    __slots__ = ("link_id", "queue_id", "until")
+    __match_args__ = ("link_id", "until")
+
+    def __init__(self, link_id: LinkId, until: UnixMs) -> None:
+        self.queue_id: Final = NO_QUEUE
+        self.link_id: Final = link_id
+        self.until: Final = until
+
+
+@final
+class LinkClosed:
+    """A recoverable link is over, and with it all that was remembered of it."""
+
+    __slots__ = ("link_id", "queue_id")
+    __match_args__ = ("link_id",)
+
+    def __init__(self, link_id: LinkId) -> None:
+        self.queue_id: Final = NO_QUEUE
+        self.link_id: Final = link_id
+
+
+@final
+class DeliveryKept:
+    """Deliveries have this outcome here, and the peer may not have heard of it."""
+
+    __slots__ = ("link_id", "queue_id", "tags", "verdict")
+    __match_args__ = ("link_id", "tags", "verdict")
+
+    def __init__(self, link_id: LinkId, tags: list[bytes], verdict: Verdict) -> None:
+        self.queue_id: Final = NO_QUEUE
+        self.link_id: Final = link_id
+        self.tags: Final = tags
+        self.verdict: Final = verdict
+
+
+@final
+class DeliveryForgotten:
+    """The peer knows what became of these deliveries, or too many came after them."""
+
+    __slots__ = ("link_id", "queue_id", "tags")
+    __match_args__ = ("link_id", "tags")
+
+    def __init__(self, link_id: LinkId, tags: list[bytes]) -> None:
+        self.queue_id: Final = NO_QUEUE
+        self.link_id: Final = link_id
+        self.tags: Final = tags
+
+
+@final
+class HeldFor:
+    """These locked messages stay locked for a recoverable link while it is away."""
+
+    __slots__ = ("link_id", "numbers", "queue_id")
+    __match_args__ = ("queue_id", "numbers", "link_id")
+
+    def __init__(
+        self, queue_id: QueueId, numbers: list[SequenceNumber], link_id: LinkId
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.numbers: Final = numbers
+        self.link_id: Final = link_id
+
+
+@final
 class Captured:
     """In a snapshot: this queue's messages up to number `through` are as of position `at`.
 
@@ -491,4 +598,12 @@ Fact: TypeAlias = (
     | SessionRenewed
     | SessionUnlocked
     | SessionStateSet
+    | LinkOpened
+    | LinkSuspended
+    | LinkClosed
+    | DeliveryKept
+    | DeliveryForgotten
+    | HeldFor
 )
+
+LinkFact: TypeAlias = LinkOpened | LinkSuspended | LinkClosed | DeliveryKept | DeliveryForgotten

@@ -13,7 +13,12 @@ from peeklock.entities.address import (
     subscription_path,
 )
 from peeklock.entities.facts import (
+    DeliveryForgotten,
+    DeliveryKept,
     Fact,
+    LinkClosed,
+    LinkOpened,
+    LinkSuspended,
     MessageIdSeen,
     Numbered,
     QueueCreated,
@@ -27,6 +32,7 @@ from peeklock.entities.facts import (
     TopicUpdated,
 )
 from peeklock.entities.forwarding import checked
+from peeklock.entities.kept_links import KeptLinks
 from peeklock.entities.lens import Lens
 from peeklock.entities.queue import ORDINARY, Queue
 from peeklock.entities.residency import Residency
@@ -57,6 +63,7 @@ class Namespace:
         self.lens: Final = lens
         self.by_id: Final[dict[QueueId, Queue]] = {}
         self.topics_by_id: Final[dict[QueueId, Topic]] = {}
+        self.links: Final = KeptLinks()
         self._by_key: Final[dict[str, Queue]] = {}
         self._topics_by_key: Final[dict[str, Topic]] = {}
         self._dead_letters: Final[dict[QueueId, Queue]] = {}
@@ -295,6 +302,10 @@ class Namespace:
             topic = self.topics_by_id.get(fact.queue_id)
             if topic is not None:
                 topic.apply(fact)
+        elif isinstance(
+            fact, (LinkOpened, LinkSuspended, LinkClosed, DeliveryKept, DeliveryForgotten)
+        ):
+            self.links.apply(fact)
 
     def _create(self, fact: QueueCreated | SubscriptionCreated) -> None:
         self._next_id = QueueId(max(self._next_id, fact.queue_id + 1))
@@ -320,6 +331,7 @@ class Namespace:
         if queue is None:
             return
         queue.forget_all()
+        self.links.forget_entity(queue_id)
         del self._by_key[key_of(queue.path)]
         self._dead_letters.pop(queue_id, None)
         owner = self._subscriptions.pop(queue_id, None)
@@ -342,6 +354,7 @@ class Namespace:
             found.settings = fact.settings
         else:
             del self.topics_by_id[fact.queue_id]
+            self.links.forget_entity(fact.queue_id)
             del self._topics_by_key[key_of(found.path)]
 
 

@@ -8,6 +8,7 @@ to where they are handed out: time does that, nobody decides it.
 """
 
 from collections import deque
+from collections.abc import Container
 from typing import Final, assert_never, cast, final
 
 from peeklock.entities.arrivals import Arrivals, Onward
@@ -18,8 +19,14 @@ from peeklock.entities.facts import (
     Captured,
     Cause,
     Deferred,
+    DeliveryForgotten,
+    DeliveryKept,
     Enqueued,
     Fact,
+    HeldFor,
+    LinkClosed,
+    LinkOpened,
+    LinkSuspended,
     Locked,
     MessageIdSeen,
     Numbered,
@@ -74,6 +81,7 @@ from peeklock.types import (
     NONCE_BYTES,
     NOWHERE,
     EntityPath,
+    LinkId,
     LockToken,
     Millis,
     QueueId,
@@ -89,6 +97,12 @@ TOO_MANY_FAILURES: Final = "MaxDeliveryCountExceeded"
 TOO_MANY_FAILURES_WHY: Final = "Message could not be consumed after {} delivery attempts."
 EXPIRED: Final = "TTLExpiredException"
 EXPIRED_WHY: Final = "The message expired and was dead lettered."
+
+
+def not_a_links(
+    fact: LinkOpened | LinkSuspended | LinkClosed | DeliveryKept | DeliveryForgotten,
+) -> None:
+    raise AssertionError("a link's fact, not a queue's")
 
 
 def token_of(entry: Entry) -> LockToken:
@@ -423,9 +437,16 @@ class Queue:
             facts.append(self._expired(late))
         return facts
 
-    def recall_locks(self) -> list[Fact]:
-        """After a crash nobody holds anything: every lock ends, its attempt counted."""
-        held = [entry.number for entry in self.entries.values() if entry.state == LOCKED]
+    def recall_locks(self, kept: Container[LinkId] = ()) -> list[Fact]:
+        """After a crash nobody holds anything: every lock ends, its attempt counted.
+
+        Those that a recoverable link holds stay, if `kept` has it: it may come back.
+        """
+        held: list[SequenceNumber] = []
+        for entry in self.entries.values():
+            lock = entry.lock
+            if entry.state == LOCKED and (lock is None or lock.link_id not in kept):
+                held.append(entry.number)
         facts = self._failed(held, NEVER, NEVER) if held else []
         if self.sessions is not None:
             for session in self.sessions.by_id.values():
@@ -497,6 +518,18 @@ class Queue:
             if len(found) >= count:
                 break
             found.extend(lane.first(count - len(found), self.entries))
+        return found
+
+    def held_for(self, link_id: LinkId) -> list[SequenceNumber]:
+        """The messages that a recoverable link holds, in their order."""
+        found: list[SequenceNumber] = []
+        for _until, _age, run in self._lock_ends.heap:
+            if run.link_id == link_id:
+                for number in run.numbers:
+                    entry = self.entries.get(number)
+                    if entry is not None and entry.lock is run:
+                        found.append(number)
+        found.sort()
         return found
 
     def waiting_copies(self, source_numbers: set[SequenceNumber]) -> list[SequenceNumber]:
@@ -574,6 +607,8 @@ class Queue:
             self._defer(fact.numbers)
         elif isinstance(fact, Relocated):
             self._relocate(fact)
+        elif isinstance(fact, HeldFor):
+            self._hold_for(fact.numbers, fact.link_id)
         elif isinstance(fact, QueueUpdated):
             self._follow(fact.settings)
         elif isinstance(fact, Numbered):
@@ -591,7 +626,7 @@ class Queue:
         elif isinstance(fact, (RuleCreated, RuleDeleted)):
             raise AssertionError("a subscription's fact, not a queue's")
         else:
-            assert_never(fact)
+            not_a_links(fact)
 
     def _apply_to_sessions(
         self, fact: SessionLocked | SessionRenewed | SessionUnlocked | SessionStateSet
@@ -943,8 +978,15 @@ class Queue:
             assert lock is not None
             lock.live_count -= 1
             entry.lock = LockRun(lock.nonce, [number], until)
+            entry.lock.link_id = lock.link_id
             self._lock_ends.add(entry.lock)
         self._trim_deadlines()
+
+    def _hold_for(self, numbers: list[SequenceNumber], link_id: LinkId) -> None:
+        for number in numbers:
+            lock = self.entries[number].lock
+            assert lock is not None
+            lock.link_id = link_id
 
     def _defer(self, numbers: list[SequenceNumber]) -> None:
         for number in numbers:

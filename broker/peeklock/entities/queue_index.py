@@ -11,7 +11,7 @@ from typing import Final, final
 
 from peeklock.entities.facts import Origin
 from peeklock.message import Message
-from peeklock.types import NEVER, Lsn, SequenceNumber, SessionId, UnixMs
+from peeklock.types import NEVER, NO_LINK, Lsn, SequenceNumber, SessionId, UnixMs
 
 READY: Final = 0  # may be handed out
 LOCKED: Final = 1  # held by a receiver, for a time
@@ -34,13 +34,14 @@ class LockRun:
     Or all that is locked in a message session, whose renewal moves the instant.
     """
 
-    __slots__ = ("live_count", "nonce", "numbers", "until")
+    __slots__ = ("link_id", "live_count", "nonce", "numbers", "until")
 
     def __init__(self, nonce: bytes, numbers: list[SequenceNumber], until: UnixMs) -> None:
         self.nonce: Final = nonce
         self.numbers: Final = numbers
         self.until = until
         self.live_count = len(numbers)  # how many of them still are under this lock
+        self.link_id = NO_LINK  # the recoverable link that keeps it while it is away
 
 
 @final

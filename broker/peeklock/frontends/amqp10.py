@@ -9,6 +9,8 @@ from peeklock.engine.effects import (
     Deliver,
     Drained,
     Effect,
+    LinkReady,
+    LinkStolen,
     ReceiverEnded,
     Refused,
     Replied,
@@ -18,13 +20,9 @@ from peeklock.engine.effects import (
     SettleRefused,
 )
 from peeklock.engine.engine import Engine
+from peeklock.engine.link_desk import LinkDesk
 from peeklock.entities.dispositions import (
-    ABANDON,
-    COMPLETE,
-    DEFER,
     RELEASE,
-    Disposition,
-    Verdict,
 )
 from peeklock.entities.queue import Queue
 from peeklock.entities.topic import Topic
@@ -40,7 +38,6 @@ from peeklock.frontends.amqp_grants import Grants
 from peeklock.frontends.amqp_intake import BATCH_FORMAT, read_batch, read_sent
 from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.frontends.amqp_message import (
-    DELIVERY_TIME,
     delivery_payload,
     read_submission,
 )
@@ -52,6 +49,8 @@ from peeklock.frontends.amqp_nodes import (
     find_source,
     find_target,
 )
+from peeklock.frontends.amqp_outcomes import answer_to, default_outcome, disposition_of
+from peeklock.frontends.amqp_recovery import KeptIntake, LinkKeeper
 from peeklock.frontends.amqp_request import Reply
 from peeklock.frontends.amqp_sessions import (
     granted_filter,
@@ -67,8 +66,6 @@ from peeklock.limits import (
     AMQP_IDLE_TIMEOUT,
     AMQP_REQUEST_BYTES_MAX,
     AMQP_SENDER_CREDIT,
-    DEAD_LETTER_TEXT_CHARACTERS_MAX,
-    INSTANT_MAX,
     MESSAGE_BYTES_MAX,
     REPLIES_WAITING_MAX,
 )
@@ -77,12 +74,16 @@ from peeklock.protocols.amqp10.conditions import (
     MESSAGE_SIZE_EXCEEDED,
     RESOURCE_DELETED,
     RESOURCE_LIMIT_EXCEEDED,
+    STOLEN,
 )
 from peeklock.protocols.amqp10.connection import Connection
 from peeklock.protocols.amqp10.events import (
     AttachReceived,
     ConnectionClosed,
+    ConnectionOpened,
     CreditReceived,
+    DeliveryResumed,
+    DeliverySettled,
     Event,
     LinkDetached,
     MessageReceived,
@@ -108,14 +109,14 @@ from peeklock.protocols.amqp10.outcomes import (
 )
 from peeklock.protocols.amqp10.sasl import AUTH, OK
 from peeklock.protocols.amqp10.sasl_layer import SaslServer
-from peeklock.protocols.amqp10.terminus import AmqpMap, Source
+from peeklock.protocols.amqp10.terminus import AmqpMap, Source, Target
 from peeklock.security.authenticators import Authenticator, Login
 from peeklock.security.principal import ANONYMOUS, Principal
 from peeklock.security.rights import Right
 from peeklock.security.token_claims import TokenClaims
 from peeklock.security.tokens import Tokens
 from peeklock.store.journal import MessageDamaged
-from peeklock.types import NEVER, LockToken, UnixMs, soonest
+from peeklock.types import NO_LINK, LockToken, UnixMs, soonest
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class AmqpHost:
     """What all AMQP connections of a broker share."""
 
     engine: Engine
+    link_desk: LinkDesk
     management: ManagementNode
     authenticator: Authenticator
     tokens: Tokens
@@ -138,6 +140,7 @@ class Intake:
         self.entity: Final = entity
         self.made_it: Final = made_it  # a dynamic node, which goes with this link
         self.unanswered_count = 0  # accepted or refused since we last granted credit
+        self.kept: KeptIntake | None = None  # on a recoverable link
 
 
 @final
@@ -179,6 +182,7 @@ class AmqpFrontend:
         self._made: Final[list[Receiver]] = []  # receivers of dynamic nodes of their own
         self._outlets: Final[list[SenderLink]] = []
         self._controllers: Final = Controllers(host.engine, self)
+        self._keeper: Final = LinkKeeper(host.engine, host.link_desk, self)
         self._grants: Final = Grants()
         authenticator = host.authenticator
         settings = ConnectionSettings(
@@ -248,6 +252,7 @@ class AmqpFrontend:
                 self._on_credit(event)
             else:
                 self._on_rare(event, now)
+        self._keeper.flush()
         more = self._connection.take_events()
         if more:  # of what we did to links ourselves
             self._handle(more, now)
@@ -264,7 +269,14 @@ class AmqpFrontend:
             if event.forfeited:
                 self._give_back(event)
         elif isinstance(event, LinkDetached):
-            self._on_detached(event.link, now)
+            self._on_detached(event, now)
+        elif isinstance(event, DeliverySettled):
+            self._keeper.on_settled(event)
+        elif isinstance(event, DeliveryResumed):
+            if self._keeper.on_resumed(event):
+                self._engine.accept_again(self, event.link, event.delivery_id)
+        elif isinstance(event, ConnectionOpened):
+            self._keeper.container_id = event.open.container_id
         elif isinstance(event, SaslInitReceived):
             self._on_init(event)
         elif isinstance(event, SaslResponseReceived):
@@ -272,7 +284,7 @@ class AmqpFrontend:
         elif isinstance(event, ConnectionClosed):
             self._controllers.end(now)
             for receiver in list(self._receivers):
-                self._engine.detach(receiver, now)
+                self._engine.detach(receiver, now, keep=receiver.link_id != NO_LINK)
             self._receivers.clear()
 
     def _on_init(self, event: SaslInitReceived) -> None:
@@ -307,8 +319,16 @@ class AmqpFrontend:
             assert entity is not None
             entity.check_taking()
             self._grants.note(link, Right.SEND, entity.path)
-            link.context = Intake(entity, made_it=node.is_made)
+            intake = Intake(entity, made_it=node.is_made)
+            link.context = intake
             size = entity.settings.max_message_bytes
+            if isinstance(node.target, Target) and not node.is_made:
+                user = self._principal.name
+                intake.kept = self._keeper.attach_intake(
+                    link, entity, node.target, size, user, now
+                )
+                if intake.kept is not None:
+                    return  # its attach is answered when what we say of it is durable
         link.accept(source=link.source, target=node.target, max_message_size=size)
         link.grant(AMQP_SENDER_CREDIT)
 
@@ -323,6 +343,8 @@ class AmqpFrontend:
             assert node.queue is not None
             receiver = self._attach_receiver(link, node.queue, node, now)
             self._grants.note(link, Right.LISTEN, node.queue.path)
+            if receiver.link_id != NO_LINK:
+                return  # as above
             if node.is_made:
                 self._made.append(receiver)
             if receiver.seeks_session:
@@ -338,7 +360,12 @@ class AmqpFrontend:
         elif link.snd_settle_mode == 1:  # §2.8.2 settled: the receiver wants no locks
             mode = ReceiveMode.RECEIVE_AND_DELETE
         wish = session_wish(link)
-        if wish is None:
+        kept = None
+        if mode is ReceiveMode.PEEK_LOCK and wish is None and not node.is_made:
+            kept = self._keeper.attach_outlet(link, node, self._principal.name, now)
+        if kept is not None:
+            receiver = kept
+        elif wish is None:
             receiver = self._engine.attach(self, link, queue, mode, node.wanted)
         elif mode is ReceiveMode.BROWSE:
             raise NotAllowed("who only looks (distribution-mode copy) takes no session")
@@ -365,12 +392,16 @@ class AmqpFrontend:
             max_message_size=size or 0,
         )
 
-    def _on_detached(self, link: Link, now: UnixMs) -> None:
+    def _on_detached(self, event: LinkDetached, now: UnixMs) -> None:
+        link = event.link
         self._grants.forget(link)
         context = link.context
+        is_kept = self._keeper.on_detached(event, now)
         if isinstance(context, Receiver):
             if context in self._receivers:
                 self._receivers.remove(context)
+            if is_kept:
+                return
             self._engine.detach(context, now)
             if context in self._made:
                 self._made.remove(context)
@@ -398,7 +429,7 @@ class AmqpFrontend:
         context = link.context
         if isinstance(context, Intake):
             try:
-                self._take(link, context.entity, event, now)
+                self._take(link, context, event, now)
             except ProtocolViolation as violation:
                 error = AmqpError(violation.condition, str(violation))
                 self._refuse(link, context, event, error)
@@ -430,19 +461,24 @@ class AmqpFrontend:
             self._engine.reply(self, reply)
 
     def _take(
-        self, link: ReceiverLink, entity: Queue | Topic, event: MessageReceived, now: UnixMs
+        self, link: ReceiverLink, intake: Intake, event: MessageReceived, now: UnixMs
     ) -> None:
         """Read a message, or an envelope of several, and hand it to the engine.
 
         Raises `ProtocolViolation` and `BrokerError` for what cannot be read as one.
         """
         engine = self._engine
+        entity = intake.entity
         state = event.state
+        kept = None if event.settled else intake.kept
         if event.message_format != 0:
             check_format(event.message_format)
             batch = read_batch(event.payload, entity, engine.ids, now)
             if isinstance(state, TransactionalState):
                 self._controllers.on_messages(event, state, entity, batch, now)
+                return
+            if kept is not None:
+                self._keeper.take(link, kept, event, entity, batch, now)
                 return
             engine.send_all(
                 self, link, event.delivery_id, entity, batch, now, settled=event.settled
@@ -452,18 +488,34 @@ class AmqpFrontend:
         if isinstance(state, TransactionalState):
             self._controllers.on_messages(event, state, entity, [given], now)
             return
+        if kept is not None:
+            self._keeper.take(link, kept, event, entity, [given], now)
+            return
         engine.send(self, link, event.delivery_id, entity, given, now, settled=event.settled)
 
     def _refuse(
         self, link: ReceiverLink, intake: Intake, event: MessageReceived, error: AmqpError
     ) -> None:
         """It is no message: that needs no journal to be so."""
-        if not event.settled:
-            link.settle(event.delivery_id, Rejected(error))
+        if event.settled:
+            self._top_up(link, intake)
+        else:
+            self._answer(link, intake, event.delivery_id, Rejected(error))
+
+    def _answer(
+        self, link: ReceiverLink, intake: Intake, delivery_id: int, state: DeliveryState
+    ) -> None:
+        if intake.kept is not None:
+            self._keeper.answer(link, intake.kept, delivery_id, state)
+            return
+        link.settle(delivery_id, state)
         self._top_up(link, intake)
 
     def _top_up(self, link: ReceiverLink, intake: Intake) -> None:
         """Credit comes back with the answers, so what is not durable yet stays bounded."""
+        if intake.kept is not None:
+            self._keeper.top_up(link, intake.kept)
+            return
         intake.unanswered_count += 1
         if intake.unanswered_count * 2 >= AMQP_SENDER_CREDIT:
             link.grant(link.credit + intake.unanswered_count)
@@ -472,7 +524,10 @@ class AmqpFrontend:
     def _give_back(self, event: SenderFlowed) -> None:
         """Credit that no answer will bring back: what it was used for was no message."""
         link = event.link
-        if link.is_attached:
+        context = link.context
+        if isinstance(context, Intake) and context.kept is not None:
+            self._keeper.top_up(link, context.kept)
+        elif link.is_attached:
             link.grant(min(AMQP_SENDER_CREDIT, link.credit + event.forfeited))
 
     # ---- receivers
@@ -480,7 +535,9 @@ class AmqpFrontend:
     def _on_credit(self, event: CreditReceived) -> None:
         link = event.link
         context = link.context
-        if isinstance(context, Receiver):
+        if isinstance(context, Receiver) and context.link_id != NO_LINK:
+            self._keeper.on_credit(event, context)
+        elif isinstance(context, Receiver):
             link.available = context.available_count()
             if link.is_attached:  # else the link keeps it until a session is granted
                 self._engine.set_credit(context, event.credit, draining=event.drain)
@@ -545,10 +602,11 @@ class AmqpFrontend:
             link = effect.link
             assert isinstance(link, ReceiverLink)
             if link.is_attached:
-                link.settle(effect.delivery_id, ACCEPTED)
                 context = link.context
                 if isinstance(context, Intake):
-                    self._top_up(link, context)
+                    self._answer(link, context, effect.delivery_id, ACCEPTED)
+                else:
+                    link.settle(effect.delivery_id, ACCEPTED)
         elif isinstance(effect, Deliver):
             self._deliver(effect)
         elif isinstance(effect, Settled):
@@ -569,10 +627,12 @@ class AmqpFrontend:
             link = effect.link
             assert isinstance(link, ReceiverLink)
             if link.is_attached:
-                link.settle(effect.delivery_id, Rejected(amqp_error(effect.error)))
                 context = link.context
-                if isinstance(context, Intake):
-                    self._top_up(link, context)
+                state = Rejected(amqp_error(effect.error))
+                if not isinstance(context, Intake):
+                    link.settle(effect.delivery_id, state)
+                else:
+                    self._answer(link, context, effect.delivery_id, state)
                     if isinstance(effect.error, NotFound):  # the entity has gone meanwhile
                         self._fail(link, RESOURCE_DELETED, str(effect.error))
         elif isinstance(effect, SettleRefused):
@@ -586,6 +646,15 @@ class AmqpFrontend:
             if drained.is_attached:
                 drained.available = effect.receiver.available_count()
                 drained.drained()
+        elif isinstance(effect, LinkReady):
+            ready = effect.link
+            assert isinstance(ready, Link)
+            self._keeper.on_ready(ready)
+            self._handle(self._connection.take_events(), self._now)
+        elif isinstance(effect, LinkStolen):
+            stolen = effect.link
+            assert isinstance(stolen, Link)
+            self._fail(stolen, STOLEN, f"link {stolen.name!r} was attached elsewhere")
         elif isinstance(effect, Replied):
             assert isinstance(effect.reply, Reply)
             self._reply(effect.reply)
@@ -606,6 +675,7 @@ class AmqpFrontend:
         if receiver in self._receivers:
             self._receivers.remove(receiver)
         self._grants.forget(link)
+        self._keeper.forget(link, self._now)
         return link
 
     def _grant_session(self, effect: SessionGranted) -> None:
@@ -717,65 +787,3 @@ def check_format(message_format: int) -> None:
         raise NotOffered(
             f"message-format 0x{message_format:08x}; 0 and 0x{BATCH_FORMAT:08x} are taken"
         )
-
-
-def default_outcome(link: SenderLink) -> DeliveryState:
-    """Of deliveries that are settled without any (§3.5.3)."""
-    source = link.source
-    outcome = source.default_outcome if source is not None else None
-    return outcome if outcome is not None else RELEASED
-
-
-def disposition_of(state: DeliveryState) -> Disposition | None:
-    """What an outcome asks for (design: Settlement)."""
-    if isinstance(state, AcceptedState):
-        return COMPLETE
-    if isinstance(state, Released):
-        return RELEASE
-    if isinstance(state, Modified):
-        if state.undeliverable_here:
-            return DEFER
-        annotations = state.message_annotations or {}
-        again_at = annotations.get(DELIVERY_TIME)
-        if isinstance(again_at, int) and again_at > 0:
-            at = UnixMs(min(int(again_at), INSTANT_MAX))
-            return Disposition(Verdict.ABANDON, not_before=at)
-        # Not `delivery_failed`? The JavaScript SDK of Service Bus abandons without it, too.
-        return ABANDON
-    if isinstance(state, Rejected):
-        return dead_letter_of(state.error)
-    return None
-
-
-def dead_letter_of(error: AmqpError | None) -> Disposition:
-    """§3.4.3, with Service Bus' reason and description where the error's info has them."""
-    if error is None:
-        return Disposition(Verdict.DEAD_LETTER, NEVER, "", "")
-    info = error.info or {}
-    reason = info.get("DeadLetterReason")
-    description = info.get("DeadLetterErrorDescription")
-    return Disposition(
-        Verdict.DEAD_LETTER,
-        NEVER,
-        cut(reason if isinstance(reason, str) else error.condition),
-        cut(description if isinstance(description, str) else error.description or ""),
-    )
-
-
-def cut(text: str) -> str:
-    return str(text)[:DEAD_LETTER_TEXT_CHARACTERS_MAX]
-
-
-REJECTED: Final = Rejected(None)
-
-
-def answer_to(state: DeliveryState) -> DeliveryState:
-    """The same outcome; a rejection without its error, which would read as a refusal.
-
-    Annotations need not come back either: they may be longer than the peer's frames.
-    """
-    if isinstance(state, Rejected):
-        return REJECTED
-    if isinstance(state, Modified) and state.message_annotations:
-        return Modified(state.delivery_failed, state.undeliverable_here)
-    return state

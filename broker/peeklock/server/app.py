@@ -12,6 +12,7 @@ import structlog
 
 from peeklock.build_info import describe as describe_build
 from peeklock.engine.engine import Engine
+from peeklock.engine.link_desk import LinkDesk
 from peeklock.engine.restore import Restorer
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.residency import NobodyKeeps, Residency
@@ -88,6 +89,7 @@ class App:
         )
         self._host: Final = AmqpHost(
             engine=self.engine,
+            link_desk=LinkDesk(self.engine),
             management=ManagementNode(self.engine, self.stats),
             authenticator=self._authenticator,
             tokens=self._tokens,

@@ -14,13 +14,21 @@ from typing import Final, assert_never
 
 import orjson
 
+from peeklock.entities.dispositions import Verdict
 from peeklock.entities.facts import (
     UNNUMBERED,
     Captured,
     Cause,
     Deferred,
+    DeliveryForgotten,
+    DeliveryKept,
     Enqueued,
     Fact,
+    HeldFor,
+    LinkClosed,
+    LinkFact,
+    LinkOpened,
+    LinkSuspended,
     Locked,
     MessageIdSeen,
     Numbered,
@@ -52,7 +60,17 @@ from peeklock.entities.settings_map import (
 )
 from peeklock.errors import BrokerError
 from peeklock.message import Message
-from peeklock.types import NOWHERE, EntityPath, Lsn, QueueId, SequenceNumber, SessionId, UnixMs
+from peeklock.types import (
+    NOWHERE,
+    EntityPath,
+    LinkId,
+    Lsn,
+    Millis,
+    QueueId,
+    SequenceNumber,
+    SessionId,
+    UnixMs,
+)
 
 ENQUEUED: Final = 1
 LOCKED: Final = 2
@@ -77,6 +95,12 @@ SESSION_LOCKED: Final = 20
 SESSION_RENEWED: Final = 21
 SESSION_UNLOCKED: Final = 22
 SESSION_STATE_SET: Final = 23
+LINK_OPENED: Final = 24
+LINK_SUSPENDED: Final = 25
+LINK_CLOSED: Final = 26
+DELIVERY_KEPT: Final = 27
+DELIVERY_FORGOTTEN: Final = 28
+HELD_FOR: Final = 29
 
 INLINE: Final = 1  # flags of ENQUEUED and RELOCATED: the message follows
 HAS_ORIGIN: Final = 2  # the dead letter's origin follows
@@ -235,6 +259,13 @@ def encode_rare(fact: Fact) -> bytes:
         return head + encode_bytes(fact.key)
     if isinstance(fact, (SessionLocked, SessionRenewed, SessionUnlocked, SessionStateSet)):
         return encode_of_session(fact)
+    if isinstance(fact, HeldFor):
+        head = CODE.pack(HELD_FOR, fact.queue_id) + U32.pack(fact.link_id)
+        return head + encode_numbers(fact.numbers)
+    if isinstance(
+        fact, (LinkOpened, LinkSuspended, LinkClosed, DeliveryKept, DeliveryForgotten)
+    ):
+        return encode_of_link(fact)
     assert not isinstance(fact, (Enqueued, Locked, Removed, Unlocked, Renewed))
     assert not isinstance(fact, (Deferred, Relocated))
     return encode_of_topic(fact)
@@ -255,6 +286,41 @@ def encode_of_session(
     head = CODE.pack(SESSION_STATE_SET, fact.queue_id) + U64.pack(fact.at)
     there = U8.pack(state is not None)
     return head + there + session + encode_bytes(state or b"")
+
+
+def encode_of_link(fact: LinkFact) -> bytes:
+    link_id = U32.pack(fact.link_id)
+    if isinstance(fact, LinkOpened):
+        return (
+            CODE.pack(LINK_OPENED, fact.queue_id)
+            + link_id
+            + U32.pack(fact.entity_id)
+            + U8.pack(fact.is_sender)
+            + U64.pack(fact.lifetime_ms)
+            + encode_text(fact.user)
+            + encode_text(fact.container_id)
+            + encode_text(fact.name)
+        )
+    if isinstance(fact, LinkSuspended):
+        return CODE.pack(LINK_SUSPENDED, fact.queue_id) + link_id + U64.pack(fact.until)
+    if isinstance(fact, LinkClosed):
+        return CODE.pack(LINK_CLOSED, fact.queue_id) + link_id
+    if isinstance(fact, DeliveryKept):
+        head = CODE.pack(DELIVERY_KEPT, fact.queue_id) + link_id + U8.pack(fact.verdict)
+        return head + encode_tags(fact.tags)
+    if isinstance(fact, DeliveryForgotten):
+        head = CODE.pack(DELIVERY_FORGOTTEN, fact.queue_id) + link_id
+        return head + encode_tags(fact.tags)
+    assert_never(fact)
+
+
+def encode_tags(tags: list[bytes]) -> bytes:
+    """Delivery tags have at most 32 bytes (§2.8.7)."""
+    parts = [U32.pack(len(tags))]
+    for tag in tags:
+        parts.append(U8.pack(len(tag)))
+        parts.append(tag)
+    return b"".join(parts)
 
 
 def encode_of_topic(
@@ -408,6 +474,8 @@ class FactReader:
             return MessageIdSeen(queue_id, self._bytes(), seen_at)
         if SESSION_LOCKED <= code <= SESSION_STATE_SET:
             return self._read_of_session(code, queue_id)
+        if LINK_OPENED <= code <= HELD_FOR:
+            return self._read_of_link(code, queue_id)
         return self._read_of_topic(code, queue_id)
 
     def _read_of_session(self, code: int, queue_id: QueueId) -> Fact:
@@ -426,6 +494,32 @@ class FactReader:
         session_id = SessionId(self._text())
         state = self._bytes()
         return SessionStateSet(queue_id, session_id, state if there else None, at)
+
+    def _read_of_link(self, code: int, queue_id: QueueId) -> Fact:
+        link_id = LinkId(self._u32())
+        if code == HELD_FOR:
+            return HeldFor(queue_id, self._numbers(), link_id)
+        if code == LINK_OPENED:
+            entity_id = QueueId(self._u32())
+            is_sender = self._u8() != 0
+            lifetime_ms = Millis(self._u64())
+            user = self._text()
+            container_id = self._text()
+            name = self._text()
+            return LinkOpened(
+                link_id, entity_id, is_sender, lifetime_ms, user, container_id, name
+            )
+        if code == LINK_SUSPENDED:
+            return LinkSuspended(link_id, UnixMs(self._u64()))
+        if code == LINK_CLOSED:
+            return LinkClosed(link_id)
+        if code == DELIVERY_KEPT:
+            verdict = Verdict(self._u8())
+            return DeliveryKept(link_id, self._tags(), verdict)
+        return DeliveryForgotten(link_id, self._tags())
+
+    def _tags(self) -> list[bytes]:
+        return [self._take(self._u8()) for _ in range(self._u32())]
 
     def _read_of_topic(self, code: int, queue_id: QueueId) -> Fact:
         if code == TOPIC_CREATED:

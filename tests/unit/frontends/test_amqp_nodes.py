@@ -2,6 +2,7 @@
 
 import pytest
 
+from peeklock.engine.link_desk import LinkDesk
 from peeklock.frontends.amqp10 import AmqpHost
 from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.frontends.amqp_nodes import find_reply_queue
@@ -16,6 +17,7 @@ def host_of(house: House) -> AmqpHost:
     """As `--dev` has it."""
     return AmqpHost(
         engine=house.engine,
+        link_desk=LinkDesk(house.engine),
         management=ManagementNode(house.engine, dict),
         authenticator=AnyoneIn(),
         tokens=Tokens([]),

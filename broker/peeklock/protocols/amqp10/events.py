@@ -158,6 +158,19 @@ class MessageReceived:
 
 
 @final
+class DeliveryResumed:
+    """The sender came back to a delivery that `ReceiverLink.resumable` has (§2.6.13)."""
+
+    def __init__(
+        self, link: "ReceiverLink", delivery_id: int, delivery_tag: bytes, settled: bool
+    ) -> None:
+        self.link: Final = link
+        self.delivery_id: Final = delivery_id
+        self.delivery_tag: Final = delivery_tag
+        self.settled: Final = settled
+
+
+@final
 class OutcomeReceived:
     """The peer gave a state to deliveries that we sent: consecutive ids of one link.
 
@@ -210,6 +223,7 @@ Event: TypeAlias = (
     | CreditReceived
     | SenderFlowed
     | MessageReceived
+    | DeliveryResumed
     | OutcomeReceived
     | DeliverySettled
 )

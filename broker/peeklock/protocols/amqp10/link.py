@@ -4,6 +4,7 @@ A `ReceiverLink` is one on which we receive, a `SenderLink` one on which we send
 use the same classes. A link's own mistakes and its peer's end the link alone.
 """
 
+from collections.abc import Container
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ from peeklock.protocols.amqp10.conditions import (
 from peeklock.protocols.amqp10.credit import remaining_credit
 from peeklock.protocols.amqp10.events import (
     CreditReceived,
+    DeliveryResumed,
     LinkDetached,
     MessageReceived,
     SenderFlowed,
@@ -35,6 +37,7 @@ from peeklock.protocols.amqp10.performatives import (
 )
 from peeklock.protocols.amqp10.serial import serial_add, serial_distance
 from peeklock.protocols.amqp10.terminus import AmqpMap, AnyTarget, Source
+from peeklock.protocols.amqp10.unsettled import half_of
 
 if TYPE_CHECKING:
     from peeklock.protocols.amqp10.session import Session
@@ -90,22 +93,33 @@ class Link:
         properties: AmqpMap | None = None,
         max_message_size: int | None = None,
         offered_capabilities: list[str] | None = None,
-    ) -> None:
-        """Answer the peer's attach: name and settle modes echoed."""
+        unsettled: AmqpMap | None = None,
+    ) -> bool:
+        """Answer the peer's attach: name and settle modes echoed.
+
+        Says whether `unsettled` was told in full: a peer's frames may be too small for it.
+        """
         if self.state is not LinkState.ATTACH_RECEIVED:
-            return  # it has gone meanwhile
+            return True  # it has gone meanwhile
         self.source = source
         self.target = target
         if max_message_size is not None:
             self.max_message_size = max_message_size
-        attach = self._attach(source, target, properties or {}, offered_capabilities or [])
+        offered = offered_capabilities or []
+        attach = self._attach(source, target, properties or {}, offered, unsettled)
+        while not self.session.exchange.fits(encode_performative(attach)) and unsettled:
+            unsettled = half_of(unsettled)
+            attach = self._attach(
+                source, target, properties or {}, offered, unsettled, incomplete_unsettled=True
+            )
         if not self.session.exchange.fits(encode_performative(attach)):
             error = AmqpError(FRAME_SIZE_TOO_SMALL, "the answer to this attach does not fit")
             self.refuse(error)
             self.session.exchange.tell(LinkDetached(self, closed=True, error=error))
-            return
+            return True
         self.state = LinkState.ATTACHED
         self.session.write(attach)
+        return not attach.incomplete_unsettled
 
     def refuse(self, error: AmqpError) -> None:
         """§2.6.3: attach without the terminus that is not to be had, then detach."""
@@ -162,6 +176,8 @@ class Link:
         properties: AmqpMap | None,
         offered_capabilities: list[str],
         unsettled: AmqpMap | None = None,
+        *,
+        incomplete_unsettled: bool = False,
     ) -> Attach:
         return Attach(
             name=self.name,
@@ -172,6 +188,7 @@ class Link:
             source=source,
             target=target,
             unsettled=unsettled,
+            incomplete_unsettled=incomplete_unsettled,
             initial_delivery_count=self.delivery_count if self.is_sender else None,
             max_message_size=self.max_message_size,
             offered_capabilities=offered_capabilities,
@@ -201,6 +218,9 @@ class ReceiverLink(Link):
         self._settled = False
         self._is_skipped = False
         self._excess_bytes = 0  # of the delivery that is too large and still coming in
+        # §2.6.13: what the owner knows of deliveries from before; others that the sender
+        # resumes are ignored (§2.7.5).
+        self.resumable: Container[bytes] = ()
 
     # ---- what the owner asks
 
@@ -269,11 +289,10 @@ class ReceiverLink(Link):
         assert first is not None
         if transfer.aborted or self._is_skipped:
             # §2.7.5: an aborted delivery is as if it had never begun, and settled. A resumed
-            # one that the receiver does not know of (and we keep none of a link that is gone)
-            # is ignored.
+            # one is known already, or, when the owner does not know it, ignored.
+            self._settled = self._settled or transfer.settled or transfer.aborted
             if transfer.aborted or not transfer.more:
-                self.forget_partial()
-                self._tell_flowed(1)
+                self._end_skipped(first)
             return
         self._settled = self._settled or transfer.settled
         if self._excess_bytes or not self._fits(self._parts_bytes + len(payload)):
@@ -286,6 +305,18 @@ class ReceiverLink(Link):
             settled = self._settled
             self.forget_partial()
             self._tell(first, settled, whole)
+
+    def _end_skipped(self, first: Transfer) -> None:
+        is_resumed = self._is_skipped
+        settled = self._settled
+        self.forget_partial()
+        tag = first.delivery_tag
+        assert tag is not None
+        if is_resumed and tag in self.resumable:
+            event = DeliveryResumed(self, first.delivery_id, tag, settled)
+            self.session.exchange.tell(event)
+        else:
+            self._tell_flowed(1)
 
     def _keep(self, payload: bytes) -> bool:
         """A part of the delivery that is coming in, as long as it may grow."""
@@ -391,6 +422,31 @@ class SenderLink(Link):
             more = start + room < len(payload)
             body = encode_transfer(self.handle, delivery_id, tag, message_format, settled, more)
             self._write_transfer(body, payload[start : start + room])
+        return delivery_id
+
+    def resume(
+        self, tag: bytes, payload: bytes, *, settled: bool, state: DeliveryState | None
+    ) -> int:
+        """Send a delivery again that the receiver knows of (§2.6.13); returns its new id."""
+        session = self.session
+        delivery_id = session.next_delivery(self, tag, settled)
+        self.delivery_count = serial_add(self.delivery_count, 1)
+        if self.credit > 0:
+            self.credit -= 1
+        room = session.exchange.peer_frame_bytes_max - TRANSFER_OVERHEAD_BYTES
+        for start in range(0, max(1, len(payload)), room):
+            transfer = Transfer(
+                self.handle,
+                delivery_id,
+                tag,
+                0,
+                settled,
+                start + room < len(payload),
+                state=state,
+                resume=True,
+            )
+            part = payload[start : start + room]
+            self._write_transfer(encode_performative(transfer), part)
         return delivery_id
 
     def _write_transfer(self, body: bytes, payload: bytes) -> None:
