@@ -118,6 +118,14 @@ class MessageTooLarge(BrokerError):
         self.limit = limit
 
 
+class DeliveryTooLarge(BrokerError):
+    """A message is larger than its receiver takes."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"message {number} is larger than the link's max-message-size")
+        self.number = number
+
+
 class Timeout(BrokerError):
     """What was asked for did not happen in the time given."""
 

@@ -14,6 +14,7 @@ from tests.support.amqp_bytes import (
     decode,
     frame,
     rejected,
+    ubyte,
     ulong,
 )
 from tests.support.amqp_peer import AmqpPeer, Heard
@@ -312,3 +313,27 @@ class TestMessageSize:
         ready.expect("detach")
         ready.attach_receiver(queue, 1, credit=1, max_message_size=ulong(size + 1))
         assert ready.receive()[1].body == b"x"
+
+    @pytest.mark.parametrize("mode", [1, 0], ids=["receive-and-delete", "peek-lock"])
+    def test_what_a_receiver_cannot_take_stays_for_others(
+        self, ready: AmqpPeer, queue: str, mode: int
+    ) -> None:
+        """§2.7.3: it is told behind what it could take, and no attempt is counted."""
+        ready.attach_sender(queue, 0)
+        ready.put(b"small", bytes(2000), b"after")
+        small = {"snd_settle_mode": ubyte(mode), "max_message_size": ulong(1500)}
+        ready.attach_receiver(queue, 1, credit=10, **small)
+        assert ready.receive()[1].body == b"small"
+        error = ready.expect("detach")["error"]
+        assert isinstance(error, Composite)
+        assert error["condition"] == "amqp:link:message-size-exceeded"
+        assert error["description"] == "message 2 is larger than the link's max-message-size"
+        ready.send("detach", handle=1, closed=True)
+        ready.attach_receiver(queue, 2, credit=10)
+        left = [b"small"] if mode == 0 else []  # it was held: free again with its link
+        left += [bytes(2000), b"after"]
+        for body in left:
+            message = ready.receive()[1]
+            assert message.body == body
+            assert message.header is not None
+            assert not message.header["delivery-count"]

@@ -1,5 +1,6 @@
 """Receivers of an entity: who is next, with how much, and why one is not served."""
 
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Final, final
 
@@ -57,6 +58,7 @@ class Receiver:
         self.session_id: SessionId | None = None  # of the message session it was given
         self.session_nonce = b""  # what it holds that session under
         self.link_id = NO_LINK  # of its recoverable link
+        self.fits: Callable[[Entry], bool] | None = None  # can it take that? None: anything
         self.patience = Millis(0)  # how long it waits for a session, in all
         self.seeks_session = False  # it came for one, whether it has it yet or not
         self._handed: list[Locked] = []

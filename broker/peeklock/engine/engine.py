@@ -5,7 +5,7 @@ The owner calls verbs as requests come in, `turn` once after each batch of them,
 Nothing here blocks, sleeps or knows a protocol.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Final, final
 
@@ -59,6 +59,7 @@ from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
 from peeklock.errors import (
     BrokerError,
+    DeliveryTooLarge,
     DiskFull,
     EntityDisabled,
     LockLost,
@@ -784,6 +785,10 @@ class Engine:
     ) -> None:
         queue = line.queue
         entries = within_bytes(ready, AMQP_BACKLOG_BYTES_MAX)
+        if receiver.fits is not None:
+            entries = self._that_fit(receiver, receiver.fits, entries)
+            if not entries:
+                return
         receiver.credit -= len(entries)
         if receiver.mode is ReceiveMode.RECEIVE_AND_DELETE:
             numbers = [entry.number for entry in entries]
@@ -803,6 +808,24 @@ class Engine:
         else:  # it will name these tokens after a crash: they must be known then
             held = HeldFor(queue.queue_id, locked.numbers, receiver.link_id)
             self._tell(self._record(line, [locked, held]), effect)
+
+    def _that_fit(
+        self, receiver: Receiver, fits: Callable[[Entry], bool], entries: list[Entry]
+    ) -> list[Entry]:
+        """Those before the first that the receiver cannot take: at that one it ends.
+
+        Nothing has happened to that message: another receiver may have it.
+        """
+        for place, entry in enumerate(entries):
+            if fits(entry):
+                continue
+            if place == 0:
+                receiver.credit = 0  # it is told behind what it was handed before
+                receiver.draining = False
+                refusal = ReceiverEnded(receiver, DeliveryTooLarge(entry.number))
+                self.outbox.hold_behind_all(refusal)
+            return entries[:place]
+        return entries
 
     def _tell(self, until: Lsn, effect: Deliver) -> None:
         effect.receiver.told_at = self.outbox.hold(until, effect)

@@ -25,9 +25,11 @@ from peeklock.entities.dispositions import (
     RELEASE,
 )
 from peeklock.entities.queue import Queue
+from peeklock.entities.queue_index import Entry
 from peeklock.entities.topic import Topic
 from peeklock.errors import (
     BrokerError,
+    DeliveryTooLarge,
     NotAllowed,
     NotFound,
     NotOffered,
@@ -38,6 +40,7 @@ from peeklock.frontends.amqp_grants import Grants
 from peeklock.frontends.amqp_intake import BATCH_FORMAT, read_batch, read_sent
 from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.frontends.amqp_message import (
+    OWN_BYTES_MAX,
     delivery_payload,
     read_submission,
 )
@@ -66,6 +69,7 @@ from peeklock.limits import (
     AMQP_IDLE_TIMEOUT,
     AMQP_REQUEST_BYTES_MAX,
     AMQP_SENDER_CREDIT,
+    INSTANT_MAX,
     MESSAGE_BYTES_MAX,
     REPLIES_WAITING_MAX,
 )
@@ -376,6 +380,10 @@ class AmqpFrontend:
                 self, link, queue, mode, wish.session_id, wish.patience, now
             )
         receiver.blocked = not self._writable
+        attach = link.remote_attach
+        limit = attach.max_message_size if attach is not None else None
+        if limit:
+            receiver.fits = lambda entry: self._fits(entry, limit)
         link.context = receiver
         self._receivers.append(receiver)
         return receiver
@@ -659,15 +667,23 @@ class AmqpFrontend:
             assert isinstance(effect.reply, Reply)
             self._reply(effect.reply)
         elif isinstance(effect, ReceiverEnded):
-            ended = self._forget_receiver(effect.receiver)
-            if isinstance(effect.error, SessionLockLost):
-                ended.detach(amqp_error(effect.error))
-            else:
-                ended.detach(AmqpError(RESOURCE_DELETED, str(effect.error)))
+            self._end_receiver(effect)
         elif isinstance(effect, SessionGranted):
             self._grant_session(effect)
         elif isinstance(effect, SessionRefused):
             self._forget_receiver(effect.receiver).refuse(amqp_error(effect.error))
+
+    def _end_receiver(self, effect: ReceiverEnded) -> None:
+        if isinstance(effect.error, DeliveryTooLarge):
+            link = effect.receiver.link
+            assert isinstance(link, SenderLink)
+            self._fail(link, MESSAGE_SIZE_EXCEEDED, str(effect.error))
+            return
+        ended = self._forget_receiver(effect.receiver)
+        if isinstance(effect.error, SessionLockLost):
+            ended.detach(amqp_error(effect.error))
+        else:
+            ended.detach(AmqpError(RESOURCE_DELETED, str(effect.error)))
 
     def _forget_receiver(self, receiver: Receiver) -> SenderLink:
         link = receiver.link
@@ -715,8 +731,7 @@ class AmqpFrontend:
                 return
             payload = delivery_payload(entry, message, effect.locked_until)
             if 0 < link.max_message_size < len(payload):
-                what = f"message {entry.number} is larger than the link's max-message-size"
-                self._fail(link, MESSAGE_SIZE_EXCEEDED, what)
+                self._fail(link, MESSAGE_SIZE_EXCEEDED, str(DeliveryTooLarge(entry.number)))
                 return
             link.send(tag, payload, settled=is_settled)
         link.available = receiver.available_count()
@@ -725,6 +740,16 @@ class AmqpFrontend:
             self._engine.set_credit(receiver, credit, draining=receiver.draining)
         if self._connection.backlog_bytes > AMQP_BACKLOG_BYTES_MAX:
             self._update_blocked()
+
+    def _fits(self, entry: Entry, limit: int) -> bool:
+        """Can it go over a link with this max-message-size? Most need not be read for that."""
+        if entry.origin is None and entry.size + OWN_BYTES_MAX <= limit:
+            return True
+        try:
+            message = self._engine.message_of(entry)
+        except (MessageDamaged, OSError):
+            return True  # that is told when it is handed out
+        return len(delivery_payload(entry, message, INSTANT_MAX)) <= limit
 
     def _fail(self, link: Link, condition: str, what: str) -> None:
         """End a link from our side; what its receiver holds is free at once."""

@@ -66,6 +66,8 @@ HELD: Final = Struct(f">{len(ITEM_NUMBER)}sq{len(ITEM_ENQUEUED)}sq{len(ITEM_LOCK
 ITEM_SOURCE: Final = encoded_symbol(SOURCE_NUMBER) + b"\x81"
 SOURCED: Final = Struct(f">{len(ITEM_SOURCE)}sq")
 HEADER_TTL: Final = Struct(">BI")
+# A header and the annotations above, at their longest: what a delivery adds to its message.
+OWN_BYTES_MAX: Final = 512
 
 
 def read_message(payload: bytes) -> Message:

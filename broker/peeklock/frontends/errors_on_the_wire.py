@@ -5,6 +5,7 @@ from typing import Final
 from peeklock.errors import (
     AlreadyExists,
     BrokerError,
+    DeliveryTooLarge,
     DiskFull,
     EntityDisabled,
     ForwardTargetGone,
@@ -43,6 +44,7 @@ ON_THE_WIRE: Final[dict[type[BrokerError], tuple[str, int]]] = {
     QuotaExceeded: ("amqp:resource-limit-exceeded", 403),
     DiskFull: ("amqp:resource-limit-exceeded", 507),
     MessageTooLarge: ("amqp:link:message-size-exceeded", 413),
+    DeliveryTooLarge: ("amqp:link:message-size-exceeded", 413),
     Timeout: ("com.microsoft:timeout", 408),
     NotOffered: ("amqp:not-implemented", 501),
     TransactionUnknown: ("amqp:transaction:unknown-id", 404),
