@@ -45,6 +45,7 @@ class AmqpTransport(asyncio.Protocol):
         self.connection = Connection.client(settings, now_ms(), sasl)
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.lost = asyncio.Event()  # the socket is closed
+        self.farewell: str | None = None  # why the connection is closed, once it is
         self._on_event = on_event
         self._transport: asyncio.Transport | None = None
         self._flush_is_due = False
@@ -78,14 +79,15 @@ class AmqpTransport(asyncio.Protocol):
                 self.opened.set_exception(
                     Unauthenticated("the broker refused user or password")
                 )
-            elif isinstance(event, ConnectionClosed) and not self.opened.done():
+            elif isinstance(event, ConnectionClosed):
                 told = event.error.description if event.error is not None else None
-                self.opened.set_exception(
-                    Unreachable(
-                        f"{self._location} closed the connection: {told or self._guess()}"
-                    )
-                )
+                self.farewell = told or self._guess()
+                if not self.opened.done():
+                    self.opened.set_exception(self.closed_by_peer())
             self._on_event(event)
+
+    def closed_by_peer(self) -> Unreachable:
+        return Unreachable(f"{self._location} closed the connection: {self.farewell}")
 
     def _guess(self) -> str:
         return "no reason given" if self._location.tls else "does it want TLS, amqps://?"
@@ -168,6 +170,8 @@ async def open_transport(
         if location.user is None:
             raise Unauthenticated(f"{location} wants a user and a password") from None
         raise
+    if protocol.farewell is not None:  # §2.4.3: opened, only to say why it is closed
+        raise protocol.closed_by_peer()
     return protocol
 
 
