@@ -285,6 +285,14 @@ async def test_no_broker_is_said_at_once() -> None:
         await connect("amqp://127.0.0.1:1").open()
 
 
+async def test_who_is_one_too_many_hears_why() -> None:
+    with BrokerProcess(env={"PEEKLOCK_CONNECTIONS_MAX": "1"}) as broker:
+        async with connect(broker.url) as first:
+            with pytest.raises(Unreachable, match="there are 1 connections already"):
+                await connect(broker.url, patience=0).open()
+            await first.create_queue("orders")
+
+
 async def test_a_wrong_url_is_said_at_once() -> None:
     with pytest.raises(ValueError, match="no broker URL"):
         connect("http://127.0.0.1")

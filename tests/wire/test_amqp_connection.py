@@ -1,11 +1,13 @@
 """Protocol headers, SASL, open, close, idle time-outs (part 2 §2.2–2.4, part 5 §5.3)."""
 
 import time
+from contextlib import ExitStack
+from typing import ClassVar
 
 import pytest
 
 from tests.support.amqp_bytes import AMQP_HEADER, SASL_HEADER, composite, frame
-from tests.support.amqp_peer import AmqpPeer, PeerClosed
+from tests.support.amqp_peer import AmqpPeer, PeerClosed, ready_peer
 from tests.support.broker_process import BrokerProcess
 
 OPEN = frame(composite("open", container_id="peer"))
@@ -281,3 +283,33 @@ class TestClose:
         assert peer.take(8) == frame(b"")
         assert peer.take(8) == frame(b"")
         assert time.monotonic() - began >= 0.1
+
+
+class TestOneTooMany:
+    """§2.4.3, design: connections have a limit, and who is beyond it is told so."""
+
+    MOST: ClassVar = {"PEEKLOCK_CONNECTIONS_MAX": "2"}
+
+    def test_is_told_whatever_it_has_pipelined(self) -> None:
+        with BrokerProcess(env=self.MOST) as broker, ready_peer(broker.amqp_port) as first:
+            with ready_peer(broker.amqp_port), AmqpPeer(broker.amqp_port) as third:
+                third.send_bytes(AMQP_HEADER + OPEN + BEGIN)
+                assert third.take(8) == AMQP_HEADER
+                third.expect("open")
+                words = third.expect_close("amqp:resource-limit-exceeded")
+                assert words == "there are 2 connections already; allowed are 2"
+                first.ping()
+            first.ping()
+            with ready_peer(broker.amqp_port) as next_one:
+                next_one.ping()
+
+    def test_a_hundred_of_them_are_cut_off_without_a_word(self) -> None:
+        with BrokerProcess(env=self.MOST) as broker, ExitStack() as stack:
+            ready = [stack.enter_context(ready_peer(broker.amqp_port)) for _ in range(2)]
+            for _ in range(100):
+                stack.enter_context(AmqpPeer(broker.amqp_port))
+            ready[0].ping()
+            last = stack.enter_context(AmqpPeer(broker.amqp_port))
+            with pytest.raises(PeerClosed):
+                last.take(1)
+            ready[1].ping()

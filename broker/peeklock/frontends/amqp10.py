@@ -244,6 +244,10 @@ class AmqpFrontend:
         """The broker ends the connection."""
         self._connection.close(AmqpError(condition, why))
 
+    def refuse(self, why: str) -> None:
+        """There are as many connections as may be: this one is told so, once it opens."""
+        self._connection.refuse(AmqpError(RESOURCE_LIMIT_EXCEEDED, why))
+
     # ---- events
 
     def _handle(self, events: list[Event], now: UnixMs) -> None:

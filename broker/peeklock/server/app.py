@@ -20,6 +20,7 @@ from peeklock.errors import BrokerError
 from peeklock.frontends.amqp10 import AmqpFrontend, AmqpHost
 from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.frontends.amqp_management import ManagementNode
+from peeklock.limits import CONNECTIONS_REFUSED_MAX
 from peeklock.management.definitions import ensure_queue, ensure_topic
 from peeklock.management.views import describe, describe_topic
 from peeklock.security.authenticators import AnyoneIn, Authenticator, KnownUsers, User
@@ -296,12 +297,22 @@ class App:
 
     def _make_wire(self, connection: SocketConnection, peer: str, certificate: str) -> Wire:
         frontend = AmqpFrontend(self._host, self._clock.now(), peer, certificate)
-        connections = self._switchboard.connections
-        if len(connections) >= self._config.connections_max:
-            log.warning("connection refused", peer=peer, connections=len(connections))
-            asyncio.get_running_loop().call_soon(connection.abort)
-        connections[frontend] = connection
+        board = self._switchboard
+        if board.open_count >= self._config.connections_max:
+            self._refuse(frontend, connection)
+        board.connections[frontend] = connection
         return frontend
+
+    def _refuse(self, frontend: AmqpFrontend, connection: SocketConnection) -> None:
+        """One connection too many is told so; when there are many of them, they are cut off."""
+        most = self._config.connections_max
+        log.warning("connection refused", peer=frontend.peer_name, connections=most)
+        refused = self._switchboard.refused
+        if len(refused) < CONNECTIONS_REFUSED_MAX:
+            frontend.refuse(f"there are {most} connections already; allowed are {most}")
+        else:
+            asyncio.get_running_loop().call_soon(connection.abort)
+        refused.add(frontend)
 
     # ---- ending
 

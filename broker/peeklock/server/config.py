@@ -201,7 +201,7 @@ class Config(BaseSettings):
     resident_bytes: int = Field(default=RESIDENT_BYTES_DEFAULT, ge=0)
     """Message bodies kept in memory; beyond it they are read back from the journal."""
     connections_max: int = Field(default=CONNECTIONS_MAX, ge=1)
-    """Connections at a time; one more is closed."""
+    """Connections at a time; one more is told so and closed."""
     drain_seconds: float = Field(default=5.0, ge=0)
     """After SIGTERM, how long workers may settle what they hold."""
     journal: JournalConfig = JournalConfig()

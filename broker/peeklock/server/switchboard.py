@@ -30,6 +30,8 @@ class Switchboard:
         commit: Callable[[], object],
     ) -> None:
         self.connections: Final[dict[Peer, SocketConnection]] = {}
+        # Those among them that are one too many, until they are gone.
+        self.refused: Final[set[Peer]] = set()
         # Peers without a connection of ours; they are there as long as the broker.
         self.residents: Final[set[Peer]] = set()
         self._engine: Final = engine
@@ -42,6 +44,11 @@ class Switchboard:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
         self._logins: Final[set[asyncio.Task[None]]] = set()
+
+    @property
+    def open_count(self) -> int:
+        """Connections that were let in."""
+        return len(self.connections) - len(self.refused)
 
     def after_read(self, connection: SocketConnection) -> None:
         """A connection has taken in bytes, or time has."""
@@ -93,6 +100,7 @@ class Switchboard:
         wire = connection.wire
         if isinstance(wire, AmqpFrontend):
             self.connections.pop(wire, None)
+            self.refused.discard(wire)
 
     def _set_timer(self) -> None:
         at = self._engine.next_deadline()

@@ -90,6 +90,7 @@ class Connection:
         self._told_closed = False
         self._discarding = False  # we have closed: of the peer, only its close counts
         self._close_end = 0  # of the parts to be sent, those up to our close
+        self._refusal: AmqpError | None = None  # why the peer's open is answered by a close
         self._sessions: Final[dict[int, Session]] = {}  # by our channel
         self._by_remote: Final[dict[int, Session]] = {}  # by the peer's channel
         self._last_heard: UnixMs = now
@@ -158,6 +159,10 @@ class Connection:
         self._close_by = UnixMs(self._now + CLOSE_WAIT)
         if self._remote is Half.CLOSED:
             self.closed = True
+
+    def refuse(self, error: AmqpError) -> None:
+        """Answer the peer's open, when it comes, and close at once (§2.4.3)"""
+        self._refusal = error
 
     def sasl_challenge(self, challenge: bytes) -> None:
         """Ask a client for more (§5.3.3.3)."""
@@ -439,6 +444,9 @@ class Connection:
             self._heartbeat_at = UnixMs(self._now + self._heartbeat_ms)
         if self._local is Half.HEADER:
             self._write_open()
+        if self._refusal is not None:
+            self.close(self._refusal)
+            return
         self._exchange.tell(ConnectionOpened(open_))
 
     def _on_begin(self, begin: Begin, channel: int) -> None:
