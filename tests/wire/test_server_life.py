@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.amqp_bytes import ACCEPTED
+from tests.support.amqp_peer import AmqpPeer, ready_peer
 from tests.support.broker_process import BrokerFailed, BrokerProcess, serve_until_it_ends
+
+FORCED = "amqp:connection:forced"  # AMQP 1.0 §2.8.16
 
 
 def test_it_says_that_it_is_ready_and_ends_in_order(tmp_path: Path) -> None:
@@ -18,6 +22,50 @@ def test_it_says_that_it_is_ready_and_ends_in_order(tmp_path: Path) -> None:
             broker.ready_line == f"peeklock ready amqp=127.0.0.1:{amqp} http=127.0.0.1:{http}\n"
         )
         assert broker.terminate() == 0
+
+
+def worker_with_one_of_two(broker: BrokerProcess) -> AmqpPeer:
+    """It holds the first message of `orders`, and has credit for more."""
+    worker = ready_peer(broker.amqp_port)
+    worker.attach_sender("orders", 1)
+    worker.put(b"a", b"b", handle=1)
+    worker.attach_receiver("orders", 0, credit=1)
+    _delivery, message = worker.receive()
+    assert message.body == b"a"
+    return worker
+
+
+def test_told_to_end_it_hands_out_nothing_more_and_lets_workers_settle(tmp_path: Path) -> None:
+    with BrokerProcess(data_dir=tmp_path, env={"PEEKLOCK_DRAIN_SECONDS": "20"}) as broker:
+        with worker_with_one_of_two(broker) as worker, ready_peer(broker.amqp_port) as idle:
+            broker.send_signal(signal.SIGTERM)
+            broker.wait_for("draining")
+            worker.credit(5, count=1)
+            worker.expect_silence()
+            worker.dispose(0, ACCEPTED)
+            worker.expect("disposition", settled=True)
+            assert worker.expect_close(FORCED) == "the broker is shutting down"
+            idle.expect_close(FORCED)
+            assert broker.wait() == 0
+        with broker.restart(), ready_peer(broker.amqp_port) as next_one:
+            next_one.attach_receiver("orders", 0, credit=5)
+            assert next_one.receive()[1].body == b"b"
+            next_one.expect_silence()
+
+
+def test_it_waits_no_longer_for_workers_than_it_is_set_to(tmp_path: Path) -> None:
+    """What they hold is given back: it was no attempt that failed."""
+    with BrokerProcess(data_dir=tmp_path, env={"PEEKLOCK_DRAIN_SECONDS": "0.3"}) as broker:
+        with worker_with_one_of_two(broker) as worker:
+            broker.send_signal(signal.SIGTERM)
+            worker.expect_close(FORCED)
+            assert broker.wait() == 0
+        with broker.restart(), ready_peer(broker.amqp_port) as next_one:
+            next_one.attach_receiver("orders", 0, credit=5)
+            message = next_one.receive()[1]
+            assert message.body == b"a"
+            assert message.header is not None
+            assert message.header["delivery-count"] == 0
 
 
 def test_an_ephemeral_broker_says_so(tmp_path: Path) -> None:
