@@ -102,12 +102,12 @@ def test_the_reference_is_current() -> None:
 
 
 def test_every_option_of_the_broker_is_a_setting() -> None:
-    """And so in the TOML file and the environment, too."""
+    """And so in the TOML file and the environment, too; `--json` is how any command talks."""
     from docs.reference.generate import command_of
     from peeklock.server.config import setting_names
 
     options = {parameter.name for parameter in command_of("serve").params}
-    assert options - setting_names() == {"config", "hash_password"}
+    assert options - setting_names() == {"config", "hash_password", "as_json"}
 
 
 def test_help_names_every_setting() -> None:

@@ -1,6 +1,7 @@
 """How a broker starts, refuses to start, and ends."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,12 @@ import pytest
 
 from tests.support.amqp_bytes import ACCEPTED
 from tests.support.amqp_peer import AmqpPeer, ready_peer
-from tests.support.broker_process import BrokerFailed, BrokerProcess, serve_until_it_ends
+from tests.support.broker_process import (
+    STOP_SECONDS,
+    BrokerFailed,
+    BrokerProcess,
+    serve_until_it_ends,
+)
 
 FORCED = "amqp:connection:forced"  # AMQP 1.0 §2.8.16
 
@@ -66,6 +72,37 @@ def test_it_waits_no_longer_for_workers_than_it_is_set_to(tmp_path: Path) -> Non
             assert message.body == b"a"
             assert message.header is not None
             assert message.header["delivery-count"] == 0
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_with_json_its_first_line_is_a_document(tmp_path: Path, kept: bool) -> None:
+    where = ("--data-dir", str(tmp_path)) if kept else ("--ephemeral",)
+    argv = (
+        sys.executable,
+        "-m",
+        "peeklock_client.cli.main",
+        "serve",
+        "--dev",
+        "--json",
+        *where,
+    )
+    with subprocess.Popen(
+        [*argv, "--amqp", "127.0.0.1:0", "--http", "127.0.0.1:0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PEEKLOCK_CREDENTIALS": str(tmp_path / "announced.json")},
+    ) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        with ready_peer(int(first["ready"]["amqp"].removeprefix("127.0.0.1:"))) as peer:
+            peer.ping()
+        process.terminate()
+        out, err = process.communicate(timeout=STOP_SECONDS)
+    assert first["ready"]["http"].startswith("127.0.0.1:")
+    assert first["ephemeral"] is not kept
+    assert out == ""
+    assert [json.loads(line)["event"] for line in err.splitlines()][-1] == "ended"
 
 
 def test_an_ephemeral_broker_says_so(tmp_path: Path) -> None:

@@ -62,8 +62,9 @@ log = structlog.get_logger()
 class App:
     """One broker. `run` serves until it is told to stop."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, ready_as_json: bool) -> None:
         self._config: Final = config
+        self._ready_as_json: Final = ready_as_json
         self._clock: Final = SystemClock()
         self._started_at: Final = time.monotonic()
         self._data_dir = None if config.ephemeral else DataDir(data_path(config))
@@ -285,9 +286,14 @@ class App:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def _ready_line(self) -> str:
-        kept = " ephemeral (nothing is kept)" if self._config.ephemeral else ""
-        http = f" http={self._http.address}" if self._http is not None else ""
-        return f"peeklock ready amqp={self._address()}{http}{kept}"
+        ephemeral = self._config.ephemeral
+        listening = {"amqp": self._address()}
+        if self._http is not None:
+            listening["http"] = self._http.address
+        if self._ready_as_json:
+            return json.dumps({"ready": listening, "ephemeral": ephemeral})
+        words = ["peeklock ready", *(f"{name}={at}" for name, at in listening.items())]
+        return " ".join([*words, "ephemeral (nothing is kept)"] if ephemeral else words)
 
     def _make_connection(self) -> SocketConnection:
         board = self._switchboard

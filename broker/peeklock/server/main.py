@@ -30,7 +30,7 @@ log = structlog.get_logger()
 GC_THRESHOLD: Final = 200_000
 
 
-def serve(config: Config) -> int:
+def serve(config: Config, *, ready_as_json: bool = False) -> int:
     """Run a broker until SIGTERM or SIGINT; returns the exit code."""
     set_up_logs(config)
     for name in strange_variables(os.environ):
@@ -39,7 +39,7 @@ def serve(config: Config) -> int:
     gc.set_threshold(GC_THRESHOLD, 50, 1000)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(run(config))
+            return runner.run(run(config, ready_as_json=ready_as_json))
     except (BadConfig, DataDirBusy, DataDirUnusable) as error:
         print(f"peeklock: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -48,8 +48,8 @@ def serve(config: Config) -> int:
         return EXIT_JOURNAL
 
 
-async def run(config: Config) -> int:
-    app = App(config)
+async def run(config: Config, *, ready_as_json: bool) -> int:
+    app = App(config, ready_as_json=ready_as_json)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop)

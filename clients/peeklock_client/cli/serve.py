@@ -10,6 +10,7 @@ from peeklock.server.bad_config import BadConfig
 from peeklock.server.config import load
 from peeklock.server.main import EXIT_USAGE
 from peeklock.server.main import serve as serve_forever
+from peeklock_client.cli.session import AsJson, tell
 
 
 def serve(
@@ -81,11 +82,12 @@ def serve(
         bool,
         typer.Option("--hash-password", help="Ask for a password, print its hash, and end."),
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run a broker in the foreground until SIGTERM or Ctrl-C.
 
     When it takes connections it prints one line on stdout: `peeklock ready amqp=HOST:PORT
-    http=HOST:PORT`.
+    http=HOST:PORT`, or with --json a document of that; its log on stderr is JSON, too, then.
     Without --dev it makes credentials on its first start, which the other commands find by
     themselves on this machine. Options are also read from PEEKLOCK_… in the environment, such
     as PEEKLOCK_DATA_DIR, and from the TOML file; the command line wins, then the environment.
@@ -100,7 +102,8 @@ def serve(
     if hash_password:
         from peeklock.security.passwords import hash_password as hashed
 
-        print(hashed(ask_password()))
+        password_hash = hashed(ask_password())
+        tell(password_hash, {"password_hash": password_hash}, as_json=as_json)
         return
     given = {
         "data_dir": data_dir,
@@ -115,14 +118,14 @@ def serve(
         "http_tls_cert": http_tls_cert,
         "http_tls_key": http_tls_key,
         "log_level": log_level,
-        "log_format": log_format,
+        "log_format": log_format or ("json" if as_json else None),
     }
     try:
         settings = load(given, config)
     except BadConfig as error:
         print(f"peeklock: {error}", file=sys.stderr)
         raise typer.Exit(EXIT_USAGE) from None
-    raise typer.Exit(serve_forever(settings))
+    raise typer.Exit(serve_forever(settings, ready_as_json=as_json))
 
 
 def ask_password() -> str:
