@@ -270,6 +270,33 @@ def test_refusals_are_one_line_and_code_1(cli: Cli) -> None:
     assert "no setting" in cli.run("queue", "create", "q", "--set", "speed=1", code=1)
 
 
+@pytest.mark.parametrize("words", [("peek",), ("purge", "-y"), ("queue", "pause")])
+def test_an_unknown_queue_is_named_as_it_was_given(words: tuple[str, ...]) -> None:
+    with BrokerProcess(dev=False) as broker:
+        announced = {"PEEKLOCK_CREDENTIALS": str(broker.data_dir / "announced.json")}
+        strict = Cli(broker.url)
+        strict.environment |= announced
+        assert strict.run(*words, "nowhere", code=1) == (
+            "peeklock: the messaging entity 'nowhere' could not be found (amqp:not-found); "
+            "`peeklock queue list` shows what is there\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("lock_duration_ms=soon", "lock_duration_ms is a whole number, not 'soon'"),
+        ("priorities=1", "priorities is true or false, not 1"),
+        ("retry_jitter=a", "retry_jitter is a number, not 'a'"),
+        ("retry_jitter=2", "retry_jitter is 2; allowed is 0 to 1"),
+    ],
+)
+def test_a_setting_of_the_wrong_kind_is_named_as_it_was_given(
+    cli: Cli, setting: str, words: str
+) -> None:
+    assert words in cli.run("queue", "create", "q", "--set", setting, code=1)
+
+
 def test_wrong_usage_is_code_2(cli: Cli) -> None:
     assert "no broker URL" in cli.run("peek", "orders", "--url", "http://x", code=2)
     assert "NAME=VALUE" in cli.run("send", "orders", "a", "--property", "vip", code=2)

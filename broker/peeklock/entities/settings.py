@@ -81,10 +81,10 @@ class RetryPolicy:
     jitter: float = 0.0  # the share of a wait that chance may take off
 
     def __post_init__(self) -> None:
-        within("retry.first_ms", self.first_ms, 0, DURATION_MAX)
-        within("retry.cap_ms", self.cap_ms, 0, DURATION_MAX)
-        real_within("retry.factor", self.factor, 1.0, 100.0)
-        real_within("retry.jitter", self.jitter, 0.0, 1.0)
+        within("retry_first_ms", self.first_ms, 0, DURATION_MAX)
+        within("retry_cap_ms", self.cap_ms, 0, DURATION_MAX)
+        real_within("retry_factor", self.factor, 1.0, 100.0)
+        real_within("retry_jitter", self.jitter, 0.0, 1.0)
 
     def delay(self, failures: int, chance: float) -> Millis:
         """Milliseconds to wait after the `failures`-th failure; `chance` is in [0, 1)."""

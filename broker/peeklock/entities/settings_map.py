@@ -63,7 +63,7 @@ def typed(name: str, like: object, value: object) -> object:
             raise ValueError(f"{name} is {value!r}; there are {allowed}") from None
     if isinstance(like, bool) or isinstance(value, bool):
         if not (isinstance(like, bool) and isinstance(value, bool)):
-            raise TypeError(f"{name} is a {type(like).__name__}, not {value!r}")
+            raise TypeError(f"{name} is {kind_of(like)}, not {value!r}")
         return value
     if isinstance(like, float) and isinstance(value, (int, float)):
         return float(value)
@@ -71,7 +71,16 @@ def typed(name: str, like: object, value: object) -> object:
         return int(value)  # off the wire it may be a subclass that knows its AMQP type
     if isinstance(like, str) and isinstance(value, str):
         return str(value)
-    raise TypeError(f"{name} is a {type(like).__name__}, not {value!r}")
+    raise TypeError(f"{name} is {kind_of(like)}, not {value!r}")
+
+
+def kind_of(like: object) -> str:
+    """What a setting's value is, to people."""
+    if isinstance(like, bool):
+        return "true or false"
+    if isinstance(like, int):
+        return "a whole number"
+    return "a number" if isinstance(like, float) else "a string"
 
 
 def rule_as_map(rule: RuleSettings) -> dict[str, object]:

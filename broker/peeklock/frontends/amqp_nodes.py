@@ -159,7 +159,8 @@ def management_node(
     namespace = host.engine.namespace
     if namespace.has_topic(parsed.path):
         return Node(NodeKind.MANAGEMENT, topic=namespace.find_topic(parsed.path))
-    return Node(NodeKind.MANAGEMENT, find_queue(host, parsed, address, now))
+    # What is missing is the entity: its node is there whenever it is.
+    return Node(NodeKind.MANAGEMENT, find_queue(host, parsed, parsed.path, now))
 
 
 def find_queue(host: "AmqpHost", parsed: Address, address: str, now: UnixMs) -> Queue:

@@ -61,25 +61,25 @@ QUEUE: Final[tuple[tuple[str, str, str, str], ...]] = (
     (
         "retry_first_ms",
         "0",
-        "0 or more",
+        "",
         "how long the first failure waits; 0: again at once",
     ),
     (
         "retry_factor",
         "2.0",
-        "1.0 to 100.0",
+        "",
         "by how much each further failure waits longer",
     ),
     (
         "retry_cap_ms",
         "10min",
-        "0 or more",
+        "",
         "the longest wait",
     ),
     (
         "retry_jitter",
         "0.0",
-        "0.0 to 1.0",
+        "",
         "the share of a wait that chance may take off",
     ),
     (

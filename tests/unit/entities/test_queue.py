@@ -166,7 +166,7 @@ class TestBackOff:
         assert queue.counts[LOCKED] == 1
 
     def test_its_numbers_are_checked(self) -> None:
-        with pytest.raises(InvalidRequest, match=r"retry\.jitter is 2"):
+        with pytest.raises(InvalidRequest, match="retry_jitter is 2"):
             RetryPolicy(jitter=2)
 
 
