@@ -1,7 +1,6 @@
 """A job in a worker's hands: its message, and what can be said about it."""
 
 from datetime import UTC, datetime, timedelta
-from time import time
 from typing import TYPE_CHECKING, Any
 
 from peeklock.protocols.amqp10.outcomes import (
@@ -81,6 +80,10 @@ class Job:
     def locked_until(self) -> datetime:
         return datetime.fromtimestamp(self.locked_until_ms / 1000, UTC)
 
+    def seconds_locked(self) -> float:
+        """How much longer it is ours, unrenewed, whatever our own clock says."""
+        return self._receiver.clock.seconds_until(self.locked_until_ms)
+
     # ---- what can be said about it
 
     async def complete(self) -> None:
@@ -94,7 +97,7 @@ class Job:
         """
         annotations: dict[AmqpValue, AmqpValue] | None = None
         if delay is not None:
-            due = int(time() * 1000) + milliseconds("delay", delay)
+            due = int(self._receiver.clock.now_ms()) + milliseconds("delay", delay)
             annotations = {Symbol("x-opt-delivery-time"): Timestamp(due)}
         await self._settle(Modified(True, False, annotations))
 

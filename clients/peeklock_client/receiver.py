@@ -15,9 +15,11 @@ from peeklock.protocols.amqp10.events import (
 )
 from peeklock.protocols.amqp10.link import ReceiverLink
 from peeklock.protocols.amqp10.outcomes import RELEASED, DeliveryState, Rejected
+from peeklock.protocols.amqp10.performatives import Attach
 from peeklock.protocols.amqp10.session import Session
 from peeklock.protocols.amqp10.terminus import AmqpMap, Source, Target
 from peeklock.protocols.amqp10.values import Described, Symbol
+from peeklock_client.broker_clock import BrokerClock
 from peeklock_client.errors import LockLost, PeeklockError, Refused, SessionLost, refusal
 from peeklock_client.job import Job
 from peeklock_client.message import ReceivedMessage
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from peeklock_client.client import Client
 
 PREFETCH_DEFAULT = 10
+LOCK_DURATION = Symbol("peeklock:lock-duration-ms")  # in the broker's attach
 SELECTOR = "apache.org:selector-filter:string"
 
 
@@ -66,6 +69,8 @@ class Receiver:
         self._seat = seat
         self._link: ReceiverLink | None = None
         self._buffer: deque[Job] = deque()
+        self.clock = BrokerClock()
+        self._lock_ms = 0  # as the broker told it when we attached, until it has served
         self._held: dict[int, Job] = {}  # by delivery-id: in the buffer or in hand
         self._answers: dict[int, asyncio.Future[None]] = {}
         self._arrived = asyncio.Event()
@@ -227,6 +232,7 @@ class Receiver:
         if isinstance(event, MessageReceived):
             self._on_message(event)
         elif isinstance(event, LinkAttached):
+            self._note_lock_duration(event.attach)
             if self._seat is not None:
                 self._seat.on_attached(event.attach)
         elif isinstance(event, DeliverySettled):
@@ -236,9 +242,16 @@ class Receiver:
         elif isinstance(event, LinkDetached):
             self._on_detached(event)
 
+    def _note_lock_duration(self, attach: Attach) -> None:
+        told = (attach.properties or {}).get(LOCK_DURATION)
+        self._lock_ms = int(told) if isinstance(told, int) else 0
+
     def _on_message(self, event: MessageReceived) -> None:
         message = ReceivedMessage(event.payload)
         job = Job(self, event.delivery_id, event.delivery_tag, message)
+        if self._lock_ms:
+            self.clock.learn(job.locked_until_ms, self._lock_ms)
+            self._lock_ms = 0
         self._held[event.delivery_id] = job
         if self._stopping:
             self._give_back(job)

@@ -45,18 +45,17 @@ class Retry(Exception):
 
 
 class Running:
-    """A job whose handler runs, and for how long it is ours."""
+    """A job whose handler runs, and when its lock is to be renewed."""
 
     def __init__(self, job: Job, task: "asyncio.Task[None]") -> None:
         self.job = job
         self.task = task
-        self.held_since = time.time()
+        self.renew_at = 0.0  # seconds of `time.monotonic`
+        self.hold()
 
-    @property
-    def renew_at(self) -> float:
-        """Unix seconds."""
-        until = self.job.locked_until_ms / 1000
-        return self.held_since + (until - self.held_since) * RENEW_AFTER_SHARE
+    def hold(self) -> None:
+        """Its lock was had or renewed just now."""
+        self.renew_at = time.monotonic() + self.job.seconds_locked() * RENEW_AFTER_SHARE
 
 
 class Worker:
@@ -195,14 +194,14 @@ class Worker:
                 self._began.clear()
                 await self._began.wait()
             await asyncio.sleep(self._next_look())
-            now = time.time()
+            now = time.monotonic()
             due = [running for running in self._running.values() if running.renew_at <= now]
             if due:
                 await self._renew(due)
 
     def _next_look(self) -> float:
         soonest = min(one.renew_at for one in self._running.values())
-        return min(LOOK_SECONDS_MAX, max(LOOK_SECONDS_MIN, soonest - time.time()))
+        return min(LOOK_SECONDS_MAX, max(LOOK_SECONDS_MIN, soonest - time.monotonic()))
 
     async def _renew(self, due: list[Running]) -> None:
         """All in one request; where that is refused, one by one, to see whose lock is lost."""
@@ -219,7 +218,7 @@ class Worker:
         tokens = [one.job.lock_token for one in due]
         for one, until in zip(due, await self._receiver.renew_all(tokens), strict=True):
             one.job.locked_until_ms = until
-            one.held_since = time.time()
+            one.hold()
 
     async def _renew_alone(self, one: Running) -> None:
         try:

@@ -1,11 +1,13 @@
 """A worker: handlers, failures, renewal, the end."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from peeklock_client import Client, DeadLetter, Job, Retry, Worker, connect
+from peeklock_client.receiver import Receiver
 from tests.support.broker_process import BrokerProcess
 
 
@@ -86,6 +88,48 @@ async def test_a_long_job_keeps_its_lock(client: Client) -> None:
     await run_until(worker, done)
     assert attempts == [1, 1]
     assert worker.completed_count == 2
+
+
+@pytest.mark.parametrize("wrong_by", [-3600.0, 3600.0])
+async def test_a_wrong_clock_loses_no_lock_and_asks_no_more_often(
+    client: Client, monkeypatch: pytest.MonkeyPatch, wrong_by: float
+) -> None:
+    """Locks end by the broker's clock; ours is an hour slow, or fast."""
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + wrong_by)
+    queue = await client.create_queue("orders", lock_duration_ms=800)
+    await queue.send_batch(["a", "b"])
+    attempts: list[int] = []
+    done = asyncio.Event()
+
+    async def handle(job: Job) -> None:
+        attempts.append(job.attempt)
+        if job.attempt == 1:
+            assert 0 < job.seconds_locked() <= 0.8
+            await asyncio.sleep(2)
+            await job.abandon(delay=0.3)
+        elif len(attempts) == 4:
+            done.set()
+
+    asked = count_renewals(monkeypatch)
+    worker = Worker(client, "orders", handle, concurrency=2)
+    await run_until(worker, done)
+    assert sorted(attempts) == [1, 1, 2, 2]
+    assert worker.lost_count == 0
+    assert len(asked) < 30
+
+
+def count_renewals(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many locks each request renews, from now on."""
+    asked: list[int] = []
+    renew_all = Receiver.renew_all
+
+    async def counted(self: Receiver, tokens: list[bytes]) -> list[int]:
+        asked.append(len(tokens))
+        return await renew_all(self, tokens)
+
+    monkeypatch.setattr(Receiver, "renew_all", counted)
+    return asked
 
 
 async def test_stopping_lets_handlers_finish_and_gives_the_rest_back(client: Client) -> None:

@@ -397,7 +397,7 @@ class TestTermini:
             queue, 0, desired_capabilities=["example:a", "example:b"],
             offered_capabilities="example:c", properties={"example:d": [1, {"e": 2}]},
         )  # fmt: skip
-        assert heard["properties"] == {}
+        assert heard["properties"] == {"peeklock:lock-duration-ms": 60_000}
         assert heard["offered-capabilities"] in (None, [])
 
 

@@ -114,6 +114,7 @@ from peeklock.protocols.amqp10.outcomes import (
 from peeklock.protocols.amqp10.sasl import AUTH, OK
 from peeklock.protocols.amqp10.sasl_layer import SaslServer
 from peeklock.protocols.amqp10.terminus import AmqpMap, Source, Target
+from peeklock.protocols.amqp10.values import Symbol
 from peeklock.security.authenticators import Authenticator, Login
 from peeklock.security.principal import ANONYMOUS, Principal
 from peeklock.security.rights import Right
@@ -121,6 +122,10 @@ from peeklock.security.token_claims import TokenClaims
 from peeklock.security.tokens import Tokens
 from peeklock.store.journal import MessageDamaged
 from peeklock.types import NO_LINK, LockToken, UnixMs, soonest
+
+# In our answer to a receiver's attach (§2.7.3 properties), milliseconds: with it, an end of a
+# lock tells a client whose clock is wrong how long the lock lasts.
+LOCK_DURATION: Final = Symbol("peeklock:lock-duration-ms")
 
 
 @dataclass(frozen=True)
@@ -343,6 +348,7 @@ class AmqpFrontend:
     def _attach_outlet(self, link: SenderLink, now: UnixMs) -> None:
         """A peer that wants to receive."""
         node = find_source(self._host, self._principal, link.source, now)
+        properties: AmqpMap | None = None
         if node.kind is not NodeKind.QUEUE:
             address = getattr(link.target, "address", None)
             link.context = ReplyOutlet(node, address if isinstance(address, str) else "")
@@ -357,7 +363,9 @@ class AmqpFrontend:
                 self._made.append(receiver)
             if receiver.seeks_session:
                 return  # the answer is an effect
-        self._accept_outlet(link, node.source, None)
+            if receiver.mode is ReceiveMode.PEEK_LOCK:
+                properties = {LOCK_DURATION: node.queue.settings.lock_duration_ms}
+        self._accept_outlet(link, node.source, properties)
 
     def _attach_receiver(
         self, link: SenderLink, queue: Queue, node: Node, now: UnixMs
