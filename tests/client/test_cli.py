@@ -414,6 +414,15 @@ def test_every_command_does_json_and_none_is_cut_off_in_the_list() -> None:
         assert "--json" in options, path
 
 
+def test_help_teaches_by_example() -> None:
+    """Topics and what is below them have theirs at the commands that make them."""
+    for path, command in leaves(typer.main.get_command(build([])), ()):
+        if path[0] not in ("topic", "subscription", "rule") or path[1] == "create":
+            words = command.help or ""
+            assert "Example" in words, path
+            assert f"peeklock {' '.join(path)}" in words or path == ("queue", "purge"), path
+
+
 def leaves(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Commands that have none below them."""
     below = getattr(command, "commands", None)

@@ -30,6 +30,12 @@ def bench(
     confirmed and each settled with the broker's word, so this process may well be the limit:
     it is a check of an installation, and not a measurement of the broker (for that, see bench/
     in the sources).
+
+    Examples:
+
+    \b
+      peeklock bench
+      peeklock bench -n 100000 --size 100 --json
     """
 
     async def run(client: Client) -> dict[str, object]:

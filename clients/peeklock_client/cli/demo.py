@@ -27,6 +27,12 @@ def ticketing(
     The shop sells 3,000 orders, the workers book them, one of them is killed half-way. Twelve
     orders are malformed and go to the dead-letter queue. At the end everything is
     counted; the exit code is 1 if one order is missing.
+
+    Examples:
+
+    \b
+      peeklock demo ticketing                 # with the broker that runs here
+      peeklock demo ticketing --own-broker
     """
     from rich.console import Console
 

@@ -16,7 +16,16 @@ from peeklock_client.cli.session import (
 
 
 def reasons(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
-    """Count dead letters by reason, most first."""
+    """Count dead letters by reason, most first.
+
+    MaxDeliveryCountExceeded: it failed too often; TTLExpiredException: nobody did it in time;
+    others are what workers have said.
+
+    Example:
+
+    \b
+      peeklock dlq reasons orders
+    """
     found = with_client(
         url, lambda client: client.queue(queue).dead_letters.dead_letter_reasons()
     )
@@ -34,6 +43,12 @@ def peek(
     """Look at dead letters, touching nothing.
 
     One line a message: sequence number, failed attempts, reason, description, body.
+
+    Examples:
+
+    \b
+      peeklock dlq peek orders -n 5
+      peeklock dlq peek orders --json | jq .properties
     """
     found = with_client(url, lambda client: client.queue(queue).dead_letters.peek(count=count))
     for message in found:

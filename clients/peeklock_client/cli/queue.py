@@ -88,13 +88,33 @@ def list_queues(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """List queues with how many messages they have, by state."""
+    """List queues with how many messages they have, by state.
+
+    Dead letters are in queues of their own and counted beside. With --json each queue has its
+    settings, too, and why receivers wait.
+
+    Examples:
+
+    \b
+      peeklock queue list
+      peeklock queue list shop/ --json
+    """
     found = with_client(url, lambda client: client.queues(prefix))
     tell_all("queue", found, "name", COLUMNS, as_json=as_json)
 
 
 def show_queue(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
-    """Show a queue's settings and state."""
+    """Show a queue's settings and state.
+
+    `peeklock queue create --help` says what the settings are. Instants are milliseconds since
+    1970, UTC.
+
+    Examples:
+
+    \b
+      peeklock queue show orders
+      peeklock queue show 'orders/$DeadLetterQueue' --json
+    """
     view = with_client(url, lambda client: client.queue(queue).info())
     tell_one(view, as_json=as_json)
 
@@ -105,13 +125,30 @@ def delete(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a queue with all its messages."""
+    """Delete a queue with all its messages.
+
+    Its dead letters and what workers hold go with it; senders and receivers are detached.
+
+    Example:
+
+    \b
+      peeklock queue delete orders --yes
+    """
     confirm(f"Delete {queue} with all its messages?", yes=yes)
     remove(url, lambda client: client.queue(queue).delete(), queue, as_json=as_json)
 
 
 def pause(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
-    """Hand out nothing more; messages still come in."""
+    """Hand out nothing more; messages still come in.
+
+    What workers hold they may settle. It lasts until `peeklock queue resume`, also over a
+    restart of the broker.
+
+    Example:
+
+    \b
+      peeklock queue pause orders
+    """
     change(
         url,
         lambda client: client.queue(queue).pause(),
@@ -122,7 +159,15 @@ def pause(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
 
 
 def resume(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
-    """Hand out again."""
+    """Hand out again.
+
+    What `peeklock queue pause` has held back comes oldest first, as always.
+
+    Example:
+
+    \b
+      peeklock queue resume orders
+    """
     change(
         url,
         lambda client: client.queue(queue).resume(),
@@ -139,7 +184,16 @@ def purge(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove a queue's messages; those that a worker holds stay."""
+    """Remove a queue's messages; those that a worker holds stay.
+
+    They are gone for good: to look at them first, `peeklock peek`.
+
+    Examples:
+
+    \b
+      peeklock purge orders --state scheduled
+      peeklock purge 'orders/$DeadLetterQueue' --yes
+    """
     which = "messages" if state == "all" else f"{state} messages"
     confirm(f"Remove all {which} of {queue}?", yes=yes)
 
