@@ -247,6 +247,10 @@ class Queue:
             },
         )
 
+    async def renew_token(self, token: object) -> None:
+        """Renew the lock of what was leased by number; see `DeferredJob`."""
+        await self._request("com.microsoft:renew-lock", {"lock-tokens": [token]})
+
     async def _request(self, operation: str, arguments: dict[str, object]) -> dict[str, object]:
         return await self._client.request(self.name, operation, "", arguments)
 
@@ -267,7 +271,11 @@ class Queue:
 
 
 class DeferredJob:
-    """A job that was fetched by its number. Settling works as with `Job`."""
+    """A job that was fetched by its number, and is ours until it is settled or its lock ends.
+
+    Settling works as with `Job`, but what is not completed or dead-lettered stays deferred;
+    its lock belongs to no connection, so that nothing but its end gives it back unsettled.
+    """
 
     def __init__(self, queue: Queue, lock_token: object, message: ReceivedMessage) -> None:
         self._queue = queue
@@ -283,6 +291,10 @@ class DeferredJob:
 
     async def defer(self) -> None:
         await self._queue.settle_token(self._lock_token, "defered", "", "")
+
+    async def renew(self) -> None:
+        """Hold it for the queue's lock duration from now. As often as one likes."""
+        await self._queue.renew_token(self._lock_token)
 
     async def dead_letter(self, reason: str = "", description: str = "") -> None:
         await self._queue.settle_token(self._lock_token, "suspended", reason, description)

@@ -131,6 +131,27 @@ async def test_a_deferred_job_is_had_by_its_number_only(orders: Queue) -> None:
     assert (await orders.info())["messages"] == 0
 
 
+async def test_a_deferred_job_is_held_as_long_as_it_is_renewed(client: Client) -> None:
+    orders = await client.create_queue("brief", lock_duration_ms=400)
+    await orders.send("later")
+    async for job in orders.receive(count=1):
+        number = job.sequence_number
+        await job.defer()
+    [held] = await orders.receive_deferred([number])
+    for _ in range(4):
+        await asyncio.sleep(0.2)
+        await held.renew()
+    await held.abandon()
+    [again] = await orders.receive_deferred([number])
+    with pytest.raises(LockLost):
+        await held.renew()
+    await asyncio.sleep(0.6)
+    with pytest.raises(LockLost):
+        await again.complete()
+    [peeked] = await orders.peek()
+    assert (peeked.state, peeked.text()) == ("deferred", "later")
+
+
 async def test_a_scheduled_job_is_there_and_not_to_be_had(orders: Queue) -> None:
     await orders.send("tomorrow", at=datetime.now(UTC) + timedelta(days=1))
     await orders.send("soon", delay=0.4)
