@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import pytest
 
@@ -52,6 +53,21 @@ async def test_a_receiver_goes_on_and_a_held_job_is_lost(broker: BrokerProcess) 
         # The crash may have forgotten the lock, and with it that there was an attempt.
         assert [text for text, _attempt in seen] == ["a", "a", "b"]
         assert seen[1][1] in (1, 2)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_set_is_no_silence(
+    broker: BrokerProcess, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    async with connect(broker.url) as client:
+        await client.stats()
+        before = client._transport
+        assert before is not None
+        right = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: right() + hours * 3_600_000_000_000)
+        before._on_timer()
+        await client.stats()
+        assert client._transport is before
 
 
 async def test_patience_ends(broker: BrokerProcess) -> None:
