@@ -336,6 +336,7 @@ class App:
         deadline = time.monotonic() + self._config.drain_seconds
         while self.engine.is_held() and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
+        await self._confirm(deadline)
         if self._http is not None:
             await self._http.drain(max(0.0, deadline - time.monotonic()))
         for peer, connection in list(self._switchboard.connections.items()):
@@ -358,6 +359,14 @@ class App:
         if self._data_dir is not None:
             self._data_dir.close()
         log.info("ended", journal_end=int(self.engine.journal.end))
+
+    async def _confirm(self, deadline: float) -> None:
+        """Tell everybody what came of what they have said: it has to be durable first."""
+        journal = self.engine.journal
+        said = journal.end
+        while journal.durable < said and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        self._switchboard.turn()
 
     # ---- being looked at
 
