@@ -1,8 +1,8 @@
 """Azure's administration client for Python, unmodified, against the broker over TLS."""
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 MINUTE = dt.timedelta(minutes=1)
+NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +245,16 @@ class TestRules:
             "reply_to_session_id": "rs",
             "content_type": "ct",
         }
-        properties = {"text": "ä<", "whole": 4, "long": 2**40, "real": 0.5, "yes": True}
+        properties = {
+            "text": "ä<",
+            "whole": 4,
+            "long": 2**40,
+            "real": 0.5,
+            "yes": True,
+            "at": NOON,
+            "at any zone": NOON.replace(tzinfo=None),
+            "for": dt.timedelta(days=1, seconds=1.5),
+        }
         chosen = management.CorrelationRuleFilter(**fields, properties=properties)
         admin.create_rule(*rules, "alike", filter=chosen)
         got = admin.get_rule(*rules, "alike").filter
@@ -280,6 +290,31 @@ class TestRules:
                 assert str(got) == "150"
                 assert got.application_properties[b"seen"] == b"yes"
                 receiver.complete_message(got)
+
+    def test_an_instant_takes_that_of_a_message(
+        self, admin: Any, rules: tuple[str, str], broker: tuple[BrokerProcess, Path]
+    ) -> None:
+        admin.delete_rule(*rules, "$Default")
+        then = management.CorrelationRuleFilter(properties={"at": NOON})
+        admin.create_rule(*rules, "then", filter=then)
+        given = [{"at": NOON}, {"at": NOON + MINUTE}, {"at": "2026-01-01T12:00:00Z"}]
+        assert received(broker[0], rules, given) == ["0"]
+
+
+def received(
+    process: BrokerProcess, subscription: tuple[str, str], given: list[dict[str, Any]]
+) -> list[str]:
+    """Which of messages with these properties a subscription takes, by their places."""
+    topic, name = subscription
+    with client(process.amqp_port) as bus:
+        with bus.get_topic_sender(topic) as sender:
+            for place, properties in enumerate(given):
+                sender.send_messages(Message(str(place), application_properties=properties))
+        with bus.get_subscription_receiver(topic, name) as receiver:
+            found = receiver.receive_messages(len(given), max_wait_time=2)
+            for one in found:
+                receiver.complete_message(one)
+            return [str(one) for one in found]
 
 
 class TestRefusals:
@@ -349,6 +384,44 @@ class TestRefusals:
 def test_the_namespace(admin: Any) -> None:
     got = admin.get_namespace_properties()
     assert (got.name, got.messaging_sku) == ("localhost", "Premium")
+
+
+class TestRestart:
+    """One broker, and another after it on the same data."""
+
+    @pytest.fixture
+    def begin(self, tmp_path: Path) -> Iterator[Callable[[], tuple[Any, BrokerProcess]]]:
+        """Starts one, and ends the one before; gives its administration."""
+        certificate, key = make_certificate(tmp_path)
+        files = ("--http-tls-cert", str(certificate), "--http-tls-key", str(key))
+        with ExitStack() as open_things:
+
+            def start() -> tuple[Any, BrokerProcess]:
+                open_things.close()
+                process = open_things.enter_context(
+                    BrokerProcess(*files, data_dir=tmp_path / "data")
+                )
+                admin = management.ServiceBusAdministrationClient.from_connection_string(
+                    connection_string(process.http_port), connection_verify=str(certificate)
+                )
+                return open_things.enter_context(admin), process
+
+            yield start
+
+    def test_rules(self, begin: Callable[[], tuple[Any, BrokerProcess]], queue: str) -> None:
+        properties = {"at": NOON, "for": MINUTE, "many": 3}
+        topic = queue
+        admin, _process = begin()
+        admin.create_topic(topic)
+        admin.create_subscription(topic, "s")
+        admin.delete_rule(topic, "s", "$Default")
+        chosen = management.CorrelationRuleFilter(properties=properties)
+        admin.create_rule(topic, "s", "then", filter=chosen)
+        other = management.CorrelationRuleFilter(properties={"at": NOON})
+        admin.create_rule(topic, "s", "when", filter=other)
+        admin, process = begin()
+        assert dict(admin.get_rule(topic, "s", "then").filter.properties) == properties
+        assert received(process, (topic, "s"), [{"at": NOON}, {"at": NOON - MINUTE}]) == ["0"]
 
 
 def test_a_key_of_its_own(tmp_path: Path, queue: str) -> None:

@@ -87,6 +87,10 @@ def test_rules(given: dict[str, Any]) -> None:
     assert got["left"] == ["alike", "sql"]
 
 
+def test_instants(given: dict[str, Any], broker: BrokerProcess) -> None:
+    assert play("administration", "instants", **given, amqp=broker.amqp_port) == [0]
+
+
 def test_refusals(given: dict[str, Any]) -> None:
     got = play("administration", "refusals", **given)
     codes = {name: code for name, (code, _text) in got.items()}

@@ -1,5 +1,7 @@
 """Facts for tests: a few by hand, and all of them for Hypothesis."""
 
+from datetime import UTC, timedelta
+
 from hypothesis import strategies as st
 
 from peeklock.entities.dispositions import Verdict
@@ -110,7 +112,14 @@ topic_settings = st.builds(
     status=st.sampled_from(Status),
     user_metadata=texts,
 )
-scalars = texts | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False)
+scalars = st.one_of(
+    texts,
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False),
+    st.datetimes(timezones=st.none() | st.just(UTC)),
+    st.timedeltas(timedelta(days=-10_675_199), timedelta(days=10_675_199)),
+)
 rules = st.builds(
     RuleSettings,
     texts,

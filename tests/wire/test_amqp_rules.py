@@ -13,6 +13,7 @@ from tests.support.amqp_bytes import (
     application_properties,
     composite,
     data_section,
+    timestamp,
     value_section,
 )
 from tests.support.amqp_bytes import Message as Received
@@ -147,6 +148,28 @@ def test_rules_come_back_as_they_were_given(manager: RuleManager) -> None:
     assert second[0] == Described(CORRELATION_FILTER, list(correlation.values()))
     fields = [None] * 4 + ["sold"] + [None] * 4
     assert third[0] == Described(CORRELATION_FILTER, fields)
+
+
+def test_instants_stay_timestamps_and_are_compared_as_such(
+    manager: RuleManager, sender: AmqpPeer, topic: str
+) -> None:
+    wanted = {"correlation-filter": {"properties": {"at": timestamp(1_767_268_800_000)}}}
+    manager.ask("remove-rule", {"rule-name": "$Default"})
+    given = {"rule-name": "then", "rule-description": wanted}
+    assert manager.ask("add-rule", given) == (200, "", {})
+    [[filter_, *_rest]] = manager.rules()
+    assert isinstance(filter_, Described)
+    assert isinstance(filter_.value, list)
+    at = filter_.value[8]["at"]
+    assert (int(at), getattr(at, "kind", "")) == (1_767_268_800_000, "timestamp")
+    for number, value in enumerate((1_767_268_800_001, 1_767_268_800_000)):
+        body = application_properties({"at": timestamp(value)}) + data_section(b"%d" % number)
+        sender.transfer(number, body, 0)
+        sender.hear_accepted(number, number)
+    sender.attach_receiver(f"{topic}/Subscriptions/erp", 1, credit=10)
+    _heard, message = sender.receive()
+    assert message.body == b"1"
+    sender.expect_silence()
 
 
 def test_pages_of_rules(manager: RuleManager) -> None:

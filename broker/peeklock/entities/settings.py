@@ -1,6 +1,7 @@
 """What an entity's owner may choose, validated once, when it is made."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -22,7 +23,9 @@ from peeklock.limits import (
 )
 from peeklock.types import Millis
 
-Scalar: TypeAlias = str | bool | int | float  # what a correlation filter compares with
+# What a correlation filter compares with. An instant has no zone or UTC, as its author wrote
+# it; both mean UTC.
+Scalar: TypeAlias = str | bool | int | float | datetime | timedelta
 
 
 def within(name: str, value: int, least: int, most: int) -> None:

@@ -5,14 +5,26 @@ A map has every setting by its name; a queue's retry policy is flattened to `ret
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from math import isfinite
 from typing import Final, TypeVar
 
-from peeklock.entities.settings import QueueSettings, RetryPolicy, RuleSettings, TopicSettings
+from peeklock.entities.settings import (
+    QueueSettings,
+    RetryPolicy,
+    RuleSettings,
+    Scalar,
+    TopicSettings,
+)
 
 Settings = TypeVar("Settings", QueueSettings, TopicSettings)
 RETRY: Final = "retry_"
+# Kinds of a rule's values that JSON has no word for.
+FLOAT: Final = "float"  # infinite, or no number
+INSTANT: Final = "instant"  # RFC 3339, or without a zone
+DURATION: Final = "duration"  # microseconds
+MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def settings_as_map(settings: QueueSettings | TopicSettings) -> dict[str, object]:
@@ -93,11 +105,40 @@ def rule_as_map(rule: RuleSettings) -> dict[str, object]:
     }
 
 
-def pair_of(name: str, value: str | bool | float) -> list[object]:
-    """A third item says that the value is a number that JSON has no word for."""
+def pair_of(name: str, value: Scalar) -> list[object]:
+    """A third item says of what kind a value is that JSON has no word for."""
     if isinstance(value, float) and not isfinite(value):
-        return [name, str(value), "float"]
+        return [name, str(value), FLOAT]
+    if isinstance(value, datetime):
+        return [name, value.isoformat(), INSTANT]
+    if isinstance(value, timedelta):
+        return [name, value // MICROSECOND, DURATION]
     return [name, value]
+
+
+def pairs_from(given: object) -> tuple[tuple[str, Scalar], ...]:
+    """As `pair_of` wrote each; raises `TypeError` or `ValueError`."""
+    if not isinstance(given, list):
+        raise TypeError("a rule's properties are a list of pairs")
+    return tuple([pair_from(pair) for pair in given])
+
+
+def pair_from(pair: object) -> tuple[str, Scalar]:
+    if not isinstance(pair, list) or len(pair) not in (2, 3):
+        raise TypeError("a rule's properties are pairs of name and value")
+    name, value = pair[0], pair[1]
+    kind = pair[2] if len(pair) == 3 else ""
+    if not isinstance(name, str) or not isinstance(value, (str, bool, int, float)):
+        raise TypeError(f"a correlation filter compares no {value!r}")
+    if not kind:
+        return name, value
+    if kind == FLOAT:
+        return name, float(value)
+    if kind == INSTANT:
+        return name, datetime.fromisoformat(str(value))
+    if kind == DURATION and isinstance(value, int):
+        return name, timedelta(microseconds=value)
+    raise TypeError(f"a value of kind {kind!r} is not known to this version")
 
 
 def rule_from_map(values: Mapping[str, object]) -> RuleSettings:
@@ -108,17 +149,5 @@ def rule_from_map(values: Mapping[str, object]) -> RuleSettings:
         if not isinstance(text, str):
             raise TypeError(f"a rule's {name} is a string, not {text!r}")
         texts.append(text)
-    pairs = values.get("properties")
-    if not isinstance(pairs, list):
-        raise TypeError("a rule's properties are a list of pairs")
-    properties: list[tuple[str, str | bool | int | float]] = []
-    for pair in pairs:
-        if not isinstance(pair, list) or len(pair) not in (2, 3):
-            raise TypeError("a rule's properties are pairs of name and value")
-        key, value = pair[0], pair[1]
-        if len(pair) == 3:
-            value = float(str(value))
-        if not isinstance(key, str) or not isinstance(value, (str, bool, int, float)):
-            raise TypeError(f"a correlation filter compares no {value!r}")
-        properties.append((key, value))
-    return RuleSettings(texts[0], texts[1], texts[2], tuple(properties), texts[3])
+    properties = pairs_from(values.get("properties"))
+    return RuleSettings(texts[0], texts[1], texts[2], properties, texts[3])

@@ -1,7 +1,6 @@
 """Tree → program: what can be known beforehand is worked out here, once."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final, final
 
 from peeklock.filters.comparison import EQUAL, NOT_EQUAL, OPERATORS
@@ -54,7 +53,7 @@ from peeklock.filters.tree import (
     Scope,
     Sign,
 )
-from peeklock.filters.values import Value
+from peeklock.filters.values import Value, in_utc
 from peeklock.filters.view import JmsHeader, SystemProperty
 from peeklock.limits import LIKE_PATTERN_CHARACTERS_MAX
 
@@ -121,11 +120,7 @@ class Compiler:
     def _parameter(self, node: Parameter) -> Value:
         if node.name not in self._parameters:
             raise refusal(self._text, node.at, f"no value was given for @{node.name}")
-        value = self._parameters[node.name]
-        if isinstance(value, datetime):
-            # Instants are compared in UTC, and one without a zone is meant to be.
-            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        return value
+        return in_utc(self._parameters[node.name])
 
     def _comparison(self, node: Comparison) -> Program:
         operator = OPERATORS[node.operator]

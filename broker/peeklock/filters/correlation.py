@@ -1,7 +1,8 @@
 """Correlation filters: equality on a few properties, all of which must hold.
 
-The cheap filter that most rules are. Strings compare exactly, numbers by value; what is not
-there equals nothing, and values of unlike kinds are not equal: it never fails on a message.
+The cheap filter that most rules are. Strings compare exactly, numbers, instants and durations
+by value; what is not there equals nothing, and values of unlike kinds are not equal: it never
+fails on a message.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +10,7 @@ from typing import Final, final
 
 from peeklock.errors import InvalidFilter
 from peeklock.filters.comparison import SAME, relation
-from peeklock.filters.values import Value, shown
+from peeklock.filters.values import Value, in_utc, shown
 from peeklock.filters.view import SYSTEM_PROPERTIES, PropertyView, SystemProperty
 from peeklock.limits import CORRELATION_CONDITIONS_MAX
 
@@ -51,7 +52,7 @@ class CorrelationFilter:
             if user[name] is None:
                 raise InvalidFilter(f"{name} is to equal null, which nothing does")
         self.system: Final = list(system.items())
-        self.user: Final = list(user.items())
+        self.user: Final = [(name, in_utc(value)) for name, value in user.items()]
 
     def matches(self, view: PropertyView) -> bool:
         for which, text in self.system:

@@ -4,7 +4,7 @@
 UTC.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
 from uuid import UUID
@@ -43,6 +43,13 @@ def shown(value: Value) -> str:
     if len(text) > SHOWN_CHARACTERS_MAX:
         text = text[:SHOWN_CHARACTERS_MAX] + "…"
     return f"{kind_of(value)} ({text})"
+
+
+def in_utc(value: Value) -> Value:
+    """A value that an author gave, as filters compare it: an instant without a zone is UTC."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return value
 
 
 def text_of(value: Value) -> str:

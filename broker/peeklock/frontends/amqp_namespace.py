@@ -15,6 +15,7 @@ from peeklock.entities.rule import Rule
 from peeklock.entities.settings import QueueSettings, RuleSettings
 from peeklock.entities.subscription import Subscription
 from peeklock.errors import InvalidRequest
+from peeklock.frontends.amqp_rule_values import read_arguments, written
 from peeklock.limits import PEEK_COUNT_MAX
 from peeklock.management.operations import (
     create_queue,
@@ -94,7 +95,7 @@ class NamespaceOperations:
 
     def _create_rule(self, request: "Request", path: str, name: str) -> View:
         subscription = subscription_at(self._engine, path)
-        rule = rule_from(name, request.arguments)
+        rule = rule_from(name, read_arguments(request.arguments))
         return told(subscription, add_rule(self._engine, subscription, rule, request.now))
 
     def _read(self, request: "Request", reply: "Reply") -> None:
@@ -114,7 +115,8 @@ class NamespaceOperations:
         if rule is not None:
             subscription = subscription_at(self._engine, rule[0])
             changed = rule_from(
-                subscription.find_rule(rule[1]).settings.name, request.arguments
+                subscription.find_rule(rule[1]).settings.name,
+                read_arguments(request.arguments),
             )
             changed_rule = update_rule(self._engine, subscription, changed, request.now)
             reply.tell(told(subscription, changed_rule))
@@ -163,7 +165,8 @@ class NamespaceOperations:
 
 
 def told(subscription: Subscription, rule: Rule) -> View:
-    return describe_rule(rule) | {"subscription": str(subscription.queue.path)}
+    compared = {"properties": written(rule.settings.properties)}
+    return describe_rule(rule) | compared | {"subscription": str(subscription.queue.path)}
 
 
 def rules_from(given: object) -> tuple[RuleSettings, ...] | None:
@@ -181,5 +184,5 @@ def rules_from(given: object) -> tuple[RuleSettings, ...] | None:
         if not isinstance(name, str):
             raise InvalidRequest("a rule has a name")
         rest = {key: value for key, value in arguments.items() if key != "name"}
-        found.append(rule_from(str(name), rest))
+        found.append(rule_from(str(name), read_arguments(rest)))
     return tuple(found)

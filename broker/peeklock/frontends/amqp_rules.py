@@ -13,6 +13,7 @@ from peeklock.entities.settings import RuleSettings
 from peeklock.entities.subscription import Subscription
 from peeklock.errors import InvalidRequest, NotAllowed
 from peeklock.frontends.amqp_request import NO_CONTENT, Reply, Request
+from peeklock.frontends.amqp_rule_values import read_value, written
 from peeklock.limits import PEEK_COUNT_MAX
 from peeklock.management.topics import add_rule, remove_rule, rule_from
 from peeklock.protocols.amqp10.values import AmqpValue, Described, Int, Timestamp, ULong
@@ -124,7 +125,8 @@ def read_correlation(value: AmqpValue) -> dict[str, AmqpValue]:
         if fields.get(key) is not None:
             found[name] = fields[key]
     if fields.get("properties") is not None:
-        found.update(map_of("properties", fields["properties"]))
+        properties = map_of("properties", fields["properties"])
+        found.update({key: read_value(item) for key, item in properties.items()})
     return found
 
 
@@ -154,7 +156,7 @@ def described_filter(rule: RuleSettings) -> Described:
         if name.lower().startswith("sys."):
             system[canonical(name)] = value
         else:
-            user[name] = value
+            user.update(written([(name, value)]))
     fields = [system.get(name) for _key, name in CORRELATED]
     return Described(CORRELATION_FILTER, [*fields, user or None])
 

@@ -1,6 +1,8 @@
 """Create, change and look at topics, subscriptions and rules: once, for all front-ends."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from peeklock.engine.engine import Engine
 from peeklock.entities.queue import Queue
@@ -12,6 +14,10 @@ from peeklock.errors import InvalidRequest, NotFound
 from peeklock.management.operations import settings_from
 from peeklock.types import UnixMs
 
+SCALARS: Final = (str, bool, int, float, datetime, timedelta)
+WHOLE_MIN: Final = -(2**63)  # an AMQP long's least
+WHOLE_MAX: Final = 2**64 - 1  # an AMQP ulong's most
+SPAN_MAX: Final = timedelta(days=10_675_199)  # as long as .NET's, in which AMQP has them
 RULE_ARGUMENTS = ("sql", "correlation", "kind", "expression", "properties", "action")
 
 
@@ -130,19 +136,28 @@ def properties_from(given: object) -> tuple[tuple[str, Scalar], ...]:
         raise InvalidRequest(f"a rule's properties are a map, not {given!r}")
     found: list[tuple[str, Scalar]] = []
     for name, value in given.items():
-        if not isinstance(name, str) or not isinstance(value, (str, bool, int, float)):
+        if not isinstance(name, str) or not isinstance(value, SCALARS):
             raise InvalidRequest(f"a correlation filter compares no {name!r} with {value!r}")
-        found.append((str(name), plain(value)))
+        found.append((str(name), plain(name, value)))
     return tuple(found)
 
 
-def plain(value: Scalar) -> Scalar:
+def plain(name: str, value: Scalar) -> Scalar:
     """Off the wire it may be of a subclass that knows its AMQP type."""
     if isinstance(value, bool):
         return value
+    if isinstance(value, int) and not WHOLE_MIN <= value <= WHOLE_MAX:
+        raise InvalidRequest(f"{name!r} is {value}, which no message's number can be")
     for kind in (str, int, float):
         if isinstance(value, kind):
             return kind(value)
+    if isinstance(value, timedelta) and abs(value) > SPAN_MAX:
+        raise InvalidRequest(f"{name!r} is {value}, which is longer than {SPAN_MAX}")
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            raise InvalidRequest(f"{name!r} is {value}, which is out of range in UTC") from None
     return value
 
 

@@ -2,11 +2,18 @@
 // NODE_EXTRA_CA_CERTS, since the broker's certificate is its own.
 'use strict';
 
-const { ServiceBusAdministrationClient } = require('@azure/service-bus');
+const { ServiceBusAdministrationClient, ServiceBusClient } = require('@azure/service-bus');
 
 function connect({ port, key = 'SAS_KEY_VALUE' }) {
     const text = `Endpoint=sb://localhost:${port};SharedAccessKeyName=Root;SharedAccessKey=${key};`;
     return new ServiceBusAdministrationClient(text, { retryOptions: { maxRetries: 0 } });
+}
+
+function busAt(port) {
+    return new ServiceBusClient(
+        `Endpoint=sb://localhost:${port};SharedAccessKeyName=Root;` +
+            'SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;',
+    );
 }
 
 async function all(iterator) {
@@ -121,7 +128,13 @@ exports.rules = async ({ queue, ...to }) => {
         sessionId: 's',
         messageId: 'm',
         contentType: 'ct',
-        applicationProperties: { text: 'ä<', real: 0.5, whole: 4, yes: true },
+        applicationProperties: {
+            text: 'ä<',
+            real: 0.5,
+            whole: 4,
+            yes: true,
+            at: new Date('2026-01-01T12:00:00.5Z'),
+        },
     };
     await admin.createRule(queue, 's', 'alike', correlation);
     const action = { sqlExpression: 'SET seen = 1' };
@@ -140,6 +153,37 @@ exports.rules = async ({ queue, ...to }) => {
     };
     await admin.deleteTopic(queue);
     return { ...result, given: correlation };
+};
+
+// Which of messages with these properties the subscription takes, by their places.
+async function received(amqp, topic, given) {
+    const bus = busAt(amqp);
+    const sender = bus.createSender(topic);
+    for (const [place, applicationProperties] of given.entries()) {
+        await sender.sendMessages({ body: place, applicationProperties });
+    }
+    const receiver = bus.createReceiver(topic, 's', { receiveMode: 'receiveAndDelete' });
+    const found = [];
+    for (;;) {
+        const more = await receiver.receiveMessages(given.length, { maxWaitTimeInMs: 1500 });
+        if (!more.length) break;
+        found.push(...more.map((one) => one.body));
+    }
+    await bus.close();
+    return found;
+}
+
+exports.instants = async ({ queue, amqp, ...to }) => {
+    const admin = connect(to);
+    const at = new Date('2026-01-01T12:00:00.5Z');
+    await admin.createTopic(queue);
+    await admin.createSubscription(queue, 's', {
+        defaultRuleOptions: { name: 'then', filter: { applicationProperties: { at } } },
+    });
+    const later = new Date(at.getTime() + 1);
+    const found = await received(amqp, queue, [{ at }, { at: later }, { at: at.toJSON() }]);
+    await admin.deleteTopic(queue);
+    return found;
 };
 
 exports.refusals = async ({ queue, ...to }) => {

@@ -1,5 +1,7 @@
 """What rules take, what their actions change, and what becomes of a rule that fails."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from peeklock.entities.facts import Enqueued
@@ -17,10 +19,14 @@ from peeklock.protocols.amqp10.sections import (
     read_application_properties,
     read_properties,
 )
-from peeklock.protocols.amqp10.values import AmqpValue
+from peeklock.protocols.amqp10.values import AmqpValue, Described, Symbol, Timestamp
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import NEVER, SessionId
 from tests.support.house import House, pictures, replayed
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+NOON_MS = int(NOON.timestamp()) * 1000
+NOON_TICKS = (NOON - datetime.min.replace(tzinfo=UTC)) // timedelta(microseconds=1) * 10
 
 
 def sql(name: str, expression: str, action: str = "") -> RuleSettings:
@@ -98,6 +104,23 @@ class TestFilters:
         for amount in (1, 2, 3):
             send(house, tickets, amount=amount)
         assert [properties_of(entry)["amount"] for entry in erp.entries.values()] == [2, 3]
+
+    @pytest.mark.parametrize(
+        ("wanted", "sent"),
+        [
+            (NOON, Timestamp(NOON_MS)),
+            (NOON, Described(Symbol("com.microsoft:datetime-offset"), NOON_TICKS)),
+            (NOON.replace(tzinfo=None), Timestamp(NOON_MS)),
+            (timedelta(minutes=1.5), Described(Symbol("com.microsoft:timespan"), 900_000_000)),
+        ],
+    )
+    def test_instants_and_durations(
+        self, house: House, tickets: Topic, wanted: Scalar, sent: AmqpValue
+    ) -> None:
+        erp = house.subscription(tickets, "erp", correlation("then", when=wanted))
+        for value in (sent, Timestamp(NOON_MS + 1), NOON_MS, "2026-01-01T12:00:00Z"):
+            send(house, tickets, when=value)
+        assert [properties_of(entry)["when"] for entry in erp.entries.values()] == [sent]
 
     def test_the_topics_number_is_the_one_it_sees(self, house: House, tickets: Topic) -> None:
         house.subscription(tickets, "all")

@@ -1,5 +1,6 @@
 """Correlation filters: equality, and nothing else."""
 
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.fake_view import FakeView
 from tests.support.filters import any_values, values
 
 LABEL = SystemProperty.LABEL
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def test_all_of_it_must_hold() -> None:
@@ -33,6 +35,13 @@ def test_all_of_it_must_hold() -> None:
         (1.5, Decimal("1.5"), True),
         (1, "1", False),
         ("1", 1, False),
+        (NOON, NOON, True),
+        (NOON.replace(tzinfo=None), NOON, True),  # without a zone it is UTC
+        (NOON.astimezone(timezone(timedelta(hours=1))), NOON, True),
+        (NOON, NOON + timedelta(milliseconds=1), False),
+        (NOON, "2026-01-01T12:00:00Z", False),
+        (timedelta(minutes=1), timedelta(seconds=60), True),
+        (timedelta(minutes=1), 60, False),
         (True, True, True),
         (True, 1, False),
         ("a", None, False),

@@ -1,11 +1,18 @@
 """Durations as Service Bus writes them."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from peeklock.errors import InvalidRequest
-from peeklock.management.iso_durations import read_duration, write_duration
+from peeklock.management.iso_durations import (
+    read_duration,
+    read_span,
+    write_duration,
+    write_span,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +59,26 @@ def test_write(milliseconds: int, text: str) -> None:
 @given(st.integers(0, 10**15))
 def test_what_is_written_is_read(milliseconds: int) -> None:
     assert read_duration(write_duration(milliseconds)) == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("PT0.0000019S", timedelta(microseconds=1)),
+        ("-PT1.5S", timedelta(seconds=-1.5)),
+        ("-P1DT1H", timedelta(days=-1, hours=-1)),
+    ],
+)
+def test_spans_are_finer_and_may_be_negative(text: str, span: timedelta) -> None:
+    assert read_span(text) == span
+
+
+@given(st.timedeltas())
+def test_spans_that_are_written_are_read(span: timedelta) -> None:
+    assert read_span(write_span(span)) == span
+
+
+@pytest.mark.parametrize("text", ["P9999999999W", "--PT1S", "P1Y"])
+def test_no_span(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        read_span(text)

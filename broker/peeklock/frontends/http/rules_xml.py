@@ -6,17 +6,15 @@ from peeklock.entities.settings import RuleSettings, Scalar
 from peeklock.errors import InvalidRequest
 from peeklock.frontends.http.descriptions import DESCRIBED, RULE
 from peeklock.frontends.http.instants import write_instant
+from peeklock.frontends.http.typed_values import read_pairs, write_pairs
 from peeklock.frontends.http.xml_tree import Element
 from peeklock.management.topics import rule_from
 
-SCHEMA: Final = {"xmlns:d6p1": "http://www.w3.org/2001/XMLSchema"}
 SYSTEM: Final = "sys."  # before the message's own properties, in a rule's names
 # A correlation filter's fields, in the service's order; each is a system property.
 CORRELATED: Final = (
     "CorrelationId MessageId To ReplyTo Label SessionId ReplyToSessionId ContentType"
 ).split()
-PAIR: Final = "KeyValueOfstringanyType"
-INT_MAX: Final = 2**31 - 1
 # What takes everything, or nothing, as SQL.
 ALWAYS: Final = "1=1"
 NEVER: Final = "1=0"
@@ -59,33 +57,7 @@ def correlation_in(given: Element) -> dict[str, object]:
     properties: dict[str, object] = {
         SYSTEM + one.name: one.text for one in given.below if one.name in CORRELATED
     }
-    pairs = given.find("Properties")
-    for pair in pairs.below if pairs is not None else ():
-        value = pair.find("Value")
-        if value is None:
-            raise InvalidRequest(f"property {pair.text_at('Key')!r} has no value")
-        properties[pair.text_at("Key")] = value_in(value)
-    return properties
-
-
-def value_in(given: Element) -> Scalar:
-    """Of the types that Service Bus has here, all but instants and durations."""
-    kind = given.attributes.get("type", "string").rpartition(":")[2]
-    text = given.text
-    try:
-        if kind == "string":
-            return text
-        if kind in ("int", "long"):
-            return int(text)
-        if kind == "double":
-            return float(text)
-        if kind == "boolean":
-            return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
-    except (ValueError, KeyError):
-        raise InvalidRequest(f"{text[:40]!r} is no {kind}") from None
-    raise InvalidRequest(
-        f"correlation filters compare no {kind}; there are string, int, long, double, boolean"
-    )
+    return properties | read_pairs(given.find("Properties"))
 
 
 def refuse_parameters(given: Element) -> None:
@@ -147,22 +119,7 @@ def correlation_element(properties: dict[str, Scalar]) -> Element:
         for name in CORRELATED
         if name.lower() in system
     ]
-    pairs = [
-        Element(PAIR, Element("Key", text=name), value_element(value))
-        for name, value in properties.items()
-        if not name.lower().startswith(SYSTEM)
-    ]
-    if pairs:
-        below.append(Element("Properties", *pairs))
+    user = [pair for pair in properties.items() if not pair[0].lower().startswith(SYSTEM)]
+    if user:
+        below.append(write_pairs("Properties", user))
     return Element("Filter", *below, attributes={"i:type": "CorrelationFilter"})
-
-
-def value_element(value: Scalar) -> Element:
-    kind, text = "string", str(value)
-    if isinstance(value, bool):
-        kind, text = "boolean", text.lower()
-    elif isinstance(value, int):
-        kind = "int" if abs(value) <= INT_MAX else "long"
-    elif isinstance(value, float):
-        kind, text = "double", repr(value)
-    return Element("Value", text=text, attributes={"i:type": f"d6p1:{kind}", **SCHEMA})
