@@ -143,6 +143,8 @@ LIKE_PATTERN_CHARACTERS_MAX: Final = 512
 FILTER_VALUE_CHARACTERS_MAX: Final = 65_536
 # Properties that one correlation filter names; Service Bus' bound for conditions of a rule.
 CORRELATION_CONDITIONS_MAX: Final = 32
+# Values that come with one rule: its filter's properties, its parameters, its action's.
+RULE_VALUES_MAX: Final = 100
 # SET and REMOVE statements of one action; each may rewrite a property.
 ACTION_STATEMENTS_MAX: Final = 32
 # Texts whose compiled form is kept: workers that reconnect, and subscriptions that look alike,

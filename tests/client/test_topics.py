@@ -152,7 +152,7 @@ async def test_a_filter_that_is_none_is_refused_with_its_place(tickets: Topic) -
     with pytest.raises(Refused, match=r"line 2, column 5: expected a property") as caught:
         await erp.add_rule("bad", sql="amount > 1\nAND >")
     assert caught.value.condition == "amqp:invalid-field"
-    with pytest.raises(Refused, match="correlation filter compares no 'a'"):
+    with pytest.raises(Refused, match="a rule compares no 'a'"):
         await erp.add_rule("bad", correlation={"a": [1]})
     with pytest.raises(Refused, match="make two of it"):
         await erp.add_rule("bad", sql="a = 1", correlation={"a": 1})

@@ -234,6 +234,53 @@ class TestRules:
         admin.update_rule(*rules, got)
         assert admin.get_rule(*rules, "sql").filter.sql_expression == "amount > 200"
 
+    def test_parameters(self, admin: Any, rules: tuple[str, str]) -> None:
+        parameters = {
+            "@text": "ä<",
+            "@whole": 4,
+            "@long": 2**40,
+            "@real": 0.5,
+            "@yes": True,
+            "@at": NOON,
+            "@for": MINUTE,
+        }
+        text = "a = @text AND b > @whole AND c < @at"
+        chosen = management.SqlRuleFilter(text, parameters=parameters)
+        action = management.SqlRuleAction("SET a = @one", parameters={"@one": 1})
+        made = admin.create_rule(*rules, "sql", filter=chosen, action=action)
+        assert dict(made.filter.parameters) == parameters
+        got = admin.get_rule(*rules, "sql")
+        assert (got.filter.sql_expression, dict(got.filter.parameters)) == (text, parameters)
+        assert dict(got.action.parameters) == {"@one": 1}
+        got.filter.parameters["@whole"] = 5
+        admin.update_rule(*rules, got)
+        _default, listed = admin.list_rules(*rules)
+        assert dict(listed.filter.parameters) == parameters | {"@whole": 5}
+        assert dict(listed.action.parameters) == {"@one": 1}
+
+    def test_what_parameters_do(
+        self, admin: Any, rules: tuple[str, str], broker: tuple[BrokerProcess, Path]
+    ) -> None:
+        admin.delete_rule(*rules, "$Default")
+        chosen = management.SqlRuleFilter(
+            "amount > @least AND at >= @since",
+            parameters={"@least": 100, "@since": NOON},
+        )
+        admin.create_rule(*rules, "dear", filter=chosen)
+        given = [
+            {"amount": 100, "at": NOON},
+            {"amount": 101, "at": NOON},
+            {"amount": 101, "at": NOON - MINUTE},
+        ]
+        assert received(broker[0], rules, given) == ["1"]
+
+    def test_a_parameter_without_a_value(self, admin: Any, rules: tuple[str, str]) -> None:
+        chosen = management.SqlRuleFilter("a = @x", parameters={"@y": 1})
+        why = "line 1, column 5: no value was given for @x"
+        with pytest.raises(core.HttpResponseError, match=why) as raised:
+            admin.create_rule(*rules, "bad", filter=chosen)
+        assert raised.value.status_code == 400
+
     def test_correlation(self, admin: Any, rules: tuple[str, str]) -> None:
         fields = {
             "correlation_id": "c",
@@ -417,10 +464,14 @@ class TestRestart:
         admin.delete_rule(topic, "s", "$Default")
         chosen = management.CorrelationRuleFilter(properties=properties)
         admin.create_rule(topic, "s", "then", filter=chosen)
-        other = management.CorrelationRuleFilter(properties={"at": NOON})
-        admin.create_rule(topic, "s", "when", filter=other)
+        other = management.SqlRuleFilter("at = @noon", parameters={"@noon": NOON})
+        action = management.SqlRuleAction("SET by = @by", parameters={"@by": MINUTE})
+        admin.create_rule(topic, "s", "when", filter=other, action=action)
         admin, process = begin()
         assert dict(admin.get_rule(topic, "s", "then").filter.properties) == properties
+        when = admin.get_rule(topic, "s", "when")
+        assert dict(when.filter.parameters) == {"@noon": NOON}
+        assert dict(when.action.parameters) == {"@by": MINUTE}
         assert received(process, (topic, "s"), [{"at": NOON}, {"at": NOON - MINUTE}]) == ["0"]
 
 

@@ -91,6 +91,13 @@ def test_instants(given: dict[str, Any], broker: BrokerProcess) -> None:
     assert play("administration", "instants", **given, amqp=broker.amqp_port) == [0]
 
 
+def test_parameters(given: dict[str, Any], broker: BrokerProcess) -> None:
+    got = play("administration", "parameters", **given, amqp=broker.amqp_port)
+    assert got["kept"] == got["listed"] == got["given"]
+    assert got["found"] == [1]
+    assert "line 1, column 5: no value was given for @x" in got["refused"][1]
+
+
 def test_refusals(given: dict[str, Any]) -> None:
     got = play("administration", "refusals", **given)
     codes = {name: code for name, (code, _text) in got.items()}

@@ -120,13 +120,16 @@ scalars = st.one_of(
     st.datetimes(timezones=st.none() | st.just(UTC)),
     st.timedeltas(timedelta(days=-10_675_199), timedelta(days=10_675_199)),
 )
+pairs = st.lists(st.tuples(texts, scalars), max_size=4).map(tuple)
 rules = st.builds(
     RuleSettings,
     texts,
     st.sampled_from(["true", "false", "sql", "correlation"]),
     texts,
-    st.lists(st.tuples(texts, scalars), max_size=4).map(tuple),
+    pairs,
     texts,
+    pairs,
+    pairs,
 )
 session_ids = texts.map(SessionId)
 nonces = st.binary(min_size=8, max_size=8)

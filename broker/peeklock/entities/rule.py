@@ -45,9 +45,13 @@ class Rule:
 
 def filter_of(settings: RuleSettings) -> Filter:
     """Raises `InvalidFilter`."""
-    return rule_filter(settings.kind, settings.expression, settings.properties)
+    return rule_filter(
+        settings.kind, settings.expression, settings.properties, dict(settings.parameters)
+    )
 
 
 def action_of(settings: RuleSettings) -> Action | None:
     """Raises `InvalidFilter`."""
-    return sql_action(settings.action) if settings.action else None
+    if not settings.action:
+        return None
+    return sql_action(settings.action, dict(settings.action_parameters))

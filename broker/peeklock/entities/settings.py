@@ -23,7 +23,7 @@ from peeklock.limits import (
 )
 from peeklock.types import Millis
 
-# What a correlation filter compares with. An instant has no zone or UTC, as its author wrote
+# What a rule compares with. An instant has no zone or UTC, as its author wrote
 # it; both mean UTC.
 Scalar: TypeAlias = str | bool | int | float | datetime | timedelta
 
@@ -184,7 +184,9 @@ class RuleSettings:
 
     `kind` is the filter's: "true", "false", "sql", "correlation", or another dialect's name.
     An expression's text is kept as its author wrote it. `properties` are a correlation
-    filter's: name and value, system properties as "sys.…".
+    filter's: name and value, system properties as "sys.…". `parameters` are the values of
+    `@names` in a SQL expression, `action_parameters` in the action; a name is kept as its
+    author wrote it, with the @ or without.
     """
 
     name: str
@@ -192,3 +194,5 @@ class RuleSettings:
     expression: str = ""
     properties: tuple[tuple[str, Scalar], ...] = ()
     action: str = ""  # SET and REMOVE statements; "": none
+    parameters: tuple[tuple[str, Scalar], ...] = ()
+    action_parameters: tuple[tuple[str, Scalar], ...] = ()

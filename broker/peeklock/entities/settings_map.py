@@ -3,7 +3,7 @@
 A map has every setting by its name; a queue's retry policy is flattened to `retry_…`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -100,9 +100,15 @@ def rule_as_map(rule: RuleSettings) -> dict[str, object]:
         "name": rule.name,
         "kind": rule.kind,
         "expression": rule.expression,
-        "properties": [pair_of(name, value) for name, value in rule.properties],
+        "properties": pairs_of(rule.properties),
         "action": rule.action,
+        "parameters": pairs_of(rule.parameters),
+        "action_parameters": pairs_of(rule.action_parameters),
     }
+
+
+def pairs_of(values: Iterable[tuple[str, Scalar]]) -> list[list[object]]:
+    return [pair_of(name, value) for name, value in values]
 
 
 def pair_of(name: str, value: Scalar) -> list[object]:
@@ -119,17 +125,17 @@ def pair_of(name: str, value: Scalar) -> list[object]:
 def pairs_from(given: object) -> tuple[tuple[str, Scalar], ...]:
     """As `pair_of` wrote each; raises `TypeError` or `ValueError`."""
     if not isinstance(given, list):
-        raise TypeError("a rule's properties are a list of pairs")
+        raise TypeError("a rule's values are a list of pairs")
     return tuple([pair_from(pair) for pair in given])
 
 
 def pair_from(pair: object) -> tuple[str, Scalar]:
     if not isinstance(pair, list) or len(pair) not in (2, 3):
-        raise TypeError("a rule's properties are pairs of name and value")
+        raise TypeError("a rule's values are pairs of name and value")
     name, value = pair[0], pair[1]
     kind = pair[2] if len(pair) == 3 else ""
     if not isinstance(name, str) or not isinstance(value, (str, bool, int, float)):
-        raise TypeError(f"a correlation filter compares no {value!r}")
+        raise TypeError(f"a rule compares no {value!r}")
     if not kind:
         return name, value
     if kind == FLOAT:
@@ -150,4 +156,8 @@ def rule_from_map(values: Mapping[str, object]) -> RuleSettings:
             raise TypeError(f"a rule's {name} is a string, not {text!r}")
         texts.append(text)
     properties = pairs_from(values.get("properties"))
-    return RuleSettings(texts[0], texts[1], texts[2], properties, texts[3])
+    parameters = pairs_from(values.get("parameters", []))  # an older version has none
+    action_parameters = pairs_from(values.get("action_parameters", []))
+    return RuleSettings(
+        texts[0], texts[1], texts[2], properties, texts[3], parameters, action_parameters
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, final
 
+from peeklock.errors import InvalidFilter
 from peeklock.filters.comparison import EQUAL, NOT_EQUAL, OPERATORS
 from peeklock.filters.conditions import (
     AllOf,
@@ -68,9 +69,16 @@ class Compiler:
     __slots__ = ("_dialect", "_parameters", "_text")
 
     def __init__(self, text: str, dialect: Dialect, parameters: Parameters) -> None:
+        """Names of parameters count without their @, in any case; raises `InvalidFilter` for
+        two that are the same then."""
         self._text = text
         self._dialect = dialect
-        self._parameters = parameters
+        self._parameters: dict[str, Value] = {}
+        for name, value in parameters.items():
+            folded = name.removeprefix("@").lower()
+            if folded in self._parameters:
+                raise InvalidFilter(f"there are two values for the parameter @{folded}")
+            self._parameters[folded] = value
 
     def compile(self, node: Expression) -> Program:
         """Raises `InvalidFilter` for a parameter that has no value."""
@@ -118,9 +126,10 @@ class Compiler:
         return NamedProperty(self.compile(node.arguments[0]), self._trouble(node))
 
     def _parameter(self, node: Parameter) -> Value:
-        if node.name not in self._parameters:
+        name = node.name.lower()
+        if name not in self._parameters:
             raise refusal(self._text, node.at, f"no value was given for @{node.name}")
-        return in_utc(self._parameters[node.name])
+        return in_utc(self._parameters[name])
 
     def _comparison(self, node: Comparison) -> Program:
         operator = OPERATORS[node.operator]

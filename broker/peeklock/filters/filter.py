@@ -68,13 +68,21 @@ class ExpressionFilter:
 
 
 def rule_filter(
-    kind: str, expression: str = "", properties: Iterable[tuple[str, Value]] = ()
+    kind: str,
+    expression: str = "",
+    properties: Iterable[tuple[str, Value]] = (),
+    parameters: Mapping[str, Value] = NO_PARAMETERS,
 ) -> Filter:
     """The filter of a subscription's rule; raises `InvalidFilter`.
 
     `kind` is "true", "false", "correlation" or a dialect's name. `properties` are a
-    correlation filter's, the message's own with "sys." before their names.
+    correlation filter's, the message's own with "sys." before their names; `parameters` are
+    the values of a SQL filter's `@names`.
     """
+    if kind == "sql":
+        return sql_filter(expression, parameters)
+    if parameters:
+        raise InvalidFilter(f"a filter of kind {kind!r} has no parameters: those of sql have")
     if kind == "true":
         return TrueFilter()
     if kind == "false":
@@ -121,7 +129,7 @@ def selector(text: str) -> Filter:
 def sql_filter(text: str, parameters: Mapping[str, Value] = NO_PARAMETERS) -> ExpressionFilter:
     """A rule's SQL filter, as Service Bus has them; raises `InvalidFilter`.
 
-    `parameters` are the values of its `@names`, without the `@`.
+    `parameters` are the values of its `@names`, with or without the `@`, in any case.
     """
     if parameters:
         return compiled(text, SQL, parameters)

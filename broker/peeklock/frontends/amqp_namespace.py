@@ -165,8 +165,12 @@ class NamespaceOperations:
 
 
 def told(subscription: Subscription, rule: Rule) -> View:
-    compared = {"properties": written(rule.settings.properties)}
-    return describe_rule(rule) | compared | {"subscription": str(subscription.queue.path)}
+    view = describe_rule(rule)
+    view["properties"] = written(rule.settings.properties)
+    view["parameters"] = written(rule.settings.parameters)
+    view["action_parameters"] = written(rule.settings.action_parameters)
+    view["subscription"] = str(subscription.queue.path)
+    return view
 
 
 def rules_from(given: object) -> tuple[RuleSettings, ...] | None:

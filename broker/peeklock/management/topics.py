@@ -11,6 +11,7 @@ from peeklock.entities.settings import QueueSettings, RuleSettings, Scalar, Topi
 from peeklock.entities.subscription import DEFAULT_RULE, Subscription
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, NotFound
+from peeklock.limits import RULE_VALUES_MAX
 from peeklock.management.operations import settings_from
 from peeklock.types import UnixMs
 
@@ -18,7 +19,9 @@ SCALARS: Final = (str, bool, int, float, datetime, timedelta)
 WHOLE_MIN: Final = -(2**63)  # an AMQP long's least
 WHOLE_MAX: Final = 2**64 - 1  # an AMQP ulong's most
 SPAN_MAX: Final = timedelta(days=10_675_199)  # as long as .NET's, in which AMQP has them
-RULE_ARGUMENTS = ("sql", "correlation", "kind", "expression", "properties", "action")
+RULE_ARGUMENTS: Final = (
+    "sql correlation kind expression properties action parameters action_parameters"
+).split()
 
 
 # ---- topics
@@ -98,7 +101,8 @@ def rule_from(name: str, arguments: Mapping[str, object]) -> RuleSettings:
 
     Either `sql` (a condition) or `correlation` (a map of what has to be equal), or neither
     for a rule that takes everything; or a `kind` with its `expression` or `properties`. An
-    `action` may come with each.
+    `action` may come with each. `parameters` are the values of `@names` in a condition,
+    `action_parameters` in an action.
     """
     for key in arguments:
         if key not in RULE_ARGUMENTS:
@@ -106,13 +110,18 @@ def rule_from(name: str, arguments: Mapping[str, object]) -> RuleSettings:
             raise InvalidRequest(f"a rule has no {key!r}; there are {known}")
     sql = text_of(arguments, "sql")
     expression = sql or text_of(arguments, "expression")
-    properties = properties_from(
-        arguments.get("correlation") or arguments.get("properties") or {}
-    )
+    properties = values_from(arguments, "correlation") or values_from(arguments, "properties")
     if expression and properties:
         raise InvalidRequest(f"rule {name!r} has an expression and properties: make two of it")
     kind = text_of(arguments, "kind") or implied_kind(expression, properties)
-    return RuleSettings(name, kind, expression, properties, text_of(arguments, "action"))
+    action = text_of(arguments, "action")
+    parameters = values_from(arguments, "parameters")
+    action_parameters = values_from(arguments, "action_parameters")
+    if action_parameters and not action:
+        raise InvalidRequest(f"rule {name!r} has parameters of an action, and no action")
+    return RuleSettings(
+        name, kind, expression, properties, action, parameters, action_parameters
+    )
 
 
 def implied_kind(expression: str, properties: tuple[tuple[str, Scalar], ...]) -> str:
@@ -130,14 +139,19 @@ def text_of(arguments: Mapping[str, object], name: str) -> str:
     return str(value)
 
 
-def properties_from(given: object) -> tuple[tuple[str, Scalar], ...]:
-    """Name and value of what a correlation filter compares, in the order given."""
+def values_from(arguments: Mapping[str, object], of: str) -> tuple[tuple[str, Scalar], ...]:
+    """Names and values of one of a rule's maps, in the order given; none is empty."""
+    given = arguments.get(of)
+    if given is None:
+        return ()
     if not isinstance(given, dict):
-        raise InvalidRequest(f"a rule's properties are a map, not {given!r}")
+        raise InvalidRequest(f"a rule's {of} are a map, not {given!r}")
+    if len(given) > RULE_VALUES_MAX:
+        raise InvalidRequest(f"a rule has at most {RULE_VALUES_MAX} {of}, not {len(given)}")
     found: list[tuple[str, Scalar]] = []
     for name, value in given.items():
         if not isinstance(name, str) or not isinstance(value, SCALARS):
-            raise InvalidRequest(f"a correlation filter compares no {name!r} with {value!r}")
+            raise InvalidRequest(f"a rule compares no {name!r} with {value!r}")
         found.append((str(name), plain(name, value)))
     return tuple(found)
 

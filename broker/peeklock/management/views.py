@@ -58,6 +58,8 @@ def describe_rule(rule: Rule) -> dict[str, object]:
     """A rule as its author wrote it."""
     view = rule_as_map(rule.settings)
     view["properties"] = dict(rule.settings.properties)
+    view["parameters"] = dict(rule.settings.parameters)
+    view["action_parameters"] = dict(rule.settings.action_parameters)
     view["created_at"] = int(rule.created_at)
     return view
 

@@ -186,6 +186,36 @@ exports.instants = async ({ queue, amqp, ...to }) => {
     return found;
 };
 
+exports.parameters = async ({ queue, amqp, ...to }) => {
+    const admin = connect(to);
+    const since = new Date('2026-01-01T12:00:00.5Z');
+    const filter = {
+        sqlExpression: 'amount > @least AND at >= @since AND site = @site AND vip = @vip',
+        sqlParameters: { '@least': 100, '@since': since, '@site': 'nörth', '@vip': true },
+    };
+    const action = { sqlExpression: 'SET amount = @one', sqlParameters: { '@one': 1 } };
+    await admin.createTopic(queue);
+    await admin.createSubscription(queue, 's');
+    await admin.createRule(queue, 's', 'sql', filter, action);
+    await admin.deleteRule(queue, 's', '$Default');
+    const kept = await admin.getRule(queue, 's', 'sql');
+    await admin.updateRule(queue, 's', kept);
+    const [listed] = await all(admin.listRules(queue, 's'));
+    const good = { amount: 101, at: since, site: 'nörth', vip: true };
+    const sent = [{ ...good, amount: 100 }, good, { ...good, vip: false }];
+    const found = await received(amqp, queue, sent);
+    const unbound = { sqlExpression: 'a = @x', sqlParameters: { '@y': 1 } };
+    const refused = await refusal(() => admin.createRule(queue, 's', 'bad', unbound));
+    await admin.deleteTopic(queue);
+    return {
+        given: [filter, action],
+        kept: [kept.filter, kept.action],
+        listed: [listed.filter, listed.action],
+        found,
+        refused,
+    };
+};
+
 exports.refusals = async ({ queue, ...to }) => {
     const admin = connect(to);
     await admin.createQueue(queue);

@@ -1,5 +1,6 @@
 """What rules take, what their actions change, and what becomes of a rule that fails."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -122,6 +123,22 @@ class TestFilters:
             send(house, tickets, when=value)
         assert [properties_of(entry)["when"] for entry in erp.entries.values()] == [sent]
 
+    def test_parameters_of_filter_and_action(self, house: House, tickets: Topic) -> None:
+        rule = RuleSettings(
+            "big",
+            "sql",
+            "amount > @least AND at < @now",
+            action="SET amount = amount * @by; SET seen = @now",
+            parameters=(("@least", 5), ("@now", NOON)),
+            action_parameters=(("@by", 2), ("now", NOON)),
+        )
+        erp = house.subscription(tickets, "erp", rule)
+        for amount in (5, 6):
+            send(house, tickets, amount=amount, at=Timestamp(NOON_MS - 1))
+        (entry,) = erp.entries.values()
+        found = properties_of(entry)
+        assert (found["amount"], found["seen"]) == (12, Timestamp(NOON_MS))
+
     def test_the_topics_number_is_the_one_it_sees(self, house: House, tickets: Topic) -> None:
         house.subscription(tickets, "all")
         late = house.subscription(tickets, "late", sql("late", "sys.SequenceNumber >= 3"))
@@ -148,6 +165,15 @@ class TestRefusals:
             (sql("a", "amount >"), "line 1, column 9: expected a property, .*filter of rule"),
             (sql("a", "x = 1 AND\n y ="), "line 2, column 5: expected"),
             (RuleSettings("a", "true", action="SET x"), 'column 6: expected "=".*action of'),
+            (
+                sql("a", "x = 1 AND\n y = @y"),
+                "line 2, column 6: no value was given for @y .*filter",
+            ),
+            (
+                sql("a", "x = 1", "SET x = @y"),
+                "line 1, column 9: no value .* @y .*action of rule",
+            ),
+            (RuleSettings("a", "true", parameters=(("@x", 1),)), "'true' has no parameters"),
             (RuleSettings("a", "correlation"), "names at least one property"),
             (correlation("a", sys_Size=3), "sys.Size is compared with a string"),
             (RuleSettings("a", "regex"), "no filter is called 'regex'; there are true, false"),
@@ -161,7 +187,7 @@ class TestRefusals:
         house.subscription(tickets, "erp", RuleSettings("a", "false"))
         with pytest.raises(InvalidFilter, match=words):
             tickets.find("erp").update_rule(rule, house.now)
-        other = RuleSettings("b", rule.kind, rule.expression, rule.properties, rule.action)
+        other = replace(rule, name="b")
         with pytest.raises(InvalidFilter, match=words):
             tickets.find("erp").add_rule(other, house.now)
 

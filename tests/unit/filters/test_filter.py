@@ -69,6 +69,17 @@ class TestParameters:
         with pytest.raises(InvalidFilter, match="@p"):
             sql_filter("a AND @p")
 
+    def test_names_count_in_any_case_and_without_their_sign(self) -> None:
+        one = sql_filter("a = @Limit AND b = @other", {"@limit": 1, "OTHER": 2})
+        assert one.matches(FakeView({"a": 1, "b": 2}))
+        with pytest.raises(InvalidFilter, match="two values for the parameter @x"):
+            sql_filter("a = @x", {"@X": 1, "x": 2})
+
+    @pytest.mark.parametrize("kind", ["true", "false", "correlation", "jms", "cesql"])
+    def test_are_for_sql_alone(self, kind: str) -> None:
+        with pytest.raises(InvalidFilter, match=f"of kind '{kind}' has no parameters"):
+            rule_filter(kind, parameters={"x": 1})
+
 
 def test_the_same_text_is_compiled_once() -> None:
     assert sql_filter("a = 'once'") is sql_filter("a = 'once'")

@@ -1,6 +1,6 @@
 """Rules ⇄ the elements that describe them to Service Bus' clients."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from peeklock.entities.settings import RuleSettings, Scalar
 from peeklock.errors import InvalidRequest
@@ -19,6 +19,8 @@ CORRELATED: Final = (
 ALWAYS: Final = "1=1"
 NEVER: Final = "1=0"
 LEVEL: Final = "20"
+Parameters: TypeAlias = tuple[tuple[str, Scalar], ...]
+NO_PARAMETERS: Final[Parameters] = ()
 
 
 # ---- theirs → ours
@@ -29,8 +31,8 @@ def rule_in(description: Element, name: str) -> RuleSettings:
     arguments = filter_in(description.find("Filter"))
     action = description.find("Action")
     if action is not None and action.text_at("SqlExpression"):
-        refuse_parameters(action)
         arguments["action"] = action.text_at("SqlExpression")
+        arguments["action_parameters"] = read_pairs(action.find("Parameters"))
     return rule_from(name, arguments)
 
 
@@ -39,14 +41,14 @@ def filter_in(given: Element | None) -> dict[str, object]:
         return {"kind": "true"}
     kind = given.attributes.get("type", "").rpartition(":")[2]
     expression = given.text_at("SqlExpression")
-    refuse_parameters(given)
-    plain = "".join(expression.split())
+    parameters = read_pairs(given.find("Parameters"))
+    plain = "" if parameters else "".join(expression.split())
     if kind == "TrueFilter" or (kind == "SqlFilter" and plain == ALWAYS):
         return {"kind": "true"}
     if kind == "FalseFilter" or (kind == "SqlFilter" and plain == NEVER):
         return {"kind": "false"}
     if kind == "SqlFilter":
-        return {"kind": "sql", "sql": expression}
+        return {"kind": "sql", "sql": expression, "parameters": parameters}
     if kind == "CorrelationFilter":
         return {"kind": "correlation", "correlation": correlation_in(given)}
     kinds = "SqlFilter, CorrelationFilter, TrueFilter, FalseFilter"
@@ -60,14 +62,6 @@ def correlation_in(given: Element) -> dict[str, object]:
     return properties | read_pairs(given.find("Properties"))
 
 
-def refuse_parameters(given: Element) -> None:
-    parameters = given.find("Parameters")
-    if parameters is not None and parameters.below:
-        raise InvalidRequest(
-            "parameters of SQL filters and actions are not taken: write the values themselves"
-        )
-
-
 # ---- ours → theirs
 
 
@@ -75,7 +69,7 @@ def rule_description(rule: RuleSettings, created_at: int) -> Element:
     return Element(
         RULE,
         filter_element(rule),
-        action_element(rule.action),
+        action_element(rule),
         Element("CreatedAt", text=write_instant(created_at)),
         Element("Name", text=rule.name),
         attributes=DESCRIBED,
@@ -89,22 +83,25 @@ def filter_element(rule: RuleSettings) -> Element:
         return sql("Filter", "FalseFilter", NEVER)
     if rule.kind == "correlation":
         return correlation_element(dict(rule.properties))
-    return sql("Filter", "SqlFilter", rule.expression)
+    return sql("Filter", "SqlFilter", rule.expression, rule.parameters)
 
 
-def action_element(text: str) -> Element:
-    if text:
-        return sql("Action", "SqlRuleAction", text)
+def action_element(rule: RuleSettings) -> Element:
+    if rule.action:
+        return sql("Action", "SqlRuleAction", rule.action, rule.action_parameters)
     return Element("Action", attributes={"i:type": "EmptyRuleAction"})
 
 
-def sql(name: str, kind: str, expression: str) -> Element:
-    return Element(
-        name,
+def sql(
+    name: str, kind: str, expression: str, parameters: Parameters = NO_PARAMETERS
+) -> Element:
+    below = [
         Element("SqlExpression", text=expression),
         Element("CompatibilityLevel", text=LEVEL),
-        attributes={"i:type": kind},
-    )
+    ]
+    if parameters:
+        below.append(write_pairs("Parameters", parameters))
+    return Element(name, *below, attributes={"i:type": kind})
 
 
 def correlation_element(properties: dict[str, Scalar]) -> Element:

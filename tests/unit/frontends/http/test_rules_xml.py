@@ -15,6 +15,16 @@ RULES = [
     RuleSettings("none", "false"),
     RuleSettings("some", "sql", "a > 1 AND b LIKE '<%>'", (), "SET c = 2; REMOVE d"),
     RuleSettings(
+        "with parameters",
+        "sql",
+        "a > @a AND b = @B",
+        (),
+        "SET c = @c",
+        (("@a", 1), ("b", "<x>"), ("@unused", NO_ZONE)),
+        (("@c", timedelta(minutes=1)),),
+    ),
+    RuleSettings("constant", "sql", "1=1", parameters=(("@a", 0.5),)),
+    RuleSettings(
         "alike",
         "correlation",
         "",
@@ -115,7 +125,7 @@ def pair(kind: str, text: str) -> str:
         (
             "SqlFilter",
             f"<SqlExpression>a=@a</SqlExpression><Parameters><{PAIR}/></Parameters>",
-            "parameters of SQL filters and actions are not taken",
+            "has no value",
         ),
     ],
 )
