@@ -135,6 +135,7 @@ class TestQueues:
         assert runtime.total_message_count == 4
         assert runtime.size_in_bytes > 0
         age = dt.datetime.now(dt.UTC) - runtime.created_at_utc
+        assert runtime.updated_at_utc == runtime.created_at_utc < runtime.accessed_at_utc
         assert abs(age) < 10 * MINUTE
         admin.delete_queue(queue)
 
@@ -204,6 +205,9 @@ class TestTopics:
             sender.send_messages([Message("a"), Message("b")])
         runtime = admin.get_subscription_runtime_properties(topic, "all")
         assert (runtime.active_message_count, runtime.total_message_count) == (2, 2)
+        assert runtime.created_at_utc < runtime.accessed_at_utc
+        accessed = admin.get_topic_runtime_properties(topic).accessed_at_utc
+        assert abs(accessed - runtime.accessed_at_utc) < MINUTE
         (listed,) = admin.list_subscriptions_runtime_properties(topic)
         assert listed.active_message_count == 2
 
@@ -454,6 +458,46 @@ class TestRestart:
                 return open_things.enter_context(admin), process
 
             yield start
+
+    def test_instants(self, begin: Callable[[], tuple[Any, BrokerProcess]], queue: str) -> None:
+        """Made and changed are kept; used is the start of the broker, at least."""
+        admin, _process = begin()
+        admin.create_queue("untouched")
+        admin.create_topic(f"{queue}/t")
+        admin.create_subscription(f"{queue}/t", "s")
+        made = [admin.create_queue(queue), admin.get_topic(f"{queue}/t")]
+        made.append(admin.get_subscription(f"{queue}/t", "s"))
+        for one, update in zip(
+            made,
+            (
+                admin.update_queue,
+                admin.update_topic,
+                lambda one: admin.update_subscription(f"{queue}/t", one),
+            ),
+            strict=True,
+        ):
+            one.user_metadata = "changed"
+            update(one)
+
+        def found() -> list[tuple[Any, Any]]:
+            runtimes = (
+                admin.get_queue_runtime_properties("untouched"),
+                admin.get_queue_runtime_properties(queue),
+                admin.get_topic_runtime_properties(f"{queue}/t"),
+                admin.get_subscription_runtime_properties(f"{queue}/t", "s"),
+            )
+            nonlocal accessed
+            accessed = [one.accessed_at_utc for one in runtimes]
+            return [(one.created_at_utc, one.updated_at_utc) for one in runtimes]
+
+        accessed: list[Any] = []
+        before = found()
+        assert before[0][0] == before[0][1]
+        assert all(created < updated for created, updated in before[1:])
+        stopped = dt.datetime.now(dt.UTC)
+        admin, _process = begin()
+        assert found() == before
+        assert all(at > stopped for at in accessed)
 
     def test_rules(self, begin: Callable[[], tuple[Any, BrokerProcess]], queue: str) -> None:
         properties = {"at": NOON, "for": MINUTE, "many": 3}

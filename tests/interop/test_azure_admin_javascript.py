@@ -57,6 +57,7 @@ def test_queues(given: dict[str, Any]) -> None:
         "forwards": f"sb://localhost:{given['port']}/{queue}/to",
         "runtime": [0, 0, 0],
         "age": True,
+        "changed": [True, True],
         "listed": [queue, f"{queue}/to"],
         "exists": [True, False],
     }

@@ -238,7 +238,7 @@ class ForwardLife(RuleBasedStateMachine):
         if self.queue(name) is None:
             return
         try:
-            update_queue(self.house.engine, name, changes)
+            update_queue(self.house.engine, name, changes, self.house.now)
         except BrokerError:
             return  # it would make a loop, say
         self.serve()

@@ -144,9 +144,15 @@ def _enqueued(message: Message | None, **given: object) -> Enqueued:
 
 facts = st.one_of(
     st.builds(
-        QueueCreated, queue_ids, texts.map(EntityPath), queue_settings, queue_ids, instants
+        QueueCreated,
+        queue_ids,
+        texts.map(EntityPath),
+        queue_settings,
+        queue_ids,
+        instants,
+        instants,
     ),
-    st.builds(QueueUpdated, queue_ids, queue_settings),
+    st.builds(QueueUpdated, queue_ids, queue_settings, instants),
     st.builds(QueueDeleted, queue_ids),
     st.builds(
         _enqueued,
@@ -172,8 +178,10 @@ facts = st.one_of(
     st.builds(Relocated, queue_ids, sequence_numbers, messages),
     st.builds(Numbered, queue_ids, sequence_numbers),
     st.builds(Captured, queue_ids, sequence_numbers, positions),
-    st.builds(TopicCreated, queue_ids, texts.map(EntityPath), topic_settings, instants),
-    st.builds(TopicUpdated, queue_ids, topic_settings),
+    st.builds(
+        TopicCreated, queue_ids, texts.map(EntityPath), topic_settings, instants, instants
+    ),
+    st.builds(TopicUpdated, queue_ids, topic_settings, instants),
     st.builds(TopicDeleted, queue_ids),
     st.builds(
         SubscriptionCreated,
@@ -182,6 +190,7 @@ facts = st.one_of(
         texts,
         queue_settings,
         queue_ids,
+        instants,
         instants,
     ),
     st.builds(RuleCreated, queue_ids, rules, instants),

@@ -193,6 +193,7 @@ def picture(queue: Queue, now: UnixMs) -> dict[str, object]:
         "sessions": None if sessions is None else session_pictures(sessions),
         "path": queue.path,
         "settings": queue.settings,
+        "updated_at": queue.updated_at,
         "entries": entries,
         "ready": ready,
         "next": queue.next_number,
@@ -211,6 +212,7 @@ def topic_picture(topic: Topic, now: UnixMs) -> dict[str, object]:
     return {
         "path": topic.path,
         "settings": topic.settings,
+        "updated_at": topic.updated_at,
         "rules": {
             name: [rule.settings for rule in subscription.rules.values()]
             for name, subscription in topic.subscriptions.items()

@@ -110,7 +110,9 @@ class Capture:
 def definitions(namespace: Namespace) -> list[Fact]:
     """All entities and rules; a topic before its subscriptions."""
     facts: list[Fact] = [
-        TopicCreated(topic.topic_id, topic.path, topic.settings, topic.created_at)
+        TopicCreated(
+            topic.topic_id, topic.path, topic.settings, topic.created_at, topic.updated_at
+        )
         for topic in namespace.topics()
     ]
     for queue in namespace.by_id.values():
@@ -128,6 +130,7 @@ def definition(namespace: Namespace, queue: Queue) -> list[Fact]:
                 queue.settings,
                 queue.dead_letters_of,
                 queue.created_at,
+                queue.updated_at,
             )
         ]
     topic, subscription = owner
@@ -139,6 +142,7 @@ def definition(namespace: Namespace, queue: Queue) -> list[Fact]:
             queue.settings,
             topic.topic_id,
             queue.created_at,
+            queue.updated_at,
         )
     ]
     for rule in subscription.rules.values():
@@ -154,7 +158,7 @@ def beside_facts(queue: Queue) -> Iterator[Fact]:
     """What a queue has beside its messages, each as of when it is asked for."""
     seen = seen_facts(queue.queue_id, queue.seen)
     if seen:  # how long they are remembered may have changed since the definitions
-        yield QueueUpdated(queue.queue_id, queue.settings)
+        yield QueueUpdated(queue.queue_id, queue.settings, queue.updated_at)
         yield from seen
     sessions = queue.sessions
     if sessions is not None:

@@ -12,7 +12,7 @@ from peeklock.entities.queue_index import READY, Entry
 from peeklock.entities.selection import Selection, Selector
 from peeklock.filters.filter import Filter
 from peeklock.limits import AMQP_BACKLOG_BYTES_MAX
-from peeklock.types import NEVER, NO_LINK, Lsn, Millis, SequenceNumber, SessionId
+from peeklock.types import NEVER, NO_LINK, Lsn, Millis, SequenceNumber, SessionId, UnixMs
 
 if TYPE_CHECKING:
     from peeklock.engine.effects import Peer
@@ -125,12 +125,21 @@ class Line:
         self.receivers: Final[list[Receiver]] = []
         self.is_dirty = False  # the engine looks at it in this turn
         self.deadline = NEVER  # the tick that is due for it; NEVER: none
+        self.accessed_at = NEVER  # when it was sent to or received from; NEVER: not yet
         self.forward_at = NEVER  # its target took nothing: try again then; NEVER: it does
         self.enqueued_lsn = Lsn(0)  # all messages of the queue are durable from here on
         self.moved_lsn = Lsn(0)  # and all that were moved here from another queue
         self.session_line: Final = SessionLine() if queue.sessions is not None else None
         self.selections: dict[Filter, Selection] = {}  # of selectors in use
         self._next = 0
+        self._numbered = SequenceNumber(1)  # the queue's next number when it was looked at
+
+    def note_sends(self, now: UnixMs) -> None:
+        """Has something come since the last turn? Asked once a turn, not for each message."""
+        number = self.queue.next_number
+        if number != self._numbered:
+            self._numbered = number
+            self.accessed_at = now
 
     def add(self, receiver: Receiver) -> None:
         self.receivers.append(receiver)

@@ -43,6 +43,7 @@ from peeklock.entities.facts import (
     RuleDeleted,
     SubscriptionCreated,
     TopicCreated,
+    TopicDeleted,
     TopicUpdated,
 )
 from peeklock.entities.kept_links import KeptLink
@@ -119,6 +120,8 @@ class Engine:
         self.outbox: Final = Outbox()
         self.draining = False  # shutting down: no new work is taken
         self._lines: Final[dict[QueueId, Line]] = {}
+        self._topics_accessed: Final[dict[QueueId, UnixMs]] = {}  # when each was sent to
+        self._started_at: UnixMs = NEVER
         self._dirty: list[Line] = []
         self._deadlines: Final[list[tuple[UnixMs, QueueId]]] = []
         self._desk: Final = SessionDesk(journal, ids, self.outbox, self._record, self._hand_out)
@@ -189,11 +192,18 @@ class Engine:
         arrivals = Arrivals()
         facts = self.relay.sent([(entity, given)], now, arrivals, number_all=number_all)
         self.note_use(arrivals, now)
+        self.note_access(entity, now)
         return self._fan_out([*facts, *beside])
 
     def note_use(self, arrivals: Arrivals, now: UnixMs) -> None:
         """These entities were sent to."""
         self._idling.use_all(arrivals.loads, now)
+
+    def note_access(self, entity: Queue | Topic, now: UnixMs) -> None:
+        """It was sent to. A queue's numbers say so themselves, once a turn; a topic that
+        nobody takes anything from has none."""
+        if isinstance(entity, Topic):
+            self._topics_accessed[entity.topic_id] = now
 
     def accept_again(self, peer: Peer, link: object, delivery_id: int) -> None:
         """A delivery was taken before, and its sender has not heard so: tell it again."""
@@ -469,6 +479,8 @@ class Engine:
             self.namespace.apply(fact)
             if isinstance(fact, CHANGES):
                 self._idling.on_change(fact.queue_id)
+            elif isinstance(fact, TopicDeleted):
+                self._topics_accessed.pop(fact.queue_id, None)
         self._end_orphans()
         return lsn
 
@@ -487,6 +499,19 @@ class Engine:
     def receivers_of(self, queue: Queue) -> list[Receiver]:
         line = self._lines.get(queue.queue_id)
         return line.everybody() if line is not None else []
+
+    def accessed_at(self, entity: Queue | Topic) -> UnixMs:
+        """When it was last made, sent to, or received from; looking does not count.
+
+        Nothing of it is recorded, so it is the start of the broker at least: that is the latest
+        that it can have been before. Of sends the turn is told, of deliveries each run.
+        """
+        if isinstance(entity, Topic):
+            at = self._topics_accessed.get(entity.topic_id, NEVER)
+        else:
+            line = self._lines.get(entity.queue_id)
+            at = NEVER if line is None else line.accessed_at
+        return max(at, entity.created_at, self._started_at)
 
     def is_held(self) -> bool:
         """Does any receiver that is there still hold a message?"""
@@ -545,6 +570,7 @@ class Engine:
         self._dirty = []
         for line in dirty:
             line.is_dirty = False
+            line.note_sends(now)
             self._serve(line, now)
             self._note_deadline(line)
         return bool(self._dirty)
@@ -606,6 +632,7 @@ class Engine:
 
         So locks of others end, temporary queues go.
         """
+        self._started_at = now
         temporary = [queue for queue in self.namespace.queues() if queue.settings.temporary]
         for queue in temporary:
             self.commit_registry(self.namespace.delete(queue.path))
@@ -630,6 +657,9 @@ class Engine:
     def _use(self, queue: Queue, now: UnixMs) -> None:
         """Somebody has to do with it, or with its dead letters."""
         self._idling.use(queue.dead_letters_of or queue.queue_id, now)
+        line = self._lines.get(queue.queue_id)
+        if line is not None:
+            line.accessed_at = now
 
     def _let_go(self, entity_id: QueueId, now: UnixMs) -> None:
         """Nobody has used it for as long as it allows: it goes, unless somebody has a hold."""
@@ -790,6 +820,7 @@ class Engine:
             if not entries:
                 return
         receiver.credit -= len(entries)
+        line.accessed_at = now
         if receiver.mode is ReceiveMode.RECEIVE_AND_DELETE:
             numbers = [entry.number for entry in entries]
             removed: list[Fact] = [Removed(queue.queue_id, numbers, Cause.RECEIVED)]

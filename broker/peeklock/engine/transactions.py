@@ -206,6 +206,8 @@ class Transactions:
             facts = self._settle_facts(txn, arrivals, now)
             facts.extend(self._send_facts(txn, arrivals, now))
             self._engine.note_use(arrivals, now)
+            for entity, _given in txn.sends:
+                self._engine.note_access(entity, now)
             return facts
         except BrokerError as error:
             self._roll_back(txn, now)

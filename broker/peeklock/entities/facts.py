@@ -70,7 +70,7 @@ class Origin:
 class QueueCreated:
     """A queue exists. Its dead-letter sub-queue is the next `QueueCreated`, naming it."""
 
-    __slots__ = ("created_at", "dead_letters_of", "path", "queue_id", "settings")
+    __slots__ = ("created_at", "dead_letters_of", "path", "queue_id", "settings", "updated_at")
     __match_args__ = ("queue_id", "path", "settings", "dead_letters_of", "created_at")
 
     def __init__(
@@ -80,24 +80,27 @@ class QueueCreated:
         settings: QueueSettings,
         dead_letters_of: QueueId,
         created_at: UnixMs,
+        updated_at: UnixMs = NEVER,
     ) -> None:
         self.queue_id: Final = queue_id
         self.path: Final = path
         self.settings: Final = settings
         self.dead_letters_of: Final = dead_letters_of  # 0: an ordinary queue
         self.created_at: Final = created_at
+        self.updated_at: Final = updated_at  # in a snapshot; NEVER: its settings are its first
 
 
 @final
 class QueueUpdated:
     """A queue has other settings from now on."""
 
-    __slots__ = ("queue_id", "settings")
-    __match_args__ = ("queue_id", "settings")
+    __slots__ = ("queue_id", "settings", "updated_at")
+    __match_args__ = ("queue_id", "settings", "updated_at")
 
-    def __init__(self, queue_id: QueueId, settings: QueueSettings) -> None:
+    def __init__(self, queue_id: QueueId, settings: QueueSettings, updated_at: UnixMs) -> None:
         self.queue_id: Final = queue_id
         self.settings: Final = settings
+        self.updated_at: Final = updated_at  # NEVER: older versions did not say
 
 
 @final
@@ -115,28 +118,35 @@ class QueueDeleted:
 class TopicCreated:
     """A topic exists, without subscriptions yet."""
 
-    __slots__ = ("created_at", "path", "queue_id", "settings")
+    __slots__ = ("created_at", "path", "queue_id", "settings", "updated_at")
     __match_args__ = ("queue_id", "path", "settings", "created_at")
 
     def __init__(
-        self, queue_id: QueueId, path: EntityPath, settings: TopicSettings, created_at: UnixMs
+        self,
+        queue_id: QueueId,
+        path: EntityPath,
+        settings: TopicSettings,
+        created_at: UnixMs,
+        updated_at: UnixMs = NEVER,
     ) -> None:
         self.queue_id: Final = queue_id
         self.path: Final = path
         self.settings: Final = settings
         self.created_at: Final = created_at
+        self.updated_at: Final = updated_at  # in a snapshot; NEVER: its settings are its first
 
 
 @final
 class TopicUpdated:
     """A topic has other settings from now on."""
 
-    __slots__ = ("queue_id", "settings")
-    __match_args__ = ("queue_id", "settings")
+    __slots__ = ("queue_id", "settings", "updated_at")
+    __match_args__ = ("queue_id", "settings", "updated_at")
 
-    def __init__(self, queue_id: QueueId, settings: TopicSettings) -> None:
+    def __init__(self, queue_id: QueueId, settings: TopicSettings, updated_at: UnixMs) -> None:
         self.queue_id: Final = queue_id
         self.settings: Final = settings
+        self.updated_at: Final = updated_at  # NEVER: older versions did not say
 
 
 @final
@@ -154,7 +164,7 @@ class TopicDeleted:
 class SubscriptionCreated:
     """A subscription exists: a queue under a topic, without rules yet."""
 
-    __slots__ = ("created_at", "name", "path", "queue_id", "settings", "topic_id")
+    __slots__ = ("created_at", "name", "path", "queue_id", "settings", "topic_id", "updated_at")
     __match_args__ = ("queue_id", "path", "name", "settings", "topic_id", "created_at")
 
     def __init__(
@@ -165,6 +175,7 @@ class SubscriptionCreated:
         settings: QueueSettings,
         topic_id: QueueId,
         created_at: UnixMs,
+        updated_at: UnixMs = NEVER,
     ) -> None:
         self.queue_id: Final = queue_id
         self.path: Final = path  # "<topic>/Subscriptions/<name>"
@@ -172,6 +183,7 @@ class SubscriptionCreated:
         self.settings: Final = settings
         self.topic_id: Final = topic_id
         self.created_at: Final = created_at
+        self.updated_at: Final = updated_at  # in a snapshot; NEVER: its settings are its first
 
 
 @final

@@ -99,7 +99,7 @@ class Namespace:
         )
         return QueueCreated(QueueId(owner + 1), dead_letter_path(path), own, owner, now)
 
-    def update(self, name: str, settings: QueueSettings) -> list[Fact]:
+    def update(self, name: str, settings: QueueSettings, now: UnixMs) -> list[Fact]:
         """Other settings for a queue or subscription; some are fixed when it is made."""
         queue = self.find(name)
         for fixed in FIXED:
@@ -112,7 +112,7 @@ class Namespace:
         owner = self.subscription_of(queue)
         topic = None if owner is None else owner[0].path
         chosen = checked(self, queue.path, settings, topic, queue.settings)
-        return [QueueUpdated(queue.queue_id, chosen)]
+        return [QueueUpdated(queue.queue_id, chosen, now)]
 
     def delete(self, name: str) -> list[Fact]:
         """A queue or subscription, its dead letters, and all their messages."""
@@ -126,11 +126,11 @@ class Namespace:
         """A topic; raises `AlreadyExists`, `InvalidRequest`."""
         return [TopicCreated(self._next_id, self._check_new(name), settings, now)]
 
-    def update_topic(self, name: str, settings: TopicSettings) -> list[Fact]:
+    def update_topic(self, name: str, settings: TopicSettings, now: UnixMs) -> list[Fact]:
         topic = self.find_topic(name)
         if bool(settings.duplicate_window_ms) != bool(topic.settings.duplicate_window_ms):
             raise InvalidRequest("whether duplicates are dropped is fixed at creation")
-        return [TopicUpdated(topic.topic_id, settings)]
+        return [TopicUpdated(topic.topic_id, settings, now)]
 
     def delete_topic(self, name: str) -> list[Fact]:
         """A topic with all its subscriptions."""
@@ -352,6 +352,7 @@ class Namespace:
             return
         if isinstance(fact, TopicUpdated):
             found.settings = fact.settings
+            found.updated_at = fact.updated_at or found.updated_at
         else:
             del self.topics_by_id[fact.queue_id]
             self.links.forget_entity(fact.queue_id)

@@ -130,6 +130,7 @@ class Queue:
             created.dead_letters_of if isinstance(created, QueueCreated) else ORDINARY
         )
         self.created_at: Final[UnixMs] = created.created_at
+        self.updated_at: UnixMs = created.updated_at or created.created_at  # its settings
         self.entries: Final[dict[SequenceNumber, Entry]] = {}
         self.next_number = SequenceNumber(1)
         self.size_bytes = 0
@@ -611,6 +612,7 @@ class Queue:
             self._hold_for(fact.numbers, fact.link_id)
         elif isinstance(fact, QueueUpdated):
             self._follow(fact.settings)
+            self.updated_at = fact.updated_at or self.updated_at
         elif isinstance(fact, Numbered):
             self.next_number = fact.next_number
         elif isinstance(fact, MessageIdSeen):

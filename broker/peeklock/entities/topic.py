@@ -37,6 +37,7 @@ class Topic:
         self.path: Final[EntityPath] = created.path
         self.settings: TopicSettings = created.settings
         self.created_at: Final[UnixMs] = created.created_at
+        self.updated_at: UnixMs = created.updated_at or created.created_at  # its settings
         self.subscriptions: Final[dict[str, Subscription]] = {}  # by name in lower case
         self.next_number = SequenceNumber(1)  # of the messages that were sent to it
         self.seen: Final = Deduplication()

@@ -239,11 +239,11 @@ class ManagementNode:
 
     def _pause(self, request: Request, reply: Reply) -> None:
         request.principal.require(Right.MANAGE, request.queue.path)
-        set_dispatch(self._engine, request.queue, dispatch=False)
+        set_dispatch(self._engine, request.queue, request.now, dispatch=False)
 
     def _resume(self, request: Request, reply: Reply) -> None:
         request.principal.require(Right.MANAGE, request.queue.path)
-        set_dispatch(self._engine, request.queue, dispatch=True)
+        set_dispatch(self._engine, request.queue, request.now, dispatch=True)
 
     def _redrive(self, request: Request, reply: Reply) -> None:
         request.principal.require(Right.MANAGE, request.queue.path)

@@ -80,7 +80,7 @@ class NamespaceOperations:
             reply.tell(self._create_subscription(request, below[0], below[1]))
         elif request.entity_type == TOPIC:
             topic = create_topic(self._engine, request.name, request.arguments, request.now)
-            reply.tell(describe_topic(topic))
+            reply.tell(describe_topic(self._engine, topic))
         else:
             settings = settings_from(request.arguments, QueueSettings())
             queue = create_queue(self._engine, request.name, settings, request.now)
@@ -105,7 +105,7 @@ class NamespaceOperations:
             subscription = subscription_at(self._engine, rule[0])
             reply.tell(told(subscription, subscription.find_rule(rule[1])))
         elif namespace.has_topic(request.name):
-            reply.tell(describe_topic(namespace.find_topic(request.name)))
+            reply.tell(describe_topic(self._engine, namespace.find_topic(request.name)))
         else:
             reply.tell(describe(self._engine, namespace.find(request.name)))
 
@@ -121,10 +121,10 @@ class NamespaceOperations:
             changed_rule = update_rule(self._engine, subscription, changed, request.now)
             reply.tell(told(subscription, changed_rule))
         elif self._engine.namespace.has_topic(request.name):
-            topic = update_topic(self._engine, request.name, request.arguments)
-            reply.tell(describe_topic(topic))
+            topic = update_topic(self._engine, request.name, request.arguments, request.now)
+            reply.tell(describe_topic(self._engine, topic))
         else:
-            queue = update_queue(self._engine, request.name, request.arguments)
+            queue = update_queue(self._engine, request.name, request.arguments, request.now)
             reply.tell(describe(self._engine, queue))
 
     def _delete(self, request: "Request", reply: "Reply") -> None:
@@ -151,7 +151,10 @@ class NamespaceOperations:
         if kind == QUEUE:
             return [describe(engine, queue) for queue in list_queues(engine, prefix, skip, top)]
         if kind == TOPIC:
-            return [describe_topic(topic) for topic in list_topics(engine, prefix, skip, top)]
+            return [
+                describe_topic(engine, topic)
+                for topic in list_topics(engine, prefix, skip, top)
+            ]
         if kind == SUBSCRIPTION:
             topic = engine.namespace.find_topic(owner)
             found = list_subscriptions(topic, prefix, skip, top)

@@ -43,10 +43,12 @@ def create_queue(engine: Engine, name: str, settings: QueueSettings, now: UnixMs
     return engine.namespace.find(name)
 
 
-def update_queue(engine: Engine, name: str, changes: Mapping[str, object]) -> Queue:
+def update_queue(
+    engine: Engine, name: str, changes: Mapping[str, object], now: UnixMs
+) -> Queue:
     queue = engine.namespace.find(name)
     settings = settings_from(changes, queue.settings)
-    engine.commit_registry(engine.namespace.update(name, settings))
+    engine.commit_registry(engine.namespace.update(name, settings, now))
     engine.refresh(queue)
     return queue
 
@@ -55,10 +57,10 @@ def delete_queue(engine: Engine, name: str) -> None:
     engine.commit_registry(engine.namespace.delete(name))
 
 
-def set_dispatch(engine: Engine, queue: Queue, *, dispatch: bool) -> None:
+def set_dispatch(engine: Engine, queue: Queue, now: UnixMs, *, dispatch: bool) -> None:
     """Pause or resume handing out; messages still come in."""
     settings = replace(queue.settings, dispatch=dispatch)
-    engine.commit_registry(engine.namespace.update(queue.path, settings))
+    engine.commit_registry(engine.namespace.update(queue.path, settings, now))
     engine.refresh(queue)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import unquote
 
-from peeklock.entities.settings import Status
+from peeklock.entities.settings import QueueSettings, Status, TopicSettings
 from peeklock.entities.settings_map import Settings, settings_as_map, with_changes
 from peeklock.errors import InvalidRequest
 from peeklock.limits import KIB, MIB
@@ -205,7 +205,7 @@ def as_whole(value: object) -> int:
 # ---- ours → theirs
 
 
-def properties_of(settings: Settings) -> dict[str, str]:
+def properties_of(settings: QueueSettings | TopicSettings) -> dict[str, str]:
     """Every property of an entity with these settings, as Service Bus writes it in XML."""
     values = settings_as_map(settings)
     found: dict[str, str] = dict(NO_CHOICE)
@@ -228,7 +228,7 @@ def properties_of(settings: Settings) -> dict[str, str]:
     return found
 
 
-def size_told(settings: Settings, setting: str, unit: int) -> int:
+def size_told(settings: QueueSettings | TopicSettings, setting: str, unit: int) -> int:
     """In whole units, and at least one: 0 would say that nothing fits."""
     value = getattr(settings, setting)
     assert isinstance(value, int)

@@ -36,10 +36,12 @@ def create_topic(
     return engine.namespace.find_topic(name)
 
 
-def update_topic(engine: Engine, name: str, changes: Mapping[str, object]) -> Topic:
+def update_topic(
+    engine: Engine, name: str, changes: Mapping[str, object], now: UnixMs
+) -> Topic:
     topic = engine.namespace.find_topic(name)
     settings = settings_from(changes, topic.settings)
-    engine.commit_registry(engine.namespace.update_topic(name, settings))
+    engine.commit_registry(engine.namespace.update_topic(name, settings, now))
     return topic
 
 

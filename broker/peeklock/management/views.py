@@ -22,6 +22,8 @@ def describe(engine: Engine, queue: Queue) -> dict[str, object]:
         bytes=queue.size_bytes,
         next_sequence_number=int(queue.next_number),
         created_at=int(queue.created_at),
+        updated_at=int(queue.updated_at),
+        accessed_at=int(engine.accessed_at(queue)),
         oldest_enqueued_at=oldest(queue),
         paused=not queue.settings.dispatch,
         receivers=len(receivers),
@@ -41,7 +43,7 @@ def describe(engine: Engine, queue: Queue) -> dict[str, object]:
     return view
 
 
-def describe_topic(topic: Topic) -> dict[str, object]:
+def describe_topic(engine: Engine, topic: Topic) -> dict[str, object]:
     """Settings and state of a topic; what its subscriptions hold is counted in each."""
     view: dict[str, object] = {"name": str(topic.path)}
     view.update(settings_as_map(topic.settings))
@@ -50,6 +52,8 @@ def describe_topic(topic: Topic) -> dict[str, object]:
         bytes=topic.size_bytes,
         next_sequence_number=int(topic.next_number),
         created_at=int(topic.created_at),
+        updated_at=int(topic.updated_at),
+        accessed_at=int(engine.accessed_at(topic)),
     )
     return view
 

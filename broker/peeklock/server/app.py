@@ -389,7 +389,7 @@ class App:
     def dump(self) -> None:
         """The entity table as one line of JSON on stderr (SIGUSR1)."""
         entities = [describe(self.engine, queue) for queue in self._namespace.by_id.values()]
-        entities += [describe_topic(topic) for topic in self._namespace.topics()]
+        entities += [describe_topic(self.engine, topic) for topic in self._namespace.topics()]
         print(json.dumps({"broker": self.stats(), "entities": entities}), file=sys.stderr)
 
 

@@ -61,6 +61,7 @@ from peeklock.entities.settings_map import (
 from peeklock.errors import BrokerError
 from peeklock.message import Message
 from peeklock.types import (
+    NEVER,
     NOWHERE,
     EntityPath,
     LinkId,
@@ -120,6 +121,8 @@ U32: Final = Struct(">I")
 U64: Final = Struct(">Q")
 I64: Final = Struct(">q")
 RANGE: Final = Struct(">QI")
+
+UPDATED_AT: Final = "updated_at"  # in the JSON of settings, beside them
 
 # Messages of one range: no verb makes a longer one, and reading one back costs memory.
 RUN_COUNT_MAX: Final = 1 << 24
@@ -244,10 +247,12 @@ def encode_rare(fact: Fact) -> bytes:
             + U32.pack(fact.dead_letters_of)
             + U64.pack(fact.created_at)
             + encode_text(fact.path)
-            + encode_settings(fact.settings)
+            + encode_settings(fact.settings, fact.updated_at)
         )
     if isinstance(fact, QueueUpdated):
-        return CODE.pack(QUEUE_UPDATED, fact.queue_id) + encode_settings(fact.settings)
+        return CODE.pack(QUEUE_UPDATED, fact.queue_id) + encode_settings(
+            fact.settings, fact.updated_at
+        )
     if isinstance(fact, QueueDeleted):
         return CODE.pack(QUEUE_DELETED, fact.queue_id)
     if isinstance(fact, Numbered):
@@ -336,10 +341,12 @@ def encode_of_topic(
             CODE.pack(TOPIC_CREATED, fact.queue_id)
             + U64.pack(fact.created_at)
             + encode_text(fact.path)
-            + encode_settings(fact.settings)
+            + encode_settings(fact.settings, fact.updated_at)
         )
     if isinstance(fact, TopicUpdated):
-        return CODE.pack(TOPIC_UPDATED, fact.queue_id) + encode_settings(fact.settings)
+        return CODE.pack(TOPIC_UPDATED, fact.queue_id) + encode_settings(
+            fact.settings, fact.updated_at
+        )
     if isinstance(fact, TopicDeleted):
         return CODE.pack(TOPIC_DELETED, fact.queue_id)
     if isinstance(fact, SubscriptionCreated):
@@ -349,7 +356,7 @@ def encode_of_topic(
             + U64.pack(fact.created_at)
             + encode_text(fact.path)
             + encode_text(fact.name)
-            + encode_settings(fact.settings)
+            + encode_settings(fact.settings, fact.updated_at)
         )
     if isinstance(fact, RuleCreated):
         rule = encode_bytes(orjson.dumps(rule_as_map(fact.rule)))
@@ -394,9 +401,15 @@ def encode_origin(origin: Origin) -> bytes:
     )
 
 
-def encode_settings(settings: QueueSettings | TopicSettings) -> bytes:
-    """As JSON: it describes itself, and newer settings may be added."""
-    raw = orjson.dumps(settings_as_map(settings))
+def encode_settings(settings: QueueSettings | TopicSettings, updated_at: UnixMs) -> bytes:
+    """As JSON: it describes itself, and newer settings may be added.
+
+    When they were changed goes along: who does not know it passes over it.
+    """
+    values = settings_as_map(settings)
+    if updated_at != NEVER:
+        values[UPDATED_AT] = updated_at
+    raw = orjson.dumps(values)
     return U16.pack(len(raw)) + raw
 
 
@@ -459,9 +472,13 @@ class FactReader:
             dead_letters_of = QueueId(self._u32())
             created_at = UnixMs(self._u64())
             path = EntityPath(self._text())
-            return QueueCreated(queue_id, path, self._settings(), dead_letters_of, created_at)
+            settings, updated_at = self._settings()
+            return QueueCreated(
+                queue_id, path, settings, dead_letters_of, created_at, updated_at
+            )
         if code == QUEUE_UPDATED:
-            return QueueUpdated(queue_id, self._settings())
+            settings, updated_at = self._settings()
+            return QueueUpdated(queue_id, settings, updated_at)
         if code == QUEUE_DELETED:
             return QueueDeleted(queue_id)
         if code == NUMBERED:
@@ -525,9 +542,11 @@ class FactReader:
         if code == TOPIC_CREATED:
             created_at = UnixMs(self._u64())
             path = EntityPath(self._text())
-            return TopicCreated(queue_id, path, self._topic_settings(), created_at)
+            chosen, updated_at = self._topic_settings()
+            return TopicCreated(queue_id, path, chosen, created_at, updated_at)
         if code == TOPIC_UPDATED:
-            return TopicUpdated(queue_id, self._topic_settings())
+            chosen, updated_at = self._topic_settings()
+            return TopicUpdated(queue_id, chosen, updated_at)
         if code == TOPIC_DELETED:
             return TopicDeleted(queue_id)
         if code == SUBSCRIPTION_CREATED:
@@ -535,8 +554,10 @@ class FactReader:
             created_at = UnixMs(self._u64())
             path = EntityPath(self._text())
             name = self._text()
-            settings = self._settings()
-            return SubscriptionCreated(queue_id, path, name, settings, topic_id, created_at)
+            settings, updated_at = self._settings()
+            return SubscriptionCreated(
+                queue_id, path, name, settings, topic_id, created_at, updated_at
+            )
         if code == RULE_CREATED:
             created_at = UnixMs(self._u64())
             rule = rule_from_map(orjson.loads(self._bytes()))
@@ -595,11 +616,14 @@ class FactReader:
         reason = self._text()
         return Origin(source, number, enqueued_at, reason, self._text())
 
-    def _settings(self) -> QueueSettings:
-        return with_changes(QueueSettings(), orjson.loads(self._take(self._u16())))
+    def _settings(self) -> tuple[QueueSettings, UnixMs]:
+        """And when they were changed; NEVER if that is not said."""
+        values = orjson.loads(self._take(self._u16()))
+        return with_changes(QueueSettings(), values), UnixMs(int(values.get(UPDATED_AT, NEVER)))
 
-    def _topic_settings(self) -> TopicSettings:
-        return with_changes(TopicSettings(), orjson.loads(self._take(self._u16())))
+    def _topic_settings(self) -> tuple[TopicSettings, UnixMs]:
+        values = orjson.loads(self._take(self._u16()))
+        return with_changes(TopicSettings(), values), UnixMs(int(values.get(UPDATED_AT, NEVER)))
 
     def _bytes(self) -> bytes:
         return self._take(self._u32())

@@ -65,6 +65,7 @@ exports.queues = async ({ queue, ...to }) => {
         forwards: got.forwardDeadLetteredMessagesTo,
         runtime: [runtime.activeMessageCount, runtime.totalMessageCount, runtime.sizeInBytes],
         age: Date.now() - runtime.createdAt.getTime() < 600_000,
+        changed: [runtime.createdAt < runtime.modifiedAt, runtime.accessedAt <= new Date()],
         listed: names.filter((name) => name.startsWith(queue)),
         exists: [there, await admin.queueExists(queue)],
     };

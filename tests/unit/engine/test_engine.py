@@ -276,7 +276,9 @@ class TestNamespace:
         from dataclasses import replace
 
         with pytest.raises(BrokerError, match="priorities"):
-            house.namespace.update("orders", replace(queue.settings, priorities=True))
+            house.namespace.update(
+                "orders", replace(queue.settings, priorities=True), house.now
+            )
 
 
 def test_the_outbox_keeps_its_order() -> None:

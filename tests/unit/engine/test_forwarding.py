@@ -314,7 +314,7 @@ class TestWhatIsThere:
         source = house.queue("orders")
         for number in range(3 * FORWARD_RUN_MAX):
             house.send(source, b"%d" % number)
-        update_queue(house.engine, "orders", {"forward_to": "audit"})
+        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now)
         house.engine.turn(house.now)
         assert len(target.entries) == FORWARD_RUN_MAX, "a slice a turn"
         house.turn()
@@ -329,7 +329,7 @@ class TestWhatIsThere:
         house.send(source, b"b")
         receiver = house.receiver(source, 2)
         house.turn()
-        update_queue(house.engine, "orders", {"forward_to": "audit"})
+        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now)
         house.turn()
         assert receiver.why_waiting() is Waiting.FORWARDED
         first, second = house.held(receiver)
@@ -344,7 +344,7 @@ class TestWhatIsThere:
         source = house.queue("orders")
         house.send(source, ttl_ms=1000)
         house.advance(400)
-        update_queue(house.engine, "orders", {"forward_to": "audit"})
+        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now)
         house.turn()
         assert only(target).expires_at == house.now + 600
 
@@ -353,7 +353,7 @@ class TestWhatIsThere:
         source = house.queue("orders")
         for body in (b"a", b"b", b"c", b"d", b"e"):
             house.send(source, body)
-        update_queue(house.engine, "orders", {"forward_to": "audit"})
+        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now)
         house.turn()
         assert bodies(target) == [b"a", b"b", b"c"]
         assert bodies(source) == [b"d", b"e"]
@@ -369,7 +369,7 @@ class TestWhatIsThere:
         source = house.queue("orders")
         for body in (b"a", b"too large", b"b"):
             house.send(source, body)
-        update_queue(house.engine, "orders", {"forward_to": "audit"})
+        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now)
         house.turn()
         assert bodies(target) == [b"a", b"b"]
         dead = only(house.dead_letters(source))
@@ -383,7 +383,7 @@ class TestWhatIsThere:
         house.send(source, b"job")
         house.turn()
         assert bodies(source) == [b"job"]
-        update_queue(house.engine, "orders", {"dispatch": True})
+        update_queue(house.engine, "orders", {"dispatch": True}, house.now)
         house.turn()
         assert bodies(target) == [b"job"]
 
@@ -391,7 +391,9 @@ class TestWhatIsThere:
         house.queue("audit")
         source = house.queue("orders", forward_to="audit", dispatch=False)
         house.send(source, b"job")
-        update_queue(house.engine, "orders", {"dispatch": True})  # and the broker dies
+        update_queue(
+            house.engine, "orders", {"dispatch": True}, house.now
+        )  # and the broker dies
         journal = house.journal
         assert isinstance(journal, MemoryJournal)
         again = House(namespace=replayed(journal._facts))
@@ -582,7 +584,7 @@ class TestRecovery:
         began_at = house.journal.end
         slices = [capture.next_slice(house.journal.end)]
         house.send(source, b"passed on")
-        update_queue(house.engine, "orders", {"forward_to": ""})
+        update_queue(house.engine, "orders", {"forward_to": ""}, house.now)
         house.send(source, b"kept")
         while facts := capture.next_slice(house.journal.end):
             slices.append(facts)
@@ -600,7 +602,7 @@ class TestRecovery:
         capture = Capture(house.namespace)
         began_at = house.journal.end
         slices = [capture.next_slice(house.journal.end)]
-        update_queue(house.engine, "orders", {"duplicate_window_ms": 60_000})
+        update_queue(house.engine, "orders", {"duplicate_window_ms": 60_000}, house.now)
         house.advance(30_000)
         house.send(queue, message_id=b"second")
         while facts := capture.next_slice(house.journal.end):
@@ -617,7 +619,7 @@ def test_causes_are_as_they_should_be(house: House) -> None:
     house.queue("audit")
     source = house.queue("orders")
     house.send(source)
-    update_queue(house.engine, "orders", {"forward_to": "audit"})
+    update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now)
     house.turn()
     (removed,) = [fact for fact in last_append(house) if isinstance(fact, Removed)]
     assert removed.cause is Cause.MOVED

@@ -101,10 +101,10 @@ class TestQueues:
     def test_another_duration_counts_from_its_setting(self, house: House) -> None:
         house.queue(auto_delete_on_idle_ms=4 * IDLE)
         house.advance(IDLE)
-        update_queue(house.engine, "orders", {"auto_delete_on_idle_ms": IDLE})
+        update_queue(house.engine, "orders", {"auto_delete_on_idle_ms": IDLE}, house.now)
         house.advance(IDLE - 1)
         assert is_there(house)
-        update_queue(house.engine, "orders", {"auto_delete_on_idle_ms": 0})
+        update_queue(house.engine, "orders", {"auto_delete_on_idle_ms": 0}, house.now)
         house.advance(9 * IDLE)
         assert is_there(house)
 
@@ -143,7 +143,10 @@ class TestQueues:
         house.queue()
         with pytest.raises(InvalidRequest, match="goes with its queue"):
             update_queue(
-                house.engine, "orders/$DeadLetterQueue", {"auto_delete_on_idle_ms": IDLE}
+                house.engine,
+                "orders/$DeadLetterQueue",
+                {"auto_delete_on_idle_ms": IDLE},
+                house.now,
             )
 
 
@@ -166,7 +169,7 @@ USES = {
     "transaction": use_transaction,
     "receive": receive_once,
     "update": lambda house, queue: update_queue(
-        house.engine, queue.path, {"max_delivery_count": 3}
+        house.engine, queue.path, {"max_delivery_count": 3}, house.now
     ),
     "purge": lambda house, queue: (
         house.send(queue),
@@ -182,7 +185,7 @@ class TestTopics:
         house.advance(IDLE - 1)
         house.send(topic)
         house.advance(IDLE - 1)
-        update_topic(house.engine, "tickets", {"user_metadata": "x"})
+        update_topic(house.engine, "tickets", {"user_metadata": "x"}, house.now)
         house.advance(IDLE - 1)
         assert is_there(house, "tickets")
         house.advance(1)

@@ -17,7 +17,7 @@ HANDING_OUT = [Status.ACTIVE, Status.SEND_DISABLED]
 
 
 def set_status(house: House, queue: Queue, status: Status) -> None:
-    update_queue(house.engine, queue.path, {"status": str(status)})
+    update_queue(house.engine, queue.path, {"status": str(status)}, house.now)
 
 
 @pytest.mark.parametrize("status", Status)
@@ -135,5 +135,5 @@ def test_a_status_that_is_none_is_refused_naming_those_that_are() -> None:
     house = House()
     queue = house.queue()
     with pytest.raises(InvalidRequest, match="send-disabled, receive-disabled"):
-        update_queue(house.engine, queue.path, {"status": "asleep"})
+        update_queue(house.engine, queue.path, {"status": "asleep"}, house.now)
     assert queue.settings.status is Status.ACTIVE

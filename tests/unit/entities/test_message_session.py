@@ -402,7 +402,9 @@ class TestSeeking:
         house.send(queue, session_id="a")
         receiver = house.seek(queue)
         assert receiver.session_id is None
-        facts = house.namespace.update("orders", replace(queue.settings, dispatch=True))
+        facts = house.namespace.update(
+            "orders", replace(queue.settings, dispatch=True), house.now
+        )
         house.engine.commit_registry(facts)
         house.engine.refresh(queue)
         house.turn()
@@ -458,7 +460,9 @@ class TestState:
         queue = session_queue(house)
         nonce = house.seek(queue, "a").session_nonce
         self.put(house, queue, nonce, bytes(8))
-        facts = house.namespace.update("orders", replace(queue.settings, max_bytes=5))
+        facts = house.namespace.update(
+            "orders", replace(queue.settings, max_bytes=5), house.now
+        )
         house.engine.commit_registry(facts)
         self.put(house, queue, nonce, bytes(7))
         with pytest.raises(QuotaExceeded):
@@ -634,7 +638,9 @@ def test_sessions_are_fixed_and_go_with_neither_priorities_nor_forwarding() -> N
     house = House()
     queue = house.queue()
     with pytest.raises(InvalidRequest, match="requires_session is fixed"):
-        house.namespace.update("orders", replace(queue.settings, requires_session=True))
+        house.namespace.update(
+            "orders", replace(queue.settings, requires_session=True), house.now
+        )
     for other in ({"priorities": True}, {"forward_to": "x"}):
         with pytest.raises(InvalidRequest, match="neither with forward_to nor"):
             QueueSettings(requires_session=True, **other)  # type: ignore[arg-type]

@@ -88,9 +88,9 @@ def test_what_names_no_subscription(name: str) -> None:
 def test_what_is_fixed_stays() -> None:
     house = with_tickets()
     with pytest.raises(InvalidRequest, match="requires_session"):
-        house.update("tickets/Subscriptions/erp", QueueSettings(requires_session=True))
+        house.update("tickets/Subscriptions/erp", QueueSettings(requires_session=True), NOW)
     with pytest.raises(InvalidRequest, match="duplicates"):
-        house.update_topic("tickets", TopicSettings(duplicate_window_ms=20_000))
+        house.update_topic("tickets", TopicSettings(duplicate_window_ms=20_000), NOW)
 
 
 def test_a_snapshot_has_topics_subscriptions_and_rules() -> None:

@@ -2,10 +2,17 @@
 
 from struct import pack
 
-from peeklock.entities.facts import Fact, RuleCreated
+from peeklock.entities.facts import (
+    Fact,
+    QueueCreated,
+    QueueUpdated,
+    RuleCreated,
+    TopicCreated,
+    TopicUpdated,
+)
 from peeklock.entities.settings import RuleSettings
 from peeklock.store.fact_codec import FactReader
-from peeklock.types import Lsn
+from peeklock.types import NEVER, Lsn
 
 
 def read(data: bytes) -> list[Fact]:
@@ -23,3 +30,22 @@ def test_a_rule_without_parameters() -> None:
     properties = (("a", 1), ("b", float("inf")))
     assert fact.rule == RuleSettings("r", "correlation", "", properties, "SET c = 1")
     assert (fact.queue_id, fact.created_at) == (7, 1234)
+
+
+def test_settings_without_when_they_were_changed() -> None:
+    """Before that was told."""
+    settings = b'{"max_bytes":5}'
+    tail = pack(">H", len(settings)) + settings
+    path = pack(">H", 1) + b"q"
+    queue, update, topic, other = read(
+        pack(">BIIQ", 8, 7, 0, 1234) + path + tail
+        + pack(">BI", 9, 7) + tail
+        + pack(">BIQ", 13, 8, 1234) + path + tail
+        + pack(">BI", 14, 8) + tail
+    )  # fmt: skip
+    assert isinstance(queue, QueueCreated)
+    assert isinstance(update, QueueUpdated)
+    assert isinstance(topic, TopicCreated)
+    assert isinstance(other, TopicUpdated)
+    for fact in (queue, update, topic, other):
+        assert (fact.updated_at, fact.settings.max_bytes) == (NEVER, 5)

@@ -107,7 +107,7 @@ class Administration:
                 name = request.authority.partition(":")[0]
                 description = namespace_description(name, self._started_at)
                 base, at = request.base_url, self._started_at
-                return atom.entry(base, "$namespaceinfo", name, description, at)
+                return atom.entry(base, "$namespaceinfo", name, description, at, at)
         return self._list(request, place)
 
     def _list(self, request: Request, place: Place) -> Element:
@@ -162,7 +162,9 @@ class Administration:
     def _put_queue(self, request: Request, name: str, description: Element) -> None:
         if request.updates:
             queue = self._queue(name)
-            update_queue(self._engine, name, changes_in(description, queue.settings))
+            update_queue(
+                self._engine, name, changes_in(description, queue.settings), request.now
+            )
             return
         changes = changes_in(description, QueueSettings())
         settings = settings_from(changes, QueueSettings())
@@ -171,7 +173,9 @@ class Administration:
     def _put_topic(self, request: Request, name: str, description: Element) -> None:
         if request.updates:
             topic = self._engine.namespace.find_topic(name)
-            update_topic(self._engine, name, changes_in(description, topic.settings))
+            update_topic(
+                self._engine, name, changes_in(description, topic.settings), request.now
+            )
             return
         changes = changes_in(description, TopicSettings())
         create_topic(self._engine, name, changes, request.now)
@@ -182,7 +186,7 @@ class Administration:
         if request.updates:
             found = self._subscription(place)
             changes = changes_in(description, found.queue.settings)
-            update_queue(self._engine, found.queue.path, changes)
+            update_queue(self._engine, found.queue.path, changes, request.now)
             return found
         changes = changes_in(description, QueueSettings())
         create_subscription(
@@ -238,16 +242,16 @@ class Administration:
 
     def _queue_entry(self, request: Request, queue: Queue) -> Element:
         content = queue_description(self._engine, queue, request.authority)
-        return atom.entry(request.base_url, queue.path, queue.path, content, queue.created_at)
+        return entity_entry(request, queue, queue.path, content)
 
     def _topic_entry(self, request: Request, topic: Topic) -> Element:
-        content = topic_description(topic, request.authority)
-        return atom.entry(request.base_url, topic.path, topic.path, content, topic.created_at)
+        content = topic_description(self._engine, topic, request.authority)
+        return entity_entry(request, topic, topic.path, content)
 
     def _subscription_entry(self, request: Request, topic: str, found: Subscription) -> Element:
         queue = found.queue
         content = subscription_description(self._engine, queue, request.authority)
-        return atom.entry(request.base_url, queue.path, found.name, content, queue.created_at)
+        return entity_entry(request, queue, found.name, content)
 
     def _rule_entry(
         self, request: Request, place: Place, subscription: Subscription, name: str
@@ -256,7 +260,15 @@ class Administration:
         path = f"{subscription.queue.path}/Rules/{rule.settings.name}"
         content = rule_description(rule.settings, rule.created_at)
         title = rule.settings.name
-        return atom.entry(request.base_url, path, title, content, rule.created_at)
+        made_at = rule.created_at
+        return atom.entry(request.base_url, path, title, content, made_at, made_at)
+
+
+def entity_entry(
+    request: Request, entity: Queue | Topic, title: str, content: Element
+) -> Element:
+    at, changed_at = entity.created_at, entity.updated_at
+    return atom.entry(request.base_url, entity.path, title, content, at, changed_at)
 
 
 def first_rules(description: Element) -> tuple[RuleSettings, ...] | None:

@@ -25,15 +25,17 @@ def content_of(document: bytes) -> Element:
     return content.below[0]
 
 
-def entry(base_url: str, path: str, title: str, content: Element, at: int) -> Element:
-    """One entity. Clients take its name from the title, or from the end of the id."""
+def entry(
+    base_url: str, path: str, title: str, content: Element, at: int, changed_at: int
+) -> Element:
+    """One entity, made `at`. Clients take its name from the title or from the end of the id."""
     url = f"{base_url}/{quote(path, safe=UNQUOTED)}"
     return Element(
         "entry",
         Element("id", text=url),
         Element("title", text=title, attributes={"type": "text"}),
         Element("published", text=write_instant(at)),
-        Element("updated", text=write_instant(at)),
+        Element("updated", text=write_instant(changed_at)),
         Element("author", Element("name", text="peeklock")),
         Element("link", attributes={"rel": "self", "href": url}),
         Element("content", content, attributes=XML_TYPE),

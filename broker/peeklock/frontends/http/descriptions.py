@@ -82,7 +82,7 @@ def changes_in(description: Element, base: Settings) -> dict[str, object]:
 
 def queue_description(engine: Engine, queue: Queue, authority: str) -> Element:
     dead_letters = engine.namespace.dead_letters_of(queue)
-    values = told(queue.settings, queue.created_at, authority)
+    values = told(engine, queue, authority)
     values["SizeInBytes"] = str(queue.size_bytes + dead_letters.size_bytes)
     values["MessageCount"] = str(len(queue.entries) + len(dead_letters.entries))
     return describe(QUEUE, QUEUE_ORDER, values, counts_of(queue, dead_letters))
@@ -90,14 +90,14 @@ def queue_description(engine: Engine, queue: Queue, authority: str) -> Element:
 
 def subscription_description(engine: Engine, queue: Queue, authority: str) -> Element:
     dead_letters = engine.namespace.dead_letters_of(queue)
-    values = told(queue.settings, queue.created_at, authority)
+    values = told(engine, queue, authority)
     values["MessageCount"] = str(len(queue.entries) + len(dead_letters.entries))
     return describe(SUBSCRIPTION, SUBSCRIPTION_ORDER, values, counts_of(queue, dead_letters))
 
 
-def topic_description(topic: Topic, authority: str) -> Element:
+def topic_description(engine: Engine, topic: Topic, authority: str) -> Element:
     """What is scheduled waits in the subscriptions, each with a copy of its own."""
-    values = told(topic.settings, topic.created_at, authority)
+    values = told(engine, topic, authority)
     subscriptions = topic.subscriptions.values()
     values["SizeInBytes"] = str(topic.size_bytes)
     values["SubscriptionCount"] = str(len(subscriptions))
@@ -105,17 +105,18 @@ def topic_description(topic: Topic, authority: str) -> Element:
     return describe(TOPIC, TOPIC_ORDER, values, count_details(0, 0, waiting))
 
 
-def told(settings: Settings, created_at: int, authority: str) -> dict[str, str]:
-    """What all have. When an entity was changed or used last is not kept."""
-    values = properties_of(settings) | CONSTANT
+def told(engine: Engine, entity: Queue | Topic, authority: str) -> dict[str, str]:
+    """What all have."""
+    values = properties_of(entity.settings) | CONSTANT
     for name in PATHS:
         path = values.pop(name, "")
         if path:
             values[name] = f"sb://{authority}/{path}"
     if not values["UserMetadata"]:
         del values["UserMetadata"]
-    for name in ("CreatedAt", "UpdatedAt", "AccessedAt"):
-        values[name] = write_instant(created_at)
+    values["CreatedAt"] = write_instant(entity.created_at)
+    values["UpdatedAt"] = write_instant(entity.updated_at)
+    values["AccessedAt"] = write_instant(engine.accessed_at(entity))
     return values
 
 
