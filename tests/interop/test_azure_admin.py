@@ -259,6 +259,7 @@ class TestRules:
         got.filter.parameters["@whole"] = 5
         admin.update_rule(*rules, got)
         _default, listed = admin.list_rules(*rules)
+        assert listed.created_at_utc == made.created_at_utc
         assert dict(listed.filter.parameters) == parameters | {"@whole": 5}
         assert dict(listed.action.parameters) == {"@one": 1}
 

@@ -31,14 +31,14 @@ class Subscription:
         check_rule(rule)
         return [RuleCreated(self.queue.queue_id, rule, now)]
 
-    def update_rule(self, rule: RuleSettings, now: UnixMs) -> list[Fact]:
+    def update_rule(self, rule: RuleSettings) -> list[Fact]:
         """Another filter or action under a name that is there.
 
-        Raises `NotFound`, `InvalidFilter`.
+        It stays as old as it is. Raises `NotFound`, `InvalidFilter`.
         """
-        self.find_rule(rule.name)
+        before = self.find_rule(rule.name)
         check_rule(rule)
-        return [RuleCreated(self.queue.queue_id, rule, now)]
+        return [RuleCreated(self.queue.queue_id, rule, before.created_at)]
 
     def remove_rule(self, name: str) -> list[Fact]:
         """One rule less; raises `NotFound`. Without rules a subscription takes nothing."""

@@ -118,7 +118,7 @@ class NamespaceOperations:
                 subscription.find_rule(rule[1]).settings.name,
                 read_arguments(request.arguments),
             )
-            changed_rule = update_rule(self._engine, subscription, changed, request.now)
+            changed_rule = update_rule(self._engine, subscription, changed)
             reply.tell(told(subscription, changed_rule))
         elif self._engine.namespace.has_topic(request.name):
             topic = update_topic(self._engine, request.name, request.arguments, request.now)

@@ -184,10 +184,8 @@ def add_rule(
     return subscription.find_rule(rule.name)
 
 
-def update_rule(
-    engine: Engine, subscription: Subscription, rule: RuleSettings, now: UnixMs
-) -> Rule:
-    engine.commit_registry(subscription.update_rule(rule, now))
+def update_rule(engine: Engine, subscription: Subscription, rule: RuleSettings) -> Rule:
+    engine.commit_registry(subscription.update_rule(rule))
     return subscription.find_rule(rule.name)
 
 

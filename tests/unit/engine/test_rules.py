@@ -186,7 +186,7 @@ class TestRefusals:
             house.subscription(tickets, "erp", rule)
         house.subscription(tickets, "erp", RuleSettings("a", "false"))
         with pytest.raises(InvalidFilter, match=words):
-            tickets.find("erp").update_rule(rule, house.now)
+            tickets.find("erp").update_rule(rule)
         other = replace(rule, name="b")
         with pytest.raises(InvalidFilter, match=words):
             tickets.find("erp").add_rule(other, house.now)

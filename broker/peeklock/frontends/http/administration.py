@@ -202,8 +202,10 @@ class Administration:
     def _put_rule(
         self, request: Request, subscription: Subscription, rule: RuleSettings
     ) -> None:
-        change = update_rule if request.updates else add_rule
-        change(self._engine, subscription, rule, request.now)
+        if request.updates:
+            update_rule(self._engine, subscription, rule)
+        else:
+            add_rule(self._engine, subscription, rule, request.now)
 
     # ---- taking away
 
