@@ -116,6 +116,9 @@ DUPLICATE_WINDOW_MAX: Final = Millis(7 * 86_400_000)
 AUTO_DELETE_ON_IDLE_MIN: Final = Millis(300_000)
 # What an owner may write on an entity, in characters, as Service Bus has it.
 USER_METADATA_CHARACTERS_MAX: Final = 1024
+# What its clients say of an entity and the broker only keeps: a dozen rules with their keys. An
+# entity's settings have to fit into 64 KiB in the journal.
+SERVICE_BUS_CHARACTERS_MAX: Final = 8192
 # A message session's id, in characters, as Service Bus has it.
 SESSION_ID_CHARACTERS_MAX: Final = 128
 # How long a receiver waits for a free session when it does not say; Service Bus' default.

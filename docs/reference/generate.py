@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 MADE = "<!-- Made by docs/reference/generate.py; `make docs` makes it again. -->\n"
 HELP_TABLE = "../../clients/peeklock_client/cli/entity_settings_table.py"
 ENDLESS = 1 << 62
-NO_SETTING = ("toml_file", "temporary")
+NO_SETTING = ("toml_file", "temporary", "service_bus")
 # Units from the largest on, by what a setting's name ends with.
 UNITS = {
     "_ms": (("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)),

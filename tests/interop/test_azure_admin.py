@@ -86,6 +86,48 @@ class TestQueues:
         admin.delete_queue(queue)
         admin.delete_queue("dead letters")
 
+    def test_what_is_kept_and_no_more(self, admin: Any, queue: str) -> None:
+        rule = management.AuthorizationRule(
+            type="SharedAccessAuthorizationRule",
+            claim_type="SharedAccessKey",
+            claim_value="None",
+            rights=["Manage", "Send", "Listen"],
+            created_at_utc=NOON,
+            modified_at_utc=NOON,
+            key_name="theirs",
+            primary_key="p" * 43 + "=",
+            secondary_key="s" * 43 + "=",
+        )
+        chosen = {
+            "enable_batched_operations": False,
+            "enable_express": True,
+            "enable_partitioning": True,
+            "user_metadata": "ours",
+            "authorization_rules": [rule, rule],
+        }
+        admin.create_queue(queue, **chosen)
+        admin.create_topic(f"{queue}-t", **chosen, support_ordering=False)
+        admin.create_subscription(
+            f"{queue}-t", "s", enable_batched_operations=False, user_metadata="ours"
+        )
+        assert not admin.get_subscription(f"{queue}-t", "s").enable_batched_operations
+        assert not admin.get_topic(f"{queue}-t").support_ordering
+        changed = admin.get_queue(queue)
+        changed.max_delivery_count = 3
+        admin.update_queue(changed)
+        for got in (admin.get_queue(queue), admin.get_topic(f"{queue}-t")):
+            for name, value in chosen.items():
+                if name != "authorization_rules":
+                    assert getattr(got, name) == value, name
+            assert [vars(one) for one in got.authorization_rules] == [vars(rule)] * 2
+        changed.authorization_rules = []
+        changed.enable_express = False
+        admin.update_queue(changed)
+        assert not admin.get_queue(queue).authorization_rules
+        assert not admin.get_queue(queue).enable_express
+        admin.delete_queue(queue)
+        admin.delete_topic(f"{queue}-t")
+
     def test_defaults(self, admin: Any, queue: str) -> None:
         got = admin.create_queue(queue)
         assert got.name == queue
@@ -478,6 +520,7 @@ class TestRestart:
             strict=True,
         ):
             one.user_metadata = "changed"
+            one.enable_batched_operations = False
             update(one)
 
         def found() -> list[tuple[Any, Any]]:
@@ -498,6 +541,8 @@ class TestRestart:
         stopped = dt.datetime.now(dt.UTC)
         admin, _process = begin()
         assert found() == before
+        assert not admin.get_queue(queue).enable_batched_operations
+        assert not admin.get_topic(f"{queue}/t").enable_batched_operations
         assert all(at > stopped for at in accessed)
 
     def test_rules(self, begin: Callable[[], tuple[Any, BrokerProcess]], queue: str) -> None:

@@ -88,6 +88,11 @@ def test_rules(given: dict[str, Any]) -> None:
     assert got["left"] == ["alike", "sql"]
 
 
+def test_what_is_kept_and_no_more(given: dict[str, Any]) -> None:
+    got = play("administration", "kept", **given)
+    assert got["found"] == [got["given"]] * 2
+
+
 def test_instants(given: dict[str, Any], broker: BrokerProcess) -> None:
     assert play("administration", "instants", **given, amqp=broker.amqp_port) == [0]
 

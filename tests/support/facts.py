@@ -103,6 +103,7 @@ queue_settings = st.builds(
     status=st.sampled_from(Status),
     dead_letter_on_filter_error=st.booleans(),
     user_metadata=texts,
+    service_bus=texts,
 )
 topic_settings = st.builds(
     TopicSettings,
@@ -111,6 +112,7 @@ topic_settings = st.builds(
     duplicate_window_ms=st.sampled_from([0, 20_000]),
     status=st.sampled_from(Status),
     user_metadata=texts,
+    service_bus=texts,
 )
 scalars = st.one_of(
     texts,

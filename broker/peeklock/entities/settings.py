@@ -19,6 +19,7 @@ from peeklock.limits import (
     MESSAGE_BYTES_DEFAULT,
     MESSAGE_BYTES_MAX,
     QUEUE_BYTES_DEFAULT,
+    SERVICE_BUS_CHARACTERS_MAX,
     USER_METADATA_CHARACTERS_MAX,
 )
 from peeklock.types import Millis
@@ -125,6 +126,7 @@ class QueueSettings:
     status: Status = Status.ACTIVE  # whether it takes messages in and hands them out
     dead_letter_on_filter_error: bool = True  # what its rules fail on is a dead letter
     user_metadata: str = ""  # the owner's own words
+    service_bus: str = ""  # what its clients say that means nothing here, as JSON; it has keys
 
     def __post_init__(self) -> None:
         within("lock_duration_ms", self.lock_duration_ms, LOCK_DURATION_MIN, LOCK_DURATION_MAX)
@@ -133,7 +135,8 @@ class QueueSettings:
         within("max_bytes", self.max_bytes, 1, 1 << 62)
         within("max_messages", self.max_messages, 0, 1 << 62)
         within("max_message_bytes", self.max_message_bytes, 1, MESSAGE_BYTES_MAX)
-        check_shared(self.duplicate_window_ms, self.auto_delete_on_idle_ms, self.user_metadata)
+        check_shared(self.duplicate_window_ms, self.auto_delete_on_idle_ms)
+        check_texts(self.user_metadata, self.service_bus)
         if self.requires_session and (self.forward_to or self.priorities):
             raise InvalidRequest(
                 "requires_session goes neither with forward_to nor with priorities: "
@@ -155,15 +158,17 @@ class TopicSettings:
     auto_delete_on_idle_ms: int = 0  # unused for so long, the topic goes
     status: Status = Status.ACTIVE  # whether it takes messages in and hands them out
     user_metadata: str = ""  # the owner's own words
+    service_bus: str = ""  # what its clients say that means nothing here, as JSON; it has keys
 
     def __post_init__(self) -> None:
         within("default_ttl_ms", self.default_ttl_ms, 0, DURATION_MAX)
         within("max_bytes", self.max_bytes, 1, 1 << 62)
         within("max_message_bytes", self.max_message_bytes, 1, MESSAGE_BYTES_MAX)
-        check_shared(self.duplicate_window_ms, self.auto_delete_on_idle_ms, self.user_metadata)
+        check_shared(self.duplicate_window_ms, self.auto_delete_on_idle_ms)
+        check_texts(self.user_metadata, self.service_bus)
 
 
-def check_shared(duplicate_window_ms: int, auto_delete_on_idle_ms: int, metadata: str) -> None:
+def check_shared(duplicate_window_ms: int, auto_delete_on_idle_ms: int) -> None:
     """What queues and topics have alike."""
     none_or_within(
         "duplicate_window_ms", duplicate_window_ms, DUPLICATE_WINDOW_MIN, DUPLICATE_WINDOW_MAX
@@ -171,11 +176,15 @@ def check_shared(duplicate_window_ms: int, auto_delete_on_idle_ms: int, metadata
     none_or_within(
         "auto_delete_on_idle_ms", auto_delete_on_idle_ms, AUTO_DELETE_ON_IDLE_MIN, DURATION_MAX
     )
-    if len(metadata) > USER_METADATA_CHARACTERS_MAX:
-        raise InvalidRequest(
-            f"user_metadata has {len(metadata)} characters; "
-            f"allowed are {USER_METADATA_CHARACTERS_MAX}"
-        )
+
+
+def check_texts(metadata: str, service_bus: str) -> None:
+    for name, text, most in (
+        ("user_metadata", metadata, USER_METADATA_CHARACTERS_MAX),
+        ("service_bus", service_bus, SERVICE_BUS_CHARACTERS_MAX),
+    ):
+        if len(text) > most:
+            raise InvalidRequest(f"{name} has {len(text)} characters; allowed are {most}")
 
 
 @dataclass(frozen=True)

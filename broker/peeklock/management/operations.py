@@ -17,6 +17,7 @@ from peeklock.types import SequenceNumber, SessionId, UnixMs
 
 # Messages that one request removes or moves at once; the caller asks again for more.
 CHANGE_COUNT_MAX = 10_000
+UNSPOKEN = "service_bus"  # a setting that is made of what Service Bus' clients say
 STATES = {
     "active": (READY,),
     "deferred": (DEFERRED,),
@@ -30,7 +31,8 @@ def settings_from(changes: Mapping[str, object], base: Settings) -> Settings:
     known = set(settings_as_map(base)) - {"temporary"}
     for name in changes:
         if name not in known:
-            raise InvalidRequest(f"no setting {name!r}; there are {', '.join(sorted(known))}")
+            named = sorted(known - {UNSPOKEN})
+            raise InvalidRequest(f"no setting {name!r}; there are {', '.join(named)}")
     try:
         return with_changes(base, changes)
     except (TypeError, ValueError) as error:

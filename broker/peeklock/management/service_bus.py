@@ -13,6 +13,15 @@ from peeklock.entities.settings_map import Settings, settings_as_map, with_chang
 from peeklock.errors import InvalidRequest
 from peeklock.limits import KIB, MIB
 from peeklock.management.iso_durations import DAY, read_duration, write_duration
+from peeklock.management.service_bus_kept import (
+    AUTHORIZATION,
+    KEPT,
+    KEPT_FLAGS,
+    REFUSED,
+    access_rules_from,
+    flags_of,
+    kept_with,
+)
 
 SHOWN_CHARACTERS_MAX: Final = 60  # of a value in an error
 # .NET's longest time span, which is how Service Bus writes "never"; clients round its end.
@@ -50,15 +59,6 @@ PATHS: Final = {
     "ForwardTo": "forward_to",
     "ForwardDeadLetteredMessagesTo": "forward_dead_letters_to",
 }
-# How Azure lays an entity out, which has no meaning here: understood, and told as it is here.
-NO_CHOICE: Final = {
-    "EnableBatchedOperations": "true",
-    "EnableExpress": "false",
-    "EnablePartitioning": "false",
-    "SupportOrdering": "true",
-}
-# Rules of Azure's own for who may do what; here users and access keys are configured.
-UNUSED: Final = frozenset({"AuthorizationRules", "IsAnonymousAccessible"})
 
 
 def setting_names() -> dict[str, str]:
@@ -75,7 +75,7 @@ def property_names(base: Settings) -> list[str]:
     """What `changes_from` takes for a queue or subscription, or for a topic."""
     known = settings_as_map(base)
     found: list[str] = [name for name, setting in SETTINGS.items() if setting in known]
-    return [*found, DETECTS, *NO_CHOICE, *UNUSED]
+    return [*found, DETECTS, *KEPT, *REFUSED]
 
 
 # ---- their names and values → ours
@@ -91,7 +91,7 @@ def changes_from(properties: Mapping[str, object], base: Settings) -> dict[str, 
     for name, value in properties.items():
         if name not in known:
             raise InvalidRequest(f"no property {name!r}; there are {', '.join(sorted(known))}")
-        if name in NO_CHOICE or name in UNUSED or name in (DETECTS, WINDOW):
+        if name not in SETTINGS or name == WINDOW:
             continue
         try:
             change = setting_from(name, value, base)
@@ -99,7 +99,8 @@ def changes_from(properties: Mapping[str, object], base: Settings) -> dict[str, 
         except (InvalidRequest, TypeError, ValueError) as error:
             raise InvalidRequest(f"{name} is {shown(value)}: {error}") from None
         changes.update(change)
-    return changes | duplicates_from(properties, base)
+    said = said_in(properties)
+    return changes | duplicates_from(properties, base) | kept_with(base, said)
 
 
 def setting_from(name: str, value: object, base: Settings) -> dict[str, object]:
@@ -123,6 +124,22 @@ def setting_from(name: str, value: object, base: Settings) -> dict[str, object]:
     if name == STATUS:
         return {setting: read_status(as_text(value))}
     return {setting: as_text(value)}
+
+
+def said_in(properties: Mapping[str, object]) -> dict[str, object]:
+    """What is kept and no more; raises `InvalidRequest` for what would need more."""
+    said: dict[str, object] = {}
+    for name, value in properties.items():
+        try:
+            if name in KEPT_FLAGS:
+                said[name] = as_flag(value)
+            elif name in REFUSED and as_flag(value):
+                raise InvalidRequest(REFUSED[name])
+        except InvalidRequest as error:
+            raise InvalidRequest(f"{name} is {shown(value)}: {error}") from None
+    if AUTHORIZATION in properties:
+        said[AUTHORIZATION] = access_rules_from(properties[AUTHORIZATION])
+    return said
 
 
 def duplicates_from(properties: Mapping[str, object], base: Settings) -> dict[str, object]:
@@ -206,9 +223,13 @@ def as_whole(value: object) -> int:
 
 
 def properties_of(settings: QueueSettings | TopicSettings) -> dict[str, str]:
-    """Every property of an entity with these settings, as Service Bus writes it in XML."""
+    """Every property of an entity with these settings, as Service Bus writes it in XML.
+
+    Without its authorization rules, which are no text: `access_rules_of` has them.
+    """
     values = settings_as_map(settings)
-    found: dict[str, str] = dict(NO_CHOICE)
+    found = {name: told_flag(flag) for name, flag in flags_of(settings).items()}
+    found |= dict.fromkeys(REFUSED, told_flag(False))
     texts: list[tuple[Mapping[str, str], Callable[[object], str]]] = [
         (DURATIONS, told_duration),
         (LIFETIMES, told_lifetime),

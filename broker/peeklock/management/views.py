@@ -4,6 +4,7 @@ from peeklock.engine.engine import Engine
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING
 from peeklock.entities.rule import Rule
+from peeklock.entities.settings import QueueSettings, TopicSettings
 from peeklock.entities.settings_map import rule_as_map, settings_as_map
 from peeklock.entities.topic import Topic
 
@@ -12,7 +13,7 @@ def describe(engine: Engine, queue: Queue) -> dict[str, object]:
     """Settings and state of one queue; counts of messages, sizes in bytes, times in ms."""
     receivers = engine.receivers_of(queue)
     view: dict[str, object] = {"name": str(queue.path)}
-    view.update(settings_as_map(queue.settings))
+    view.update(settings_shown(queue.settings))
     view.update(
         active=queue.counts[READY],
         locked=queue.counts[LOCKED],
@@ -46,7 +47,7 @@ def describe(engine: Engine, queue: Queue) -> dict[str, object]:
 def describe_topic(engine: Engine, topic: Topic) -> dict[str, object]:
     """Settings and state of a topic; what its subscriptions hold is counted in each."""
     view: dict[str, object] = {"name": str(topic.path)}
-    view.update(settings_as_map(topic.settings))
+    view.update(settings_shown(topic.settings))
     view.update(
         subscriptions=len(topic.subscriptions),
         bytes=topic.size_bytes,
@@ -65,6 +66,14 @@ def describe_rule(rule: Rule) -> dict[str, object]:
     view["parameters"] = dict(rule.settings.parameters)
     view["action_parameters"] = dict(rule.settings.action_parameters)
     view["created_at"] = int(rule.created_at)
+    return view
+
+
+def settings_shown(settings: QueueSettings | TopicSettings) -> dict[str, object]:
+    """Without what is kept for Service Bus' clients: there are keys in it, and this is for
+    everybody who may look."""
+    view = settings_as_map(settings)
+    del view["service_bus"]
     return view
 
 

@@ -407,6 +407,8 @@ def encode_settings(settings: QueueSettings | TopicSettings, updated_at: UnixMs)
     When they were changed goes along: who does not know it passes over it.
     """
     values = settings_as_map(settings)
+    if not settings.service_bus:
+        del values["service_bus"]  # most have nothing there
     if updated_at != NEVER:
         values[UPDATED_AT] = updated_at
     raw = orjson.dumps(values)

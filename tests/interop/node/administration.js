@@ -71,6 +71,42 @@ exports.queues = async ({ queue, ...to }) => {
     };
 };
 
+exports.kept = async ({ queue, ...to }) => {
+    const admin = connect(to);
+    const authorizationRules = [
+        {
+            accessRights: ['Manage', 'Send', 'Listen'],
+            claimType: 'SharedAccessKey',
+            keyName: 'theirs',
+            primaryKey: 'p'.repeat(43) + '=',
+            secondaryKey: 's'.repeat(43) + '=',
+        },
+        {
+            accessRights: ['Listen'],
+            claimType: 'SharedAccessKey',
+            keyName: 'ours',
+            primaryKey: 'q'.repeat(43) + '=',
+            secondaryKey: 'r'.repeat(43) + '=',
+        },
+    ];
+    const given = {
+        authorizationRules,
+        enableBatchedOperations: false,
+        enableExpress: true,
+        enablePartitioning: true,
+        userMetadata: 'ours',
+    };
+    const shown = (one) =>
+        Object.fromEntries(Object.keys(given).map((name) => [name, one[name]]));
+    await admin.createQueue(queue, given);
+    await admin.createTopic(`${queue}-t`, given);
+    await admin.updateQueue({ ...(await admin.getQueue(queue)), maxDeliveryCount: 3 });
+    const found = [await admin.getQueue(queue), await admin.getTopic(`${queue}-t`)].map(shown);
+    await admin.deleteQueue(queue);
+    await admin.deleteTopic(`${queue}-t`);
+    return { given, found };
+};
+
 exports.pages = async (to) => {
     const admin = connect(to);
     const names = Array.from({ length: 105 }, (_, number) => `js-page-${number}`);

@@ -9,6 +9,7 @@ from peeklock.entities.settings_map import with_changes
 from peeklock.errors import InvalidRequest
 from peeklock.management.operations import settings_from
 from peeklock.management.service_bus import NEVER_TEXT, changes_from, properties_of
+from peeklock.management.service_bus_kept import access_rules_of
 
 PLAIN = QueueSettings()
 
@@ -41,8 +42,18 @@ PLAIN = QueueSettings()
             {"duplicate_window_ms": 20_000},
         ),
         ({"DuplicateDetectionHistoryTimeWindow": "PT20S"}, {}),
-        ({"EnablePartitioning": "true", "EnableBatchedOperations": False}, {}),
+        (
+            {"EnablePartitioning": "true", "EnableBatchedOperations": False},
+            {"service_bus": '{"EnablePartitioning":true,"EnableBatchedOperations":false}'},
+        ),
+        ({"EnablePartitioning": "false", "EnableBatchedOperations": True}, {}),
         ({"AuthorizationRules": ""}, {}),
+        ({"AuthorizationRules": []}, {}),
+        (
+            {"AuthorizationRules": [{"KeyName": "a", "Rights": ["Send"]}]},
+            {"service_bus": '{"AuthorizationRules":[{"Rights":["Send"],"KeyName":"a"}]}'},
+        ),
+        ({"IsAnonymousAccessible": "false"}, {}),
     ],
 )
 def test_changes(given: dict[str, Any], changes: dict[str, Any]) -> None:
@@ -66,6 +77,20 @@ def test_changes(given: dict[str, Any], changes: dict[str, Any]) -> None:
         ({"RequiresSession": "maybe"}, "there are true and false"),
         ({"Status": "Creating"}, "there are Active, Disabled, SendDisabled, ReceiveDisabled"),
         ({"UserMetadata": "x" * 1025}, "allowed are 1024"),
+        ({"EnableExpress": "maybe"}, "EnableExpress is 'maybe': there are true and false"),
+        ({"IsAnonymousAccessible": "true"}, "IsAnonymousAccessible is 'true': who gets in"),
+        ({"FilteringMessagesBeforePublishing": True}, "what no subscription takes is dropped"),
+        ({"AuthorizationRules": "all"}, "AuthorizationRules is a list of rules"),
+        ({"AuthorizationRules": ["all"]}, "AuthorizationRules[0] is no rule"),
+        ({"AuthorizationRules": [{"KeyName": 1}]}, "AuthorizationRules[0]: KeyName is no text"),
+        (
+            {"AuthorizationRules": [{}, {"Rights": ["Look"]}]},
+            "AuthorizationRules[1]: Rights: there are Manage, Send, Listen",
+        ),
+        (
+            {"AuthorizationRules": [{"PrimaryKey": "x" * 9000}]},
+            "AuthorizationRules are 9042 characters; allowed are 8192",
+        ),
         (
             {
                 "RequiresDuplicateDetection": True,
@@ -105,8 +130,9 @@ def test_a_topic_has_no_locks() -> None:
             forward_dead_letters_to="dead",
         ),
         TopicSettings(max_bytes=(3 << 20) + 1, auto_delete_on_idle_ms=300_000),
+        QueueSettings(service_bus='{"EnableExpress":true,"AuthorizationRules":[{}]}'),
     ],
-    ids=("plain", "queue", "topic"),
+    ids=("plain", "queue", "topic", "kept"),
 )
 def test_sending_back_what_was_told_changes_nothing(
     settings: QueueSettings | TopicSettings,
@@ -127,3 +153,24 @@ def test_told() -> None:
     assert told["DuplicateDetectionHistoryTimeWindow"] == "PT20S"
     assert (told["Status"], told["RequiresSession"]) == ("Active", "false")
     assert properties_of(PLAIN)["DuplicateDetectionHistoryTimeWindow"] == "PT10M"
+
+
+def test_what_is_kept_is_told_and_stays_until_something_else_is_said() -> None:
+    kept = {"EnableExpress": True, "SupportOrdering": False}
+    one = settings_from(changes_from(kept, PLAIN), PLAIN)
+    told = properties_of(one)
+    assert (told["EnableExpress"], told["SupportOrdering"]) == ("true", "false")
+    assert told["EnablePartitioning"] == "false"
+    rule = {"type": "SharedAccessAuthorizationRule", "KeyName": "a", "Rights": ["Listen"]}
+    two = settings_from(changes_from({"AuthorizationRules": [rule]}, one), one)
+    assert properties_of(two)["EnableExpress"] == "true"
+    assert access_rules_of(two) == [rule]
+    less = {"AuthorizationRules": [], "EnableExpress": False, "SupportOrdering": True}
+    assert settings_from(changes_from(less, two), two) == PLAIN
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"EnableExpress":3,"AuthorizationRules":5}'])
+def test_what_somebody_else_wrote_there_says_nothing(text: str) -> None:
+    settings = QueueSettings(service_bus=text)
+    assert properties_of(settings) == properties_of(PLAIN)
+    assert access_rules_of(settings) == []

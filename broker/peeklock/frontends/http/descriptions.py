@@ -8,6 +8,7 @@ from typing import Final
 from peeklock.engine.engine import Engine
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import LOCKED, READY, WAITING
+from peeklock.entities.settings import QueueSettings, TopicSettings
 from peeklock.entities.settings_map import Settings
 from peeklock.entities.topic import Topic
 from peeklock.frontends.http.instants import write_instant
@@ -17,6 +18,13 @@ from peeklock.management.service_bus import (
     changes_from,
     properties_of,
     property_names,
+)
+from peeklock.management.service_bus_kept import (
+    AUTHORIZATION,
+    FIELDS,
+    RIGHTS,
+    TYPE,
+    access_rules_of,
 )
 
 CONTENT: Final = "http://schemas.microsoft.com/netservices/2010/10/servicebus/connect"
@@ -52,15 +60,8 @@ SUBSCRIPTION_ORDER: Final = (
     "EnableBatchedOperations Status ForwardTo CreatedAt UpdatedAt AccessedAt CountDetails "
     "ForwardDeadLetteredMessagesTo AutoDeleteOnIdle EntityAvailabilityStatus UserMetadata"
 ).split()
-# Not kept as Azure keeps it: who may do what is in the broker's configuration, topics filter
-# when they are sent to, and nothing here is partitioned.
-CONSTANT: Final = {
-    "IsAnonymousAccessible": "false",
-    "AuthorizationRules": "",
-    "EntityAvailabilityStatus": "Available",
-    "FilteringMessagesBeforePublishing": "false",
-    "EnableSubscriptionPartitioning": "false",
-}
+ACCESS_RULE: Final = "AuthorizationRule"
+ACCESS_RIGHT: Final = "AccessRights"
 
 
 # ---- theirs → ours
@@ -73,8 +74,25 @@ def changes_in(description: Element, base: Settings) -> dict[str, object]:
     setting says nothing.
     """
     known = set(property_names(base))
-    given = {one.name: one.text for one in description.below if one.name in known}
+    given: dict[str, object] = {
+        one.name: access_rules_in(one) if one.name == AUTHORIZATION else one.text
+        for one in description.below
+        if one.name in known
+    }
     return changes_from(given, base)
+
+
+def access_rules_in(given: Element) -> list[object]:
+    found: list[object] = []
+    for one in given.below:
+        fields: dict[str, object] = {below.name: below.text for below in one.below}
+        rights = one.find(RIGHTS)
+        if rights is not None:
+            fields[RIGHTS] = [right.text for right in rights.below]
+        if TYPE in one.attributes:
+            fields[TYPE] = one.attributes[TYPE].rpartition(":")[2]
+        found.append(fields)
+    return found
 
 
 # ---- ours → theirs
@@ -85,7 +103,8 @@ def queue_description(engine: Engine, queue: Queue, authority: str) -> Element:
     values = told(engine, queue, authority)
     values["SizeInBytes"] = str(queue.size_bytes + dead_letters.size_bytes)
     values["MessageCount"] = str(len(queue.entries) + len(dead_letters.entries))
-    return describe(QUEUE, QUEUE_ORDER, values, counts_of(queue, dead_letters))
+    counts = counts_of(queue, dead_letters)
+    return describe(QUEUE, QUEUE_ORDER, values, counts, access_rules(queue.settings))
 
 
 def subscription_description(engine: Engine, queue: Queue, authority: str) -> Element:
@@ -102,12 +121,14 @@ def topic_description(engine: Engine, topic: Topic, authority: str) -> Element:
     values["SizeInBytes"] = str(topic.size_bytes)
     values["SubscriptionCount"] = str(len(subscriptions))
     waiting = max((one.queue.counts[WAITING] for one in subscriptions), default=0)
-    return describe(TOPIC, TOPIC_ORDER, values, count_details(0, 0, waiting))
+    counts = count_details(0, 0, waiting)
+    return describe(TOPIC, TOPIC_ORDER, values, counts, access_rules(topic.settings))
 
 
 def told(engine: Engine, entity: Queue | Topic, authority: str) -> dict[str, str]:
     """What all have."""
-    values = properties_of(entity.settings) | CONSTANT
+    values = properties_of(entity.settings)
+    values["EntityAvailabilityStatus"] = "Available"
     for name in PATHS:
         path = values.pop(name, "")
         if path:
@@ -120,14 +141,30 @@ def told(engine: Engine, entity: Queue | Topic, authority: str) -> dict[str, str
     return values
 
 
-def describe(name: str, order: list[str], values: dict[str, str], counts: Element) -> Element:
-    found: list[Element] = []
-    for key in order:
-        if key == counts.name:
-            found.append(counts)
-        elif key in values:
-            found.append(Element(key, text=values[key]))
+def describe(
+    name: str, order: list[str], values: dict[str, str], *elements: Element
+) -> Element:
+    """Texts by their names, and what is more than a text, in this order."""
+    given = {key: Element(key, text=text) for key, text in values.items()}
+    given |= {one.name: one for one in elements}
+    found = [given[key] for key in order if key in given]
     return Element(name, *found, attributes=DESCRIBED)
+
+
+def access_rules(settings: QueueSettings | TopicSettings) -> Element:
+    """As they were sent. They get nobody in."""
+    found: list[Element] = []
+    for rule in access_rules_of(settings):
+        below = [access_field(name, rule[name]) for name in FIELDS if name in rule]
+        attributes = {"i:type": str(rule[TYPE])} if TYPE in rule else {}
+        found.append(Element(ACCESS_RULE, *below, attributes=attributes))
+    return Element(AUTHORIZATION, *found)
+
+
+def access_field(name: str, value: object) -> Element:
+    if isinstance(value, list):
+        return Element(name, *[Element(ACCESS_RIGHT, text=str(right)) for right in value])
+    return Element(name, text=str(value))
 
 
 def counts_of(queue: Queue, dead_letters: Queue) -> Element:

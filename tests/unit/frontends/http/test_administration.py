@@ -6,6 +6,7 @@ from peeklock.entities.settings import QueueSettings
 from peeklock.errors import AlreadyExists, BrokerError, InvalidRequest, NotFound, Unauthorized
 from peeklock.frontends.http.administration import Administration, Reply, Request
 from peeklock.frontends.http.xml_tree import Element, read_xml, write_xml
+from peeklock.management.views import describe, describe_topic
 from peeklock.security.principal import ANONYMOUS, Principal
 from peeklock.security.rights import Right
 from peeklock.types import UnixMs
@@ -101,6 +102,48 @@ class TestOneEntity:
         office.ask("DELETE", "tickets/subscriptions/erp/rules/ones")
         office.ask("DELETE", "tickets/subscriptions/erp")
         office.ask("DELETE", "tickets")
+        assert not office.house.namespace.has_topic("tickets")
+
+    def test_access_rules_are_told_as_they_were_sent(self, office: Office) -> None:
+        rules = (
+            '<AuthorizationRules><AuthorizationRule type="i:SharedAccessAuthorizationRule">'
+            "<PrimaryKey>p&amp;</PrimaryKey><KeyName>a</KeyName>"
+            "<Rights><AccessRights>Send</AccessRights><AccessRights>Listen</AccessRights></Rights>"
+            "</AuthorizationRule></AuthorizationRules><EnableExpress>true</EnableExpress>"
+        )
+        office.ask("PUT", "orders", f"<QueueDescription>{rules}</QueueDescription>")
+        office.ask("PUT", "tickets", f"<TopicDescription>{rules}</TopicDescription>")
+        for path in ("orders", "tickets"):
+            told = office.described(path)
+            assert told.text_at("EnableExpress") == "true"
+            found = told.find("AuthorizationRules")
+            assert found is not None
+            (rule,) = found.below
+            assert rule.attributes == {"type": "SharedAccessAuthorizationRule"}
+            assert [one.name for one in rule.below] == ["Rights", "KeyName", "PrimaryKey"]
+            assert [one.text for one in rule.below[0].below] == ["Send", "Listen"]
+            assert rule.text_at("PrimaryKey") == "p&"
+
+    def test_keys_are_told_to_nobody_else(self, office: Office) -> None:
+        rule = "<AuthorizationRule><PrimaryKey>secret</PrimaryKey></AuthorizationRule>"
+        body = f"<AuthorizationRules>{rule}</AuthorizationRules>"
+        office.ask("PUT", "orders", f"<QueueDescription>{body}</QueueDescription>")
+        office.ask("PUT", "tickets", f"<TopicDescription>{body}</TopicDescription>")
+        engine, namespace = office.house.engine, office.house.namespace
+        assert "secret" not in str(describe(engine, namespace.find("orders")))
+        assert "secret" not in str(describe_topic(engine, namespace.find_topic("tickets")))
+        with pytest.raises(Unauthorized):
+            office.ask("GET", "orders", principal=NOBODY)
+
+    @pytest.mark.parametrize(
+        "field", ["IsAnonymousAccessible", "FilteringMessagesBeforePublishing"]
+    )
+    def test_what_keeping_is_not_enough_for_is_refused(
+        self, office: Office, field: str
+    ) -> None:
+        body = f"<TopicDescription><{field}>true</{field}></TopicDescription>"
+        with pytest.raises(InvalidRequest, match=f"{field} is 'true'"):
+            office.ask("PUT", "tickets", body)
         assert not office.house.namespace.has_topic("tickets")
 
     def test_counts(self, office: Office) -> None:
