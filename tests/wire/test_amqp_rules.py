@@ -146,7 +146,7 @@ def test_rules_come_back_as_they_were_given(manager: RuleManager) -> None:
         "sql",
     ]
     assert second[0] == Described(CORRELATION_FILTER, list(correlation.values()))
-    fields = [None] * 4 + ["sold"] + [None] * 4
+    fields = [None] * 4 + ["sold"] + [None] * 3 + [{}]
     assert third[0] == Described(CORRELATION_FILTER, fields)
 
 

@@ -158,7 +158,8 @@ def described_filter(rule: RuleSettings) -> Described:
         else:
             user.update(written([(name, value)]))
     fields = [system.get(name) for _key, name in CORRELATED]
-    return Described(CORRELATION_FILTER, [*fields, user or None])
+    # A map even when it is empty: the JavaScript SDK takes a null for a map, and fails.
+    return Described(CORRELATION_FILTER, [*fields, user])
 
 
 def canonical(name: str) -> str:
