@@ -60,6 +60,10 @@ name = "short-azure"
 lock_duration_ms = 2000
 
 [[queues]]
+name = "five-azure"
+lock_duration_ms = 5000
+
+[[queues]]
 name = "shut-azure"
 status = "disabled"
 
@@ -79,6 +83,47 @@ requires_session = true
 name = "short-sessions-azure"
 requires_session = true
 lock_duration_ms = 2000
+
+[[queues]]
+name = "brief-lives-azure"
+default_ttl_ms = 200
+dead_letter_on_expiry = true
+
+[[queues]]
+name = "audit-azure"
+
+[[queues]]
+name = "passed-on-azure"
+forward_to = "audit-azure"
+
+[[queues]]
+name = "into-shut-azure"
+forward_to = "shut-azure"
+
+[[queues]]
+name = "failing-azure"
+forward_dead_letters_to = "audit-azure"
+
+[[topics]]
+name = "gathered-azure"
+
+[[topics.subscriptions]]
+name = "all"
+forward_to = "audit-azure"
+
+[[topics]]
+name = "later-azure"
+duplicate_window_ms = 20000
+
+[[topics.subscriptions]]
+name = "all"
+
+[[topics]]
+name = "azure-bookings"
+
+[[topics.subscriptions]]
+name = "gate"
+requires_session = true
 
 [[topics]]
 name = "azure-tickets"
@@ -109,6 +154,27 @@ name = "$Default"
 kind = "sql"
 expression = "price > 100"
 action = "SET vip = TRUE"
+
+[[topics.subscriptions]]
+name = "strict"
+rules = [{ name = "$Default", kind = "sql", expression = "sys.Label = 'odd' AND price > 100" }]
+
+[[topics]]
+name = "azure-js-tickets"
+
+[[topics.subscriptions]]
+name = "ruled"
+
+[[topics.subscriptions]]
+name = "sessions"
+requires_session = true
+
+[[topics]]
+name = "azure-async-tickets"
+
+[[topics.subscriptions]]
+name = "sold"
+rules = [{ name = "$Default", kind = "correlation", properties = { "sys.Label" = "sold" } }]
 """
 
 

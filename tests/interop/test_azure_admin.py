@@ -136,6 +136,23 @@ class TestQueues:
         assert got.default_message_time_to_live > dt.timedelta(days=10_000_000)
         assert not got.requires_duplicate_detection
         assert got.forward_to is None
+        assert got.max_size_in_megabytes == 16 * 1024
+        assert got.max_message_size_in_kilobytes == 100 * 1024
+        admin.delete_queue(queue)
+
+    def test_no_partitions(self, admin: Any, queue: str) -> None:
+        got = admin.create_queue(queue, enable_partitioning=True, enable_express=True)
+        assert not got.enable_partitioning
+        assert not got.enable_express
+        assert got.enable_batched_operations
+        admin.delete_queue(queue)
+
+    def test_wider_ranges(self, admin: Any, queue: str) -> None:
+        """Azure: locks of 5 s to 5 min, 2,000 deliveries."""
+        wide = {"lock_duration": "PT20H", "max_delivery_count": 5000}
+        got = admin.create_queue(queue, **wide, max_size_in_megabytes=500_000)
+        assert got.lock_duration == dt.timedelta(hours=20)
+        assert (got.max_delivery_count, got.max_size_in_megabytes) == (5000, 500_000)
         admin.delete_queue(queue)
 
     def test_a_name_with_a_slash(self, admin: Any, queue: str) -> None:
@@ -473,6 +490,17 @@ class TestRefusals:
         with pytest.raises(core.HttpResponseError, match="requires_session is fixed"):
             admin.update_queue(got)
         admin.delete_queue(queue)
+
+
+def test_forwards_in_a_circle(admin: Any, queue: str) -> None:
+    admin.create_queue(queue)
+    admin.create_queue(f"{queue}-2", forward_to=queue)
+    got = admin.get_queue(queue)
+    got.forward_to = f"{queue}-2"
+    with pytest.raises(core.HttpResponseError, match="would make a loop"):
+        admin.update_queue(got)
+    for name in (queue, f"{queue}-2"):
+        admin.delete_queue(name)
 
 
 def test_the_namespace(admin: Any) -> None:

@@ -3,15 +3,18 @@
 import asyncio
 import gc
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.interop.azure_client import (
+    DEAD_LETTER,
     RECEIVE_AND_DELETE,
     WAIT_SECONDS,
     Message,
+    aio,
     async_client,
     exceptions,
     servicebus,
@@ -70,6 +73,68 @@ async def test_iterating(azure_broker: BrokerProcess, queue: str) -> None:
                 got.append(str(message))
                 await receiver.complete_message(message)
     assert got == [str(n) for n in range(30)]
+
+
+async def test_a_batch_and_dead_letters(azure_broker: BrokerProcess, queue: str) -> None:
+    async with async_client(azure_broker.amqp_port) as bus:
+        async with bus.get_queue_sender(queue) as sender:
+            batch = await sender.create_message_batch()
+            for body in "ab":
+                batch.add_message(Message(body))
+            await sender.send_messages(batch)
+        async with bus.get_queue_receiver(queue) as receiver:
+            for one in await receiver.receive_messages(2, max_wait_time=WAIT_SECONDS):
+                await receiver.dead_letter_message(one, reason="bad")
+        options = {"sub_queue": DEAD_LETTER, "receive_mode": RECEIVE_AND_DELETE}
+        async with bus.get_queue_receiver(queue, **options) as dead:
+            got = await dead.receive_messages(2, max_wait_time=WAIT_SECONDS)
+            found = [(str(one), one.dead_letter_reason) for one in got]
+            assert found == [("a", "bad"), ("b", "bad")]
+
+
+async def test_schedule_and_cancel(azure_broker: BrokerProcess, queue: str) -> None:
+    async with async_client(azure_broker.amqp_port) as bus:
+        async with bus.get_queue_sender(queue) as sender:
+            at = datetime.now(UTC) + timedelta(hours=1)
+            numbers = await sender.schedule_messages([Message("a"), Message("b")], at)
+            async with bus.get_queue_receiver(queue) as receiver:
+                assert texts(await receiver.peek_messages(5)) == ["a", "b"]
+                await sender.cancel_scheduled_messages(numbers)
+                assert await receiver.peek_messages(5, sequence_number=1) == []
+
+
+async def test_the_auto_renewer_keeps_a_lock(azure_broker: BrokerProcess) -> None:
+    """It looks each second, so it keeps no locks of less than Azure's shortest, 5 s."""
+    async with async_client(azure_broker.amqp_port) as bus, aio.AutoLockRenewer() as renewer:
+        async with bus.get_queue_sender("five-azure") as sender:
+            await sender.send_messages(Message("job"))
+        async with bus.get_queue_receiver("five-azure") as receiver:
+            (got,) = await receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            renewer.register(receiver, got, max_lock_renewal_duration=20)
+            await asyncio.sleep(6)
+            await receiver.complete_message(got)
+
+
+async def test_a_topic(azure_broker: BrokerProcess) -> None:
+    topic = "azure-async-tickets"
+    async with async_client(azure_broker.amqp_port) as bus:
+        async with bus.get_topic_sender(topic) as sender:
+            await sender.send_messages([Message("a", subject="sold"), Message("b")])
+        async with bus.get_subscription_receiver(topic, "sold") as receiver:
+            (got,) = await receiver.receive_messages(2, max_wait_time=WAIT_SECONDS)
+            assert str(got) == "a"
+            await receiver.complete_message(got)
+
+
+async def test_refusals(azure_broker: BrokerProcess) -> None:
+    async with async_client(azure_broker.amqp_port) as bus:
+        for queue, refusal in (
+            ("$not-here", exceptions.MessagingEntityNotFoundError),
+            ("shut-azure", exceptions.MessagingEntityDisabledError),
+        ):
+            with pytest.raises(refusal):
+                async with bus.get_queue_sender(queue) as sender:
+                    await sender.send_messages(Message("x"))
 
 
 async def test_several_hundred_connections(azure_broker: BrokerProcess, queue: str) -> None:

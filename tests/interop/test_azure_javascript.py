@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.interop.azure_client import WAIT_SECONDS, client
 from tests.interop.rhea_client import NODE_DIR, play
 from tests.support.broker_process import BrokerProcess
 
@@ -70,3 +71,56 @@ def test_its_own_errors(given: dict[str, Any]) -> None:
         "disabled": "MessagingEntityDisabled",
         "lock": "MessageLockLost",
     }
+
+
+def test_every_body_of_amqp(given: dict[str, Any]) -> None:
+    assert play("servicebus", "annotated", **given) == [
+        {"bodyType": "value", "body": {"a": [1, None]}, "priority": 7},
+        {"bodyType": "sequence", "body": [[1, 2]], "priority": 7},
+        {"bodyType": "data", "body": "text", "priority": 7},
+    ]
+
+
+def test_large_messages(given: dict[str, Any]) -> None:
+    assert play("servicebus", "large", size=5_000_000, **given) == 5_000_000
+
+
+def test_iterating(given: dict[str, Any]) -> None:
+    assert play("servicebus", "iterate", **given) == ["a", "b", "c"]
+
+
+def test_peeking(given: dict[str, Any]) -> None:
+    assert play("servicebus", "peek", **given) == [["a"], ["b", "c"], ["a", "b", "c"]]
+
+
+def test_locks_are_renewed_by_itself(given: dict[str, Any]) -> None:
+    assert play("servicebus", "renewing", **(given | {"queue": "five-azure"})) == 0
+
+
+def test_duplicates(given: dict[str, Any]) -> None:
+    assert play("servicebus", "duplicates", **(given | {"queue": "once"})) == ["first"]
+
+
+def test_a_forward(given: dict[str, Any]) -> None:
+    way = {"queue": "passed-on-azure", "to": "audit-azure"}
+    assert play("servicebus", "forwards", **(given | way)) == ["passed on"]
+
+
+def test_a_topic_and_its_rules(given: dict[str, Any]) -> None:
+    assert play("servicebus", "topic", topic="azure-js-tickets", **given) == {
+        "names": ["dear", "sold"],
+        "got": [["a", {}], ["b", {"price": 500, "vip": "yes", "RuleName": "dear"}]],
+    }
+
+
+def test_properties_are_not_changed_by_settling(given: dict[str, Any]) -> None:
+    letter = {"DeadLetterReason": "bad", "DeadLetterErrorDescription": ""}
+    assert play("servicebus", "modify", **given) == [{}, {}, letter]
+
+
+def test_who_drops_its_connection_gives_back_at_once(given: dict[str, Any]) -> None:
+    assert play("servicebus", "leave", **given) == "held"
+    with client(given["port"]) as bus, bus.get_queue_receiver(given["queue"]) as receiver:
+        (got,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+        assert (str(got), got.delivery_count) == ('"held"', 0)
+        receiver.complete_message(got)

@@ -57,3 +57,12 @@ def test_what_is_deferred(given: dict[str, Any]) -> None:
 def test_losing_it(given: dict[str, Any]) -> None:
     found = play("sessions", "lost", **(given | {"queue": "short-sessions-azure"}))
     assert found == ["SessionLockLost", 1]
+
+
+def test_a_subscription_has_them(given: dict[str, Any]) -> None:
+    found = play("sessions", "subscription", topic="azure-js-tickets", **given)
+    assert found == [given["session"], "1"]
+
+
+def test_a_handler(given: dict[str, Any]) -> None:
+    assert play("sessions", "handler", **given) == {"got": ["1", "2", "3"], "left": 0}

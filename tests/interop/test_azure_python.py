@@ -20,6 +20,7 @@ from tests.interop.azure_client import (
 )
 from tests.support.broker_process import BrokerProcess
 
+amqp = pytest.importorskip("azure.servicebus.amqp", reason="no azure-servicebus")
 pytestmark = pytest.mark.interop
 
 
@@ -112,6 +113,36 @@ class TestSending:
     def test_a_large_one(self, bus: Any, queue: str) -> None:
         send(bus, queue, "x" * 900_000)
         assert left(bus, queue) == ["x" * 900_000]
+
+    @pytest.mark.parametrize(
+        "body",
+        [{"value_body": {"a": [1, None]}}, {"sequence_body": [[1, 2]]}, {"data_body": [b"x"]}],
+        ids=lambda body: next(iter(body)),
+    )
+    def test_every_body_of_amqp(self, bus: Any, queue: str, body: dict[str, Any]) -> None:
+        given = amqp.AmqpAnnotatedMessage(**body, header=amqp.AmqpMessageHeader(priority=7))
+        with bus.get_queue_sender(queue) as sender:
+            sender.send_messages(given)
+        with bus.get_queue_receiver(queue, receive_mode=RECEIVE_AND_DELETE) as receiver:
+            (got,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+        raw = got.raw_amqp_message
+        assert raw.body_type == given.body_type
+        assert raw.header.priority == 7
+        if "value_body" in body:
+            assert got.body == {b"a": [1, None]}
+        else:
+            assert list(got.body) == next(iter(body.values()))
+
+    def test_what_was_received_can_be_sent_on(self, bus: Any, queue: str) -> None:
+        given = Message("job", partition_key="p", reply_to_session_id="s")
+        send(bus, queue, given)
+        with bus.get_queue_receiver(queue, receive_mode=RECEIVE_AND_DELETE) as receiver:
+            (got,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            with bus.get_queue_sender(f"{queue}-2") as sender:
+                sender.send_messages(got)
+        with bus.get_queue_receiver(f"{queue}-2", receive_mode=RECEIVE_AND_DELETE) as receiver:
+            (again,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+        assert (str(again), again.partition_key, again.reply_to_session_id) == ("job", "p", "s")
 
 
 class TestSettling:
@@ -282,6 +313,14 @@ class TestDuplicates:
         send(bus, "once", Message("x", message_id="other"), Message("y", message_id="other"))
         assert left(bus, "once") == ["first", "x"]
 
+    def test_a_scheduled_one_counts(self, bus: Any) -> None:
+        at = datetime.now(UTC) + timedelta(hours=1)
+        with bus.get_queue_sender("once") as sender:
+            numbers = sender.schedule_messages(Message("later", message_id="planned"), at)
+            sender.send_messages(Message("now", message_id="planned"))
+            assert left(bus, "once") == []
+            sender.cancel_scheduled_messages(numbers)
+
 
 class TestRefusals:
     def test_nobody_there(self, bus: Any) -> None:
@@ -303,3 +342,41 @@ class TestRefusals:
             send(bus, "shut-azure", "x")
         with pytest.raises(exceptions.MessagingEntityDisabledError):
             left(bus, "shut-azure")
+
+
+class TestWhatDiffers:
+    def test_a_queue_is_made_when_it_is_first_used(self, bus: Any, queue: str) -> None:
+        """By --dev alone."""
+        assert left(bus, queue) == []
+
+    def test_a_scheduled_message_keeps_its_number(self, bus: Any, queue: str) -> None:
+        """And so its place: before what was sent after it."""
+        with bus.get_queue_sender(queue) as sender:
+            soon = datetime.now(UTC) + timedelta(seconds=0.3)
+            (number,) = sender.schedule_messages(Message("soon"), soon)
+            sender.send_messages(Message("now"))
+        time.sleep(0.5)
+        with bus.get_queue_receiver(queue, receive_mode=RECEIVE_AND_DELETE) as receiver:
+            first, second = receiver.receive_messages(2, max_wait_time=WAIT_SECONDS)
+        assert texts([first, second]) == ["soon", "now"]
+        assert first.sequence_number == number
+
+    def test_large_messages_are_not_received(self, bus: Any, queue: str) -> None:
+        """The SDK says when it attaches that it takes 1 MiB, so it gets no more."""
+        with bus.get_queue_sender(queue) as sender:
+            sender.send_messages(Message("x" * 1_100_000))  # a list would be a batch
+        with bus.get_queue_receiver(queue) as receiver:
+            with pytest.raises(exceptions.MessageSizeExceededError):
+                receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+        with bus.get_queue_receiver(queue) as receiver:
+            (seen,) = receiver.peek_messages(1)
+            assert len(str(seen)) == 1_100_000
+
+    def test_short_locks(self, bus: Any) -> None:
+        """`brief-azure` has one of 300 ms."""
+        send(bus, "brief-azure", "job")
+        with bus.get_queue_receiver("brief-azure") as receiver:
+            (got,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            held = got.locked_until_utc - datetime.now(UTC)
+            assert held < timedelta(seconds=1)
+            receiver.complete_message(got)

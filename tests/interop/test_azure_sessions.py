@@ -205,6 +205,32 @@ def test_sessions_are_listed(bus: Any) -> None:
     assert list(found) == ["c"]
 
 
+def test_a_subscription_has_them(bus: Any, name: str) -> None:
+    topic, subscription = "azure-bookings", "gate"
+    with bus.get_topic_sender(topic) as sender:
+        sender.send_messages([Message("1", session_id=name), Message("none")])
+    with bus.get_subscription_receiver(topic, subscription, session_id=name) as receiver:
+        (got,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+        receiver.session.set_state(b"page 1")
+        receiver.complete_message(got)
+    assert list(bus.list_subscription_sessions(topic, subscription)) == [name]
+    with bus.get_subscription_receiver(topic, subscription, sub_queue=DEAD_LETTER) as dead:
+        (got,) = dead.receive_messages(1, max_wait_time=WAIT_SECONDS)
+        assert (str(got), got.dead_letter_reason) == ("none", "Session ID is null.")
+        dead.complete_message(got)
+
+
+async def test_the_next_one_asynchronously(azure_broker: BrokerProcess, name: str) -> None:
+    async with async_client(azure_broker.amqp_port) as bus:
+        async with bus.get_queue_sender(QUEUE) as sender:
+            await sender.send_messages(Message("a", session_id=name))
+        options = {"session_id": NEXT, "max_wait_time": 5}
+        async with bus.get_queue_receiver(QUEUE, **options) as receiver:
+            assert receiver.session.session_id == name
+            (got,) = await receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            await receiver.complete_message(got)
+
+
 async def test_the_same_asynchronously(azure_broker: BrokerProcess, name: str) -> None:
     async with async_client(azure_broker.amqp_port) as bus:
         async with bus.get_queue_sender(QUEUE) as sender:

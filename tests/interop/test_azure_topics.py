@@ -1,6 +1,7 @@
 """Azure's Service Bus SDK for Python against topics, with each kind of rule."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.interop.azure_client import (
     Message,
     client,
     exceptions,
+    servicebus,
     texts,
 )
 from tests.support.broker_process import BrokerProcess
@@ -72,6 +74,37 @@ def test_a_subscription_is_settled_like_a_queue(bus: Any) -> None:
         (got,) = dead.receive_messages(1, max_wait_time=WAIT_SECONDS)
         assert (str(got), got.dead_letter_reason) == ("a", "bad")
         dead.complete_message(got)
+
+
+def test_a_filter_that_fails_makes_a_dead_letter(bus: Any) -> None:
+    with bus.get_topic_sender(TOPIC) as sender:
+        properties = {"price": "much"}
+        sender.send_messages(Message("a", subject="odd", application_properties=properties))
+    with bus.get_subscription_receiver(TOPIC, "strict", sub_queue=DEAD_LETTER) as dead:
+        (got,) = dead.receive_messages(1, max_wait_time=WAIT_SECONDS)
+        assert got.dead_letter_reason == "FilterEvaluationException"
+        dead.complete_message(got)
+
+
+def test_a_topic_drops_duplicates(bus: Any) -> None:
+    with bus.get_topic_sender("later-azure") as sender:
+        for body in ("first", "second"):
+            sender.send_messages(Message(body, message_id="same"))
+    options = {"receive_mode": RECEIVE_AND_DELETE}
+    with bus.get_subscription_receiver("later-azure", "all", **options) as receiver:
+        assert texts(receiver.receive_messages(2, max_wait_time=1)) == ["first"]
+
+
+def test_what_is_scheduled_waits_in_the_subscriptions(bus: Any) -> None:
+    at = datetime.now(UTC) + timedelta(hours=1)
+    with bus.get_topic_sender("later-azure") as sender:
+        numbers = sender.schedule_messages([Message("a"), Message("b")], at)
+        with bus.get_subscription_receiver("later-azure", "all") as receiver:
+            seen = receiver.peek_messages(5)
+            assert texts(seen) == ["a", "b"]
+            assert seen[0].state == servicebus.ServiceBusMessageState.SCHEDULED
+            sender.cancel_scheduled_messages(numbers)
+            assert receiver.peek_messages(5, sequence_number=1) == []
 
 
 def test_nobody_there(bus: Any) -> None:

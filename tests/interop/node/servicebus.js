@@ -168,3 +168,136 @@ exports.errors = async (given) => {
     });
     return codes;
 };
+
+exports.annotated = (given) =>
+    using(given, async (client) => {
+        const sender = client.createSender(given.queue);
+        const bodies = [
+            { bodyType: 'value', body: { a: [1, null] } },
+            { bodyType: 'sequence', body: [[1, 2]] },
+            { bodyType: 'data', body: 'text' },
+        ];
+        await sender.sendMessages(bodies.map((body) => ({ ...body, header: { priority: 7 } })));
+        const receiver = client.createReceiver(given.queue, { receiveMode: 'receiveAndDelete' });
+        const got = await receiver.receiveMessages(3, WAIT);
+        return got.map(({ body, _rawAmqpMessage: { bodyType, header } }) => ({
+            bodyType,
+            body,
+            priority: header.priority,
+        }));
+    });
+
+exports.large = (given) =>
+    using(given, async (client) => {
+        await client.createSender(given.queue).sendMessages({ body: 'x'.repeat(given.size) });
+        const receiver = client.createReceiver(given.queue, { receiveMode: 'receiveAndDelete' });
+        const [got] = await receiver.receiveMessages(1, WAIT);
+        return got.body.length;
+    });
+
+exports.iterate = async (given) => {
+    await sending(given, ['a', 'b', 'c']);
+    return using(given, async (client) => {
+        const receiver = client.createReceiver(given.queue);
+        const got = [];
+        for await (const message of receiver.getMessageIterator()) {
+            got.push(message.body);
+            await receiver.completeMessage(message);
+            if (got.length === 3) break;
+        }
+        return got;
+    });
+};
+
+exports.peek = async (given) => {
+    await sending(given, ['a', 'b', 'c']);
+    return using(given, async (client) => {
+        const receiver = client.createReceiver(given.queue);
+        const first = await receiver.peekMessages(1);
+        const next = await receiver.peekMessages(5);
+        const fromSequenceNumber = first[0].sequenceNumber;
+        const all = await receiver.peekMessages(5, { fromSequenceNumber });
+        return [first, next, all].map((found) => found.map((message) => message.body));
+    });
+};
+
+// A lock that the SDK renews by itself while the handler works.
+exports.renewing = async (given) => {
+    await sending(given, ['job']);
+    return using(given, async (client) => {
+        const receiver = client.createReceiver(given.queue);
+        const [got] = await receiver.receiveMessages(1, WAIT);
+        await new Promise((resolve) => setTimeout(resolve, 6000));
+        await receiver.completeMessage(got);
+        return (await receiver.receiveMessages(1, BRIEF)).length;
+    });
+};
+
+exports.duplicates = (given) =>
+    using(given, async (client) => {
+        const sender = client.createSender(given.queue);
+        for (const body of ['first', 'second']) {
+            await sender.sendMessages({ body, messageId: 'of-javascript' });
+        }
+        const receiver = client.createReceiver(given.queue, { receiveMode: 'receiveAndDelete' });
+        return (await receiver.receiveMessages(5, BRIEF)).map((message) => message.body);
+    });
+
+exports.forwards = (given) =>
+    using(given, async (client) => {
+        await client.createSender(given.queue).sendMessages({ body: 'passed on' });
+        const receiver = client.createReceiver(given.to, { receiveMode: 'receiveAndDelete' });
+        return (await receiver.receiveMessages(5, WAIT)).map((message) => message.body);
+    });
+
+// What settling is to change in the message's properties.
+exports.modify = async (given) => {
+    await sending(given, ['a', 'b', 'c']);
+    return using(given, async (client) => {
+        const receiver = client.createReceiver(given.queue);
+        const [a, b, c] = await receiver.receiveMessages(3, WAIT);
+        await receiver.abandonMessage(a, { seen: true });
+        await receiver.deferMessage(b, { seen: true });
+        await receiver.deadLetterMessage(c, { deadLetterReason: 'bad', seen: true });
+        const [abandoned] = await receiver.receiveMessages(1, WAIT);
+        const [deferred] = await receiver.receiveDeferredMessages(b.sequenceNumber);
+        const dead = client.createReceiver(given.queue, { subQueueType: 'deadLetter' });
+        const [letter] = await dead.receiveMessages(1, WAIT);
+        return [abandoned, deferred, letter].map((one) => one.applicationProperties ?? {});
+    });
+};
+
+// Holds a message when the process ends: nothing is closed.
+exports.leave = async (given) => {
+    await sending(given, ['held']);
+    const receiver = connect(given).createReceiver(given.queue);
+    const [got] = await receiver.receiveMessages(1, WAIT);
+    return got.body;
+};
+
+exports.topic = (given) =>
+    using(given, async (client) => {
+        const rules = client.createRuleManager(given.topic, 'ruled');
+        await rules.createRule('sold', { subject: 'sold' });
+        await rules.createRule(
+            'dear',
+            { sqlExpression: 'price > 100' },
+            { sqlExpression: "SET vip = 'yes'" },
+        );
+        await rules.deleteRule('$Default');
+        const names = [];
+        for await (const rule of rules.listRules()) names.push(rule.name);
+        const sender = client.createSender(given.topic);
+        await sender.sendMessages([
+            { body: 'a', subject: 'sold' },
+            { body: 'b', applicationProperties: { price: 500 } },
+            { body: 'c' },
+        ]);
+        const options = { receiveMode: 'receiveAndDelete' };
+        const receiver = client.createReceiver(given.topic, 'ruled', options);
+        const got = await receiver.receiveMessages(5, WAIT);
+        return {
+            names: names.sort(),
+            got: got.map(({ body, applicationProperties }) => [body, applicationProperties ?? {}]),
+        };
+    });

@@ -112,3 +112,33 @@ exports.lost = (given) =>
         await next.close();
         return [code, again.deliveryCount];
     });
+
+exports.subscription = (given) =>
+    using(given, async (client) => {
+        const { topic, session } = given;
+        await client.createSender(topic).sendMessages({ body: '1', sessionId: session });
+        const receiver = await client.acceptNextSession(topic, 'sessions');
+        const [message] = await receiver.receiveMessages(1, WAIT);
+        await receiver.completeMessage(message);
+        await receiver.close();
+        return [receiver.sessionId, message.body];
+    });
+
+exports.handler = (given) =>
+    using(given, async (client) => {
+        await send(client, given, ['1', '2', '3']);
+        const receiver = await client.acceptSession(given.queue, given.session);
+        const got = [];
+        await new Promise((resolve, reject) => {
+            receiver.subscribe({
+                processMessage: async (message) => {
+                    got.push(message.body);
+                    if (got.length === 3) setTimeout(resolve, 200);
+                },
+                processError: async (args) => reject(args.error),
+            });
+        });
+        const left = await receiver.peekMessages(5);
+        await receiver.close();
+        return { got, left: left.length };
+    });

@@ -1,0 +1,83 @@
+"""Azure's Service Bus SDK for Python: what goes from one entity to another by itself."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.interop.azure_client import (
+    DEAD_LETTER,
+    RECEIVE_AND_DELETE,
+    WAIT_SECONDS,
+    Message,
+    client,
+    exceptions,
+    servicebus,
+    texts,
+)
+from tests.support.broker_process import BrokerProcess
+
+pytestmark = pytest.mark.interop
+TARGET = "audit-azure"
+
+
+@pytest.fixture
+def bus(azure_broker: BrokerProcess) -> Iterator[Any]:
+    with client(azure_broker.amqp_port) as one:
+        yield one
+
+
+def send(bus: Any, queue: str, *messages: Any) -> None:
+    with bus.get_queue_sender(queue) as sender:
+        sender.send_messages(list(messages))
+
+
+def taken(bus: Any, queue: str, **options: Any) -> list[Any]:
+    with bus.get_queue_receiver(queue, receive_mode=RECEIVE_AND_DELETE, **options) as receiver:
+        found: list[Any] = receiver.receive_messages(5, max_wait_time=WAIT_SECONDS)
+        return found
+
+
+def test_what_arrives_is_passed_on(bus: Any) -> None:
+    send(bus, "passed-on-azure", Message("a", application_properties={"site": 3}))
+    (got,) = taken(bus, TARGET)
+    assert (str(got), got.application_properties) == ("a", {b"site": 3})
+    assert got.enqueued_sequence_number is not None
+
+
+def test_a_subscription_passes_on(bus: Any) -> None:
+    with bus.get_topic_sender("gathered-azure") as sender:
+        sender.send_messages(Message("signal"))
+    assert texts(taken(bus, TARGET)) == ["signal"]
+
+
+def test_dead_letters_are_gathered(bus: Any) -> None:
+    send(bus, "failing-azure", Message("job"))
+    with bus.get_queue_receiver("failing-azure") as receiver:
+        (got,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+        receiver.dead_letter_message(got, reason="bad")
+    (got,) = taken(bus, TARGET)
+    assert (str(got), got.dead_letter_reason) == ("job", "bad")
+    assert got.dead_letter_source == "failing-azure"
+
+
+def test_a_target_that_takes_nothing_refuses_the_sender(bus: Any) -> None:
+    with pytest.raises(exceptions.MessagingEntityDisabledError):
+        send(bus, "into-shut-azure", Message("a"))
+
+
+def test_there_is_no_transfer_dead_letter_queue(bus: Any) -> None:
+    options = {"sub_queue": servicebus.ServiceBusSubQueue.TRANSFER_DEAD_LETTER}
+    with pytest.raises(exceptions.MessagingEntityNotFoundError):
+        taken(bus, TARGET, **options)
+
+
+def test_what_expires_is_a_dead_letter(bus: Any) -> None:
+    """By the queue's default, which is shorter than what the sender says."""
+    send(bus, "brief-lives-azure", Message("late", time_to_live=timedelta(hours=1)))
+    time.sleep(0.5)
+    assert taken(bus, "brief-lives-azure") == []
+    (got,) = taken(bus, "brief-lives-azure", sub_queue=DEAD_LETTER)
+    assert (str(got), got.dead_letter_reason) == ("late", "TTLExpiredException")
