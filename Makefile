@@ -48,8 +48,8 @@ fmt: setup    ## ruff format and fix
 
 check: lint types test ## what CI runs
 
-docs: setup   ## writes docs/reference/ from the code
-	$(PLAIN) $(BIN)/python docs/reference/generate.py
+docs: setup   ## writes docs/reference/ from the code and the tests
+	$(PLAIN) $(BIN)/python -m docs.reference.generate
 
 fuzz: setup   ## random bytes into every decoder; FOR=60 seconds
 	$(PLAIN) $(BIN)/python -m tests.fuzz --seconds $(FOR)

@@ -101,6 +101,15 @@ def test_the_reference_is_current() -> None:
         assert (HERE / name).read_text() == text, "make docs writes it again"
 
 
+def test_each_test_with_azures_sdks_says_what_it_shows() -> None:
+    """For docs/reference/service-bus.md: by the marks `shows`, `differs` and `lacks`."""
+    from docs.reference.service_bus import interop_tests
+
+    found = interop_tests()
+    assert len(found) > 100
+    assert [f"{test.file.name}::{test.name}" for test in found if not test.marks] == []
+
+
 def test_every_option_of_the_broker_is_a_setting() -> None:
     """And so in the TOML file and the environment, too; `--json` is how any command talks."""
     from docs.reference.generate import command_of

@@ -1,4 +1,5 @@
-"""Writes settings.md, entities.md, limits.md and commands.md from the code; `make docs` runs it.
+"""Writes settings.md, entities.md, limits.md and commands.md from the code, and service-bus.md
+from the tests; `make docs` runs it.
 
 Also what `peeklock queue create --help` says of the settings: the command line may not look into
 the broker, so it is told here.
@@ -19,6 +20,8 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from docs.reference.markdown import MADE, table
+from docs.reference.service_bus import service_bus_page
 from peeklock import limits
 from peeklock.entities import settings as entity_settings
 from peeklock.entities.settings import FIXED, QueueSettings, RetryPolicy, TopicSettings
@@ -29,7 +32,6 @@ from peeklock_client.cli.main import build
 SOURCES = Path(__file__).parents[2] / "broker"
 
 HERE = Path(__file__).parent
-MADE = "<!-- Made by docs/reference/generate.py; `make docs` makes it again. -->\n"
 HELP_TABLE = "../../clients/peeklock_client/cli/entity_settings_table.py"
 ENDLESS = 1 << 62
 NO_SETTING = ("toml_file", "temporary", "service_bus")
@@ -58,14 +60,9 @@ def pages() -> dict[str, str]:
         "entities.md": entities_page(),
         "limits.md": limits_page(),
         "commands.md": commands_page(),
+        "service-bus.md": service_bus_page(),
         HELP_TABLE: help_table(),
     }
-
-
-def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [heads, tuple("---" for _ in heads), *rows]
-    escaped = [[cell.replace("|", r"\|") for cell in cells] for cells in lines]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in escaped)
 
 
 # ---- the broker's settings

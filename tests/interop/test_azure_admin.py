@@ -51,6 +51,7 @@ def topic(admin: Any, queue: str) -> Iterator[str]:
 
 
 class TestQueues:
+    @pytest.mark.shows("administration", "queues: create, get, update, delete")
     def test_every_property(self, admin: Any, queue: str) -> None:
         admin.create_queue("dead letters")
         made = admin.create_queue(
@@ -86,6 +87,18 @@ class TestQueues:
         admin.delete_queue(queue)
         admin.delete_queue("dead letters")
 
+    @pytest.mark.shows("administration", "what means nothing here is told as it was sent")
+    @pytest.mark.differs(
+        "administration",
+        "`EnableBatchedOperations`, `EnableExpress`, `EnablePartitioning` and `SupportOrdering` "
+        "are kept, and ask for less than every entity here does: all is written down before it "
+        "is answered for, and in its order.",
+    )
+    @pytest.mark.differs(
+        "access",
+        "Authorization rules of an entity are kept, told to who may manage it, and get nobody "
+        "in: keys that do are in the broker's configuration (`[[access_keys]]`).",
+    )
     def test_what_is_kept_and_no_more(self, admin: Any, queue: str) -> None:
         rule = management.AuthorizationRule(
             type="SharedAccessAuthorizationRule",
@@ -128,6 +141,12 @@ class TestQueues:
         admin.delete_queue(queue)
         admin.delete_topic(f"{queue}-t")
 
+    @pytest.mark.shows("administration", "Azure's defaults of locks, deliveries and lifetimes")
+    @pytest.mark.differs(
+        "administration",
+        "By default a queue holds 16 GiB and a message is up to 100 MiB; in Azure's Standard "
+        "tier 1 GB and 256 KB.",
+    )
     def test_defaults(self, admin: Any, queue: str) -> None:
         got = admin.create_queue(queue)
         assert got.name == queue
@@ -140,13 +159,10 @@ class TestQueues:
         assert got.max_message_size_in_kilobytes == 100 * 1024
         admin.delete_queue(queue)
 
-    def test_no_partitions(self, admin: Any, queue: str) -> None:
-        got = admin.create_queue(queue, enable_partitioning=True, enable_express=True)
-        assert not got.enable_partitioning
-        assert not got.enable_express
-        assert got.enable_batched_operations
-        admin.delete_queue(queue)
-
+    @pytest.mark.differs(
+        "administration",
+        "Ranges are wider: sizes, deliveries, locks. [The settings](entities.md) name them.",
+    )
     def test_wider_ranges(self, admin: Any, queue: str) -> None:
         """Azure: locks of 5 s to 5 min, 2,000 deliveries."""
         wide = {"lock_duration": "PT20H", "max_delivery_count": 5000}
@@ -155,6 +171,7 @@ class TestQueues:
         assert (got.max_delivery_count, got.max_size_in_megabytes) == (5000, 500_000)
         admin.delete_queue(queue)
 
+    @pytest.mark.shows("administration", "names with a slash, found in any case")
     def test_a_name_with_a_slash(self, admin: Any, queue: str) -> None:
         admin.create_queue(f"{queue}/inner one")
         assert admin.get_queue(f"{queue}/INNER one").name == f"{queue}/INNER one"
@@ -162,6 +179,7 @@ class TestQueues:
         assert f"{queue}/inner one" in names
         admin.delete_queue(f"{queue}/inner one")
 
+    @pytest.mark.shows("administration", "queues: create, get, update, delete")
     def test_update(self, admin: Any, queue: str) -> None:
         """As the SDK does it: all of it is sent back."""
         got = admin.create_queue(queue, max_delivery_count=3)
@@ -175,6 +193,7 @@ class TestQueues:
         assert dict(admin.get_queue(queue).items()) == dict(again.items())
         admin.delete_queue(queue)
 
+    @pytest.mark.shows("administration", "counts of messages and sizes")
     def test_runtime_properties(
         self, admin: Any, queue: str, broker: tuple[BrokerProcess, Path]
     ) -> None:
@@ -198,6 +217,7 @@ class TestQueues:
         assert abs(age) < 10 * MINUTE
         admin.delete_queue(queue)
 
+    @pytest.mark.shows("administration", "long lists, by pages")
     def test_pages(self, admin: Any) -> None:
         names = {f"page-{number:03}" for number in range(205)}
         for name in sorted(names):
@@ -213,6 +233,7 @@ class TestQueues:
 
 
 class TestTopics:
+    @pytest.mark.shows("administration", "topics: create, get, update, list, delete")
     def test_life(self, admin: Any, queue: str) -> None:
         made = admin.create_topic(queue, default_message_time_to_live="PT1H", user_metadata="m")
         assert made.default_message_time_to_live == 60 * MINUTE
@@ -235,6 +256,7 @@ class TestTopics:
             admin.get_topic(queue)
         assert list(admin.list_topics()) == []
 
+    @pytest.mark.shows("administration", "subscriptions: create, get, update, list, delete")
     def test_subscriptions(self, admin: Any, topic: str) -> None:
         made = admin.create_subscription(
             topic,
@@ -256,6 +278,7 @@ class TestTopics:
         with pytest.raises(core.ResourceNotFoundError):
             admin.get_subscription(topic, "Erp")
 
+    @pytest.mark.shows("administration", "counts of messages and sizes")
     def test_counts_of_a_subscription(
         self, admin: Any, topic: str, broker: tuple[BrokerProcess, Path]
     ) -> None:
@@ -277,6 +300,7 @@ class TestRules:
         admin.create_subscription(topic, "s")
         return topic, "s"
 
+    @pytest.mark.shows("administration", "rules: `$Default`, SQL, correlation, true and false")
     def test_the_first_one(self, admin: Any, rules: tuple[str, str]) -> None:
         (rule,) = admin.list_rules(*rules)
         assert rule.name == "$Default"
@@ -285,6 +309,11 @@ class TestRules:
         admin.delete_rule(*rules, "$Default")
         assert list(admin.list_rules(*rules)) == []
 
+    @pytest.mark.shows(
+        "administration",
+        "rules: `$Default`, SQL, correlation, true and false",
+        "rules: update, actions",
+    )
     def test_sql(self, admin: Any, rules: tuple[str, str]) -> None:
         text = "amount > 100 AND sys.Label LIKE '<s%>'"
         chosen = management.SqlRuleFilter(text)
@@ -297,6 +326,7 @@ class TestRules:
         admin.update_rule(*rules, got)
         assert admin.get_rule(*rules, "sql").filter.sql_expression == "amount > 200"
 
+    @pytest.mark.shows("topics", "parameters (`@name`) of SQL filters and actions")
     def test_parameters(self, admin: Any, rules: tuple[str, str]) -> None:
         parameters = {
             "@text": "ä<",
@@ -322,6 +352,7 @@ class TestRules:
         assert dict(listed.filter.parameters) == parameters | {"@whole": 5}
         assert dict(listed.action.parameters) == {"@one": 1}
 
+    @pytest.mark.shows("topics", "parameters (`@name`) of SQL filters and actions")
     def test_what_parameters_do(
         self, admin: Any, rules: tuple[str, str], broker: tuple[BrokerProcess, Path]
     ) -> None:
@@ -338,6 +369,11 @@ class TestRules:
         ]
         assert received(broker[0], rules, given) == ["1"]
 
+    @pytest.mark.differs(
+        "topics",
+        "A parameter that a filter names and nobody gave a value is refused with its line and "
+        "column.",
+    )
     def test_a_parameter_without_a_value(self, admin: Any, rules: tuple[str, str]) -> None:
         chosen = management.SqlRuleFilter("a = @x", parameters={"@y": 1})
         why = "line 1, column 5: no value was given for @x"
@@ -345,6 +381,7 @@ class TestRules:
             admin.create_rule(*rules, "bad", filter=chosen)
         assert raised.value.status_code == 400
 
+    @pytest.mark.shows("administration", "rules: `$Default`, SQL, correlation, true and false")
     def test_correlation(self, admin: Any, rules: tuple[str, str]) -> None:
         fields = {
             "correlation_id": "c",
@@ -372,6 +409,7 @@ class TestRules:
         assert {name: getattr(got, name) for name in fields} == fields
         assert dict(got.properties) == properties
 
+    @pytest.mark.shows("administration", "rules: `$Default`, SQL, correlation, true and false")
     def test_all_or_nothing(self, admin: Any, rules: tuple[str, str]) -> None:
         admin.create_rule(*rules, "all", filter=management.TrueRuleFilter())
         admin.create_rule(*rules, "none", filter=management.FalseRuleFilter())
@@ -382,6 +420,11 @@ class TestRules:
             "none": "FalseRuleFilter",
         }
 
+    @pytest.mark.shows(
+        "topics",
+        "each subscription takes what its rules say",
+        "an action changes the copy, which names its rule",
+    )
     def test_what_they_do(
         self, admin: Any, rules: tuple[str, str], broker: tuple[BrokerProcess, Path]
     ) -> None:
@@ -402,6 +445,7 @@ class TestRules:
                 assert got.application_properties[b"seen"] == b"yes"
                 receiver.complete_message(got)
 
+    @pytest.mark.shows("topics", "instants in correlation filters")
     def test_an_instant_takes_that_of_a_message(
         self, admin: Any, rules: tuple[str, str], broker: tuple[BrokerProcess, Path]
     ) -> None:
@@ -429,6 +473,7 @@ def received(
 
 
 class TestRefusals:
+    @pytest.mark.shows("administration", "what exists, is not there, or is wrong is refused")
     def test_already_there(self, admin: Any, queue: str, topic: str) -> None:
         """A topic under the name of a queue, too, and the other way about."""
         admin.create_queue(f"{queue}-q")
@@ -443,6 +488,7 @@ class TestRefusals:
             admin.create_rule(topic, "s", "$Default")
         admin.delete_queue(f"{queue}-q")
 
+    @pytest.mark.shows("administration", "what exists, is not there, or is wrong is refused")
     def test_not_there(self, admin: Any, topic: str) -> None:
         for attempt in (
             lambda: admin.get_queue("nothing"),
@@ -458,6 +504,7 @@ class TestRefusals:
             with pytest.raises(core.ResourceNotFoundError, match="nothing"):
                 attempt()
 
+    @pytest.mark.shows("administration", "what exists, is not there, or is wrong is refused")
     @pytest.mark.parametrize(
         ("settings", "why"),
         [
@@ -477,6 +524,7 @@ class TestRefusals:
         with pytest.raises(core.ResourceNotFoundError):
             admin.get_queue(queue)
 
+    @pytest.mark.shows("administration", "a filter that does not parse is refused")
     def test_a_bad_filter(self, admin: Any, topic: str) -> None:
         admin.create_subscription(topic, "s")
         chosen = management.SqlRuleFilter("amount >")
@@ -484,6 +532,7 @@ class TestRefusals:
             admin.create_rule(topic, "s", "bad", filter=chosen)
         assert raised.value.status_code == 400
 
+    @pytest.mark.shows("administration", "what is fixed at creation cannot be changed")
     def test_what_is_fixed(self, admin: Any, queue: str) -> None:
         got = admin.create_queue(queue)
         got.requires_session = True
@@ -492,6 +541,11 @@ class TestRefusals:
         admin.delete_queue(queue)
 
 
+@pytest.mark.differs(
+    "forwarding",
+    "A setting that would close a circle of forwards is refused, and the circle named. The "
+    "bound of four hops is there, too.",
+)
 def test_forwards_in_a_circle(admin: Any, queue: str) -> None:
     admin.create_queue(queue)
     admin.create_queue(f"{queue}-2", forward_to=queue)
@@ -503,6 +557,11 @@ def test_forwards_in_a_circle(admin: Any, queue: str) -> None:
         admin.delete_queue(name)
 
 
+@pytest.mark.shows("administration", "the namespace's properties")
+@pytest.mark.differs(
+    "administration",
+    "The namespace is named as the client called it, and is of the Premium tier.",
+)
 def test_the_namespace(admin: Any) -> None:
     got = admin.get_namespace_properties()
     assert (got.name, got.messaging_sku) == ("localhost", "Premium")
@@ -530,6 +589,13 @@ class TestRestart:
 
             yield start
 
+    @pytest.mark.shows("administration", "`CreatedAt` and `UpdatedAt`, kept through a restart")
+    @pytest.mark.differs(
+        "administration",
+        "`AccessedAt` is noted once a batch and not recorded: after a restart it is the start of "
+        "the broker, until somebody sends or receives. Looking at messages, waiting without "
+        "getting one, and dead letters do not count.",
+    )
     def test_instants(self, begin: Callable[[], tuple[Any, BrokerProcess]], queue: str) -> None:
         """Made and changed are kept; used is the start of the broker, at least."""
         admin, _process = begin()
@@ -573,6 +639,7 @@ class TestRestart:
         assert not admin.get_topic(f"{queue}/t").enable_batched_operations
         assert all(at > stopped for at in accessed)
 
+    @pytest.mark.shows("topics", "durations in correlation filters", "instants in correlation filters")
     def test_rules(self, begin: Callable[[], tuple[Any, BrokerProcess]], queue: str) -> None:
         properties = {"at": NOON, "for": MINUTE, "many": 3}
         topic = queue
@@ -593,6 +660,7 @@ class TestRestart:
         assert received(process, (topic, "s"), [{"at": NOON}, {"at": NOON - MINUTE}]) == ["0"]
 
 
+@pytest.mark.shows("access", "the administration client's key is checked")
 def test_a_key_of_its_own(tmp_path: Path, queue: str) -> None:
     """Without --dev, by a configured access key; a wrong one is refused."""
     certificate, key = make_certificate(tmp_path)

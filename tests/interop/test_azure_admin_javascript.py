@@ -43,6 +43,11 @@ def given(broker: BrokerProcess, queue: str, trusted: None) -> dict[str, Any]:
     return {"port": broker.http_port, "queue": queue}
 
 
+@pytest.mark.shows(
+    "administration",
+    "queues: create, get, update, delete",
+    "counts of messages and sizes",
+)
 def test_queues(given: dict[str, Any]) -> None:
     queue = given["queue"]
     assert play("administration", "queues", **given) == {
@@ -63,10 +68,16 @@ def test_queues(given: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.shows("administration", "long lists, by pages")
 def test_pages(given: dict[str, Any]) -> None:
     assert play("administration", "pages", **given) == {"full": 50, "missing": []}
 
 
+@pytest.mark.shows(
+    "administration",
+    "topics: create, get, update, list, delete",
+    "subscriptions: create, get, update, list, delete",
+)
 def test_topics(given: dict[str, Any]) -> None:
     queue = given["queue"]
     assert play("administration", "topics", **given) == {
@@ -80,6 +91,11 @@ def test_topics(given: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.shows(
+    "administration",
+    "rules: `$Default`, SQL, correlation, true and false",
+    "rules: update, actions",
+)
 def test_rules(given: dict[str, Any]) -> None:
     got = play("administration", "rules", **given)
     assert got["same"] == got["given"]
@@ -88,15 +104,18 @@ def test_rules(given: dict[str, Any]) -> None:
     assert got["left"] == ["alike", "sql"]
 
 
+@pytest.mark.shows("administration", "what means nothing here is told as it was sent")
 def test_what_is_kept_and_no_more(given: dict[str, Any]) -> None:
     got = play("administration", "kept", **given)
     assert got["found"] == [got["given"]] * 2
 
 
+@pytest.mark.shows("topics", "instants in correlation filters")
 def test_instants(given: dict[str, Any], broker: BrokerProcess) -> None:
     assert play("administration", "instants", **given, amqp=broker.amqp_port) == [0]
 
 
+@pytest.mark.shows("topics", "parameters (`@name`) of SQL filters and actions")
 def test_parameters(given: dict[str, Any], broker: BrokerProcess) -> None:
     got = play("administration", "parameters", **given, amqp=broker.amqp_port)
     assert got["kept"] == got["listed"] == got["given"]
@@ -104,6 +123,7 @@ def test_parameters(given: dict[str, Any], broker: BrokerProcess) -> None:
     assert "line 1, column 5: no value was given for @x" in got["refused"][1]
 
 
+@pytest.mark.shows("administration", "what exists, is not there, or is wrong is refused")
 def test_refusals(given: dict[str, Any]) -> None:
     got = play("administration", "refusals", **given)
     codes = {name: code for name, (code, _text) in got.items()}
@@ -117,11 +137,13 @@ def test_refusals(given: dict[str, Any]) -> None:
     assert "exists already" in got["exists"][1]
 
 
+@pytest.mark.shows("administration", "the namespace's properties")
 def test_the_namespace(given: dict[str, Any]) -> None:
     got = play("administration", "namespace", **given)
     assert got == {"name": "localhost", "messagingSku": "Premium"}
 
 
+@pytest.mark.shows("access", "the administration client's key is checked")
 def test_a_key_of_its_own(
     tmp_path: Path, files: tuple[Path, Path], queue: str, trusted: None
 ) -> None:

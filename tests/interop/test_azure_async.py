@@ -42,6 +42,9 @@ def _collected() -> Iterator[None]:
 ROUNDS = 3
 
 
+@pytest.mark.shows("settling", "complete", "abandon: it comes again, counted")
+@pytest.mark.shows("locks", "renew a lock")
+@pytest.mark.shows("later", "defer, and receive by number")
 async def test_send_and_settle(azure_broker: BrokerProcess, queue: str) -> None:
     async with async_client(azure_broker.amqp_port) as bus:
         async with bus.get_queue_sender(queue) as sender:
@@ -61,6 +64,7 @@ async def test_send_and_settle(azure_broker: BrokerProcess, queue: str) -> None:
             assert await receiver.peek_messages(5, sequence_number=1) == []
 
 
+@pytest.mark.shows("receiving", "iterate over a receiver", "prefetch")
 async def test_iterating(azure_broker: BrokerProcess, queue: str) -> None:
     async with async_client(azure_broker.amqp_port) as bus:
         async with bus.get_queue_sender(queue) as sender:
@@ -75,6 +79,8 @@ async def test_iterating(azure_broker: BrokerProcess, queue: str) -> None:
     assert got == [str(n) for n in range(30)]
 
 
+@pytest.mark.shows("sending", "a list of messages, or a batch, as one")
+@pytest.mark.shows("dead letters", "dead-letter with a reason, and receive from there")
 async def test_a_batch_and_dead_letters(azure_broker: BrokerProcess, queue: str) -> None:
     async with async_client(azure_broker.amqp_port) as bus:
         async with bus.get_queue_sender(queue) as sender:
@@ -92,6 +98,7 @@ async def test_a_batch_and_dead_letters(azure_broker: BrokerProcess, queue: str)
             assert found == [("a", "bad"), ("b", "bad")]
 
 
+@pytest.mark.shows("later", "schedule, peek and cancel")
 async def test_schedule_and_cancel(azure_broker: BrokerProcess, queue: str) -> None:
     async with async_client(azure_broker.amqp_port) as bus:
         async with bus.get_queue_sender(queue) as sender:
@@ -103,6 +110,7 @@ async def test_schedule_and_cancel(azure_broker: BrokerProcess, queue: str) -> N
                 assert await receiver.peek_messages(5, sequence_number=1) == []
 
 
+@pytest.mark.shows("locks", "automatic renewal")
 async def test_the_auto_renewer_keeps_a_lock(azure_broker: BrokerProcess) -> None:
     """It looks each second, so it keeps no locks of less than Azure's shortest, 5 s."""
     async with async_client(azure_broker.amqp_port) as bus, aio.AutoLockRenewer() as renewer:
@@ -115,6 +123,7 @@ async def test_the_auto_renewer_keeps_a_lock(azure_broker: BrokerProcess) -> Non
             await receiver.complete_message(got)
 
 
+@pytest.mark.shows("topics", "each subscription takes what its rules say")
 async def test_a_topic(azure_broker: BrokerProcess) -> None:
     topic = "azure-async-tickets"
     async with async_client(azure_broker.amqp_port) as bus:
@@ -126,6 +135,7 @@ async def test_a_topic(azure_broker: BrokerProcess) -> None:
             await receiver.complete_message(got)
 
 
+@pytest.mark.shows("refusals", "an entity that is not there", "a disabled entity")
 async def test_refusals(azure_broker: BrokerProcess) -> None:
     async with async_client(azure_broker.amqp_port) as bus:
         for queue, refusal in (
@@ -137,6 +147,10 @@ async def test_refusals(azure_broker: BrokerProcess) -> None:
                     await sender.send_messages(Message("x"))
 
 
+@pytest.mark.differs(
+    "running",
+    "Hundreds of connections at once; Azure's emulator refuses the eleventh.",
+)
 async def test_several_hundred_connections(azure_broker: BrokerProcess, queue: str) -> None:
     """The SDK opens a connection a sender; the official emulator refuses the eleventh."""
     async with async_client(azure_broker.amqp_port) as bus:
@@ -194,6 +208,10 @@ class Traffic:
         self.completed.add(body)
 
 
+@pytest.mark.shows(
+    "running",
+    "the client reconnects when the broker was killed; nothing accepted is lost",
+)
 @pytest.mark.timeout(180)
 async def test_a_broker_killed_under_it_loses_nothing(tmp_path: Path) -> None:
     config = tmp_path / "peeklock.toml"

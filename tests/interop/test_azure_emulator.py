@@ -30,6 +30,7 @@ def emulator() -> Iterator[BrokerProcess]:
         yield process
 
 
+@pytest.mark.shows("running", "the emulator's `Config.json`: queues, topics, rules")
 def test_a_queue(emulator: BrokerProcess) -> None:
     with client(emulator.amqp_port) as bus:
         with bus.get_queue_sender("orders") as sender:
@@ -41,6 +42,7 @@ def test_a_queue(emulator: BrokerProcess) -> None:
                 receiver.complete_message(message)
 
 
+@pytest.mark.shows("running", "the emulator's `Config.json`: queues, topics, rules")
 def test_a_topic_with_its_rule(emulator: BrokerProcess) -> None:
     with client(emulator.amqp_port) as bus:
         with bus.get_topic_sender("tickets") as sender:
@@ -50,6 +52,7 @@ def test_a_topic_with_its_rule(emulator: BrokerProcess) -> None:
             assert texts(got) == ["a"]
 
 
+@pytest.mark.shows("running", "in the emulator's place an unknown name is refused")
 def test_no_queue_is_made_by_asking_for_it(emulator: BrokerProcess) -> None:
     """As with the emulator, and unlike --dev: a typing error shows."""
     with (
@@ -60,6 +63,7 @@ def test_no_queue_is_made_by_asking_for_it(emulator: BrokerProcess) -> None:
         sender.send_messages(Message("a"))
 
 
+@pytest.mark.shows("running", "the emulator's variables do no harm")
 def test_it_says_how_open_it_is(emulator: BrokerProcess) -> None:
     assert "anybody may do anything here" in emulator.stderr
     assert "variable is no setting" not in emulator.stderr

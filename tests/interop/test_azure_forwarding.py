@@ -40,6 +40,10 @@ def taken(bus: Any, queue: str, **options: Any) -> list[Any]:
         return found
 
 
+@pytest.mark.shows(
+    "forwarding",
+    "a queue passes on what arrives",
+)
 def test_what_arrives_is_passed_on(bus: Any) -> None:
     send(bus, "passed-on-azure", Message("a", application_properties={"site": 3}))
     (got,) = taken(bus, TARGET)
@@ -47,12 +51,14 @@ def test_what_arrives_is_passed_on(bus: Any) -> None:
     assert got.enqueued_sequence_number is not None
 
 
+@pytest.mark.shows("forwarding", "a subscription passes on")
 def test_a_subscription_passes_on(bus: Any) -> None:
     with bus.get_topic_sender("gathered-azure") as sender:
         sender.send_messages(Message("signal"))
     assert texts(taken(bus, TARGET)) == ["signal"]
 
 
+@pytest.mark.shows("forwarding", "dead letters are passed on, with reason and source")
 def test_dead_letters_are_gathered(bus: Any) -> None:
     send(bus, "failing-azure", Message("job"))
     with bus.get_queue_receiver("failing-azure") as receiver:
@@ -63,17 +69,33 @@ def test_dead_letters_are_gathered(bus: Any) -> None:
     assert got.dead_letter_source == "failing-azure"
 
 
+@pytest.mark.differs(
+    "forwarding",
+    "A forward is followed at once: when its target is disabled, full or gone, the sender is "
+    "refused. Azure accepts, and keeps the message for later.",
+)
 def test_a_target_that_takes_nothing_refuses_the_sender(bus: Any) -> None:
     with pytest.raises(exceptions.MessagingEntityDisabledError):
         send(bus, "into-shut-azure", Message("a"))
 
 
+@pytest.mark.lacks(
+    "forwarding",
+    "the transfer dead-letter queue",
+    "Nothing is ever on its way between entities. Receiving from it: "
+    "`MessagingEntityNotFoundError`; its counts are 0.",
+)
 def test_there_is_no_transfer_dead_letter_queue(bus: Any) -> None:
     options = {"sub_queue": servicebus.ServiceBusSubQueue.TRANSFER_DEAD_LETTER}
     with pytest.raises(exceptions.MessagingEntityNotFoundError):
         taken(bus, TARGET, **options)
 
 
+@pytest.mark.shows(
+    "dead letters",
+    "what expires is a dead letter, where the queue says so",
+    "the queue's own time to live bounds the message's",
+)
 def test_what_expires_is_a_dead_letter(bus: Any) -> None:
     """By the queue's default, which is shorter than what the sender says."""
     send(bus, "brief-lives-azure", Message("late", time_to_live=timedelta(hours=1)))

@@ -22,6 +22,10 @@ def given(azure_broker: BrokerProcess, queue: str) -> dict[str, Any]:
     return {"port": azure_broker.amqp_port, "queue": queue}
 
 
+@pytest.mark.shows(
+    "sending",
+    "a message with its properties and application properties",
+)
 def test_what_is_sent_comes(given: dict[str, Any]) -> None:
     assert play("servicebus", "roundTrip", **given) == {
         "body": {"order": 4711},
@@ -39,10 +43,16 @@ def test_what_is_sent_comes(given: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.shows("sending", "a list of messages, or a batch, as one")
+@pytest.mark.shows("receiving", "receive and delete")
 def test_a_batch(given: dict[str, Any]) -> None:
     assert play("servicebus", "batch", **given) == list(range(20))
 
 
+@pytest.mark.shows("settling", "complete", "abandon: it comes again, counted")
+@pytest.mark.shows("locks", "renew a lock")
+@pytest.mark.shows("later", "defer, and receive by number")
+@pytest.mark.shows("dead letters", "dead-letter with a reason, and receive from there")
 def test_every_settlement(given: dict[str, Any]) -> None:
     assert play("servicebus", "settle", **given) == {
         "again": ["b", 1],
@@ -53,16 +63,26 @@ def test_every_settlement(given: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.shows("later", "schedule, peek and cancel")
 def test_schedule_and_cancel(given: dict[str, Any]) -> None:
     expected = {"count": 2, "states": ["scheduled", "scheduled"], "left": 0}
     assert play("servicebus", "schedule", **given) == expected
 
 
+@pytest.mark.shows("receiving", "handlers that complete by themselves")
+@pytest.mark.shows("sending", "a message without a message-id is given one")
 def test_subscribe(given: dict[str, Any]) -> None:
     """Handlers that complete by themselves; message-ids are stamped where there were none."""
     assert play("servicebus", "subscribe", **given) == {"got": ["a", "b", "c"], "left": 0}
 
 
+@pytest.mark.shows(
+    "refusals",
+    "an entity that is not there",
+    "a full queue",
+    "a disabled entity",
+)
+@pytest.mark.shows("locks", "settle too late: refused as lost")
 def test_its_own_errors(given: dict[str, Any]) -> None:
     assert play("servicebus", "errors", **given) == {
         "unknown": "MessagingEntityNotFound",
@@ -73,6 +93,7 @@ def test_its_own_errors(given: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.shows("sending", "AMQP messages: value, sequence and data bodies, headers")
 def test_every_body_of_amqp(given: dict[str, Any]) -> None:
     assert play("servicebus", "annotated", **given) == [
         {"bodyType": "value", "body": {"a": [1, None]}, "priority": 7},
@@ -81,31 +102,46 @@ def test_every_body_of_amqp(given: dict[str, Any]) -> None:
     ]
 
 
+@pytest.mark.shows("sending", "a large message")
 def test_large_messages(given: dict[str, Any]) -> None:
     assert play("servicebus", "large", size=5_000_000, **given) == 5_000_000
 
 
+@pytest.mark.shows("receiving", "iterate over a receiver")
 def test_iterating(given: dict[str, Any]) -> None:
     assert play("servicebus", "iterate", **given) == ["a", "b", "c"]
 
 
+@pytest.mark.shows("receiving", "peek, also from a number on")
 def test_peeking(given: dict[str, Any]) -> None:
     assert play("servicebus", "peek", **given) == [["a"], ["b", "c"], ["a", "b", "c"]]
 
 
+@pytest.mark.shows("locks", "automatic renewal")
 def test_locks_are_renewed_by_itself(given: dict[str, Any]) -> None:
     assert play("servicebus", "renewing", **(given | {"queue": "five-azure"})) == 0
 
 
+@pytest.mark.shows("duplicates", "the second with a message-id is accepted and dropped")
 def test_duplicates(given: dict[str, Any]) -> None:
     assert play("servicebus", "duplicates", **(given | {"queue": "once"})) == ["first"]
 
 
+@pytest.mark.shows(
+    "forwarding",
+    "a queue passes on what arrives",
+)
 def test_a_forward(given: dict[str, Any]) -> None:
     way = {"queue": "passed-on-azure", "to": "audit-azure"}
     assert play("servicebus", "forwards", **(given | way)) == ["passed on"]
 
 
+@pytest.mark.shows(
+    "topics",
+    "each subscription takes what its rules say",
+    "an action changes the copy, which names its rule",
+    "the rule manager: create, delete, list",
+)
 def test_a_topic_and_its_rules(given: dict[str, Any]) -> None:
     assert play("servicebus", "topic", topic="azure-js-tickets", **given) == {
         "names": ["dear", "sold"],
@@ -113,11 +149,22 @@ def test_a_topic_and_its_rules(given: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.lacks(
+    "settling",
+    "changing properties with abandon, defer and dead-letter (`propertiesToModify`)",
+    "Accepted, and the properties stay as they were; reason and description of a dead letter "
+    "are kept.",
+)
 def test_properties_are_not_changed_by_settling(given: dict[str, Any]) -> None:
     letter = {"DeadLetterReason": "bad", "DeadLetterErrorDescription": ""}
     assert play("servicebus", "modify", **given) == [{}, {}, letter]
 
 
+@pytest.mark.differs(
+    "locks",
+    "When a receiver's connection drops, what it held comes again at once, uncounted. Azure "
+    "waits for the lock to run out, and counts.",
+)
 def test_who_drops_its_connection_gives_back_at_once(given: dict[str, Any]) -> None:
     assert play("servicebus", "leave", **given) == "held"
     with client(given["port"]) as bus, bus.get_queue_receiver(given["queue"]) as receiver:

@@ -120,31 +120,37 @@ def receive(bus: Any, queue: str) -> str:
         return str(got)
 
 
+@pytest.mark.shows("access", "a shared access key, over TLS")
 def test_a_key_over_tls(guarded: Guarded) -> None:
     send(guarded.client(), "orders")
     assert receive(guarded.client(), "orders") == "job"
 
 
+@pytest.mark.shows("access", "`AzureNamedKeyCredential`")
 def test_a_key_as_a_credential(guarded: Guarded) -> None:
     send(guarded.client_by(credentials.AzureNamedKeyCredential("Root", KEY)), "orders")
     assert receive(guarded.client("worker"), "orders") == "job"
 
 
+@pytest.mark.shows("access", "a `TokenCredential` that gives JSON Web Tokens")
 def test_a_token_as_a_credential(guarded: Guarded) -> None:
     send(guarded.client_by(Issuer(rights=["send"], entity="bills")), "bills")
     assert receive(guarded.client_by(Issuer(rights=["listen"])), "bills") == "job"
 
 
+@pytest.mark.shows("access", "a wrong key is refused")
 def test_a_wrong_key(plain: BrokerProcess) -> None:
     with pytest.raises(exceptions.ServiceBusAuthenticationError):
         send(plain_client(plain, "Root", "fedcba9876543210"), "orders")
 
 
+@pytest.mark.shows("access", "a key without the right to send is refused")
 def test_a_key_without_the_right(plain: BrokerProcess) -> None:
     with pytest.raises(exceptions.ServiceBusAuthorizationError):
         send(plain_client(plain, "worker"), "orders")
 
 
+@pytest.mark.shows("access", "a key of another queue is refused")
 def test_a_key_for_another_queue(plain: BrokerProcess) -> None:
     with pytest.raises(exceptions.ServiceBusAuthenticationError):
         receive(plain_client(plain, "worker"), "bills")

@@ -42,6 +42,10 @@ def left(bus: Any, queue: str, **options: Any) -> list[str]:
 
 
 class TestSending:
+    @pytest.mark.shows(
+        "sending",
+        "a message with its properties and application properties",
+    )
     def test_one(self, bus: Any, queue: str) -> None:
         given = Message(
             b"\x00\xff",
@@ -88,10 +92,12 @@ class TestSending:
             assert abs((got.enqueued_time_utc - datetime.now(UTC)).total_seconds()) < 60
             receiver.complete_message(got)
 
+    @pytest.mark.shows("sending", "a list of messages, or a batch, as one")
     def test_a_list(self, bus: Any, queue: str) -> None:
         send(bus, queue, *[str(n) for n in range(50)])
         assert left(bus, queue) == [str(n) for n in range(50)]
 
+    @pytest.mark.shows("sending", "a list of messages, or a batch, as one")
     def test_a_batch(self, bus: Any, queue: str) -> None:
         with bus.get_queue_sender(queue) as sender:
             batch = sender.create_message_batch()
@@ -100,6 +106,7 @@ class TestSending:
             sender.send_messages(batch)
         assert left(bus, queue) == [str(n) for n in range(20)]
 
+    @pytest.mark.shows("sending", "a batch that is full says so")
     def test_a_batch_knows_its_bound(self, bus: Any, queue: str) -> None:
         with bus.get_queue_sender(queue) as sender:
             batch = sender.create_message_batch(max_size_in_bytes=1000)
@@ -110,10 +117,12 @@ class TestSending:
             sender.send_messages(batch)
         assert len(left(bus, queue)) == len(batch)
 
+    @pytest.mark.shows("sending", "a large message")
     def test_a_large_one(self, bus: Any, queue: str) -> None:
         send(bus, queue, "x" * 900_000)
         assert left(bus, queue) == ["x" * 900_000]
 
+    @pytest.mark.shows("sending", "AMQP messages: value, sequence and data bodies, headers")
     @pytest.mark.parametrize(
         "body",
         [{"value_body": {"a": [1, None]}}, {"sequence_body": [[1, 2]]}, {"data_body": [b"x"]}],
@@ -133,6 +142,7 @@ class TestSending:
         else:
             assert list(got.body) == next(iter(body.values()))
 
+    @pytest.mark.shows("sending", "a received message sent again; its partition key is kept")
     def test_what_was_received_can_be_sent_on(self, bus: Any, queue: str) -> None:
         given = Message("job", partition_key="p", reply_to_session_id="s")
         send(bus, queue, given)
@@ -156,16 +166,19 @@ class TestSettling:
         found: list[Any] = receiver.receive_messages(1, max_wait_time=1)
         return found
 
+    @pytest.mark.shows("settling", "complete")
     def test_complete(self, receiver: Any) -> None:
         receiver.complete_message(receiver.next())
         assert self.again(receiver) == []
 
+    @pytest.mark.shows("settling", "abandon: it comes again, counted")
     def test_abandon(self, receiver: Any) -> None:
         receiver.abandon_message(receiver.next())
         (again,) = self.again(receiver)
         assert (again.delivery_count, again.sequence_number) == (1, 1)
         receiver.complete_message(again)
 
+    @pytest.mark.shows("dead letters", "dead-letter with a reason, and receive from there")
     def test_dead_letter(self, bus: Any, queue: str, receiver: Any) -> None:
         receiver.dead_letter_message(receiver.next(), reason="bad", error_description="why")
         with bus.get_queue_receiver(queue, sub_queue=DEAD_LETTER) as dead:
@@ -176,6 +189,7 @@ class TestSettling:
             )
             dead.complete_message(got)
 
+    @pytest.mark.shows("later", "defer, and receive by number")
     def test_defer(self, receiver: Any) -> None:
         number = receiver.next()
         receiver.defer_message(number)
@@ -186,6 +200,7 @@ class TestSettling:
         with pytest.raises(exceptions.ServiceBusError):
             receiver.receive_deferred_messages(number.sequence_number)
 
+    @pytest.mark.shows("later", "abandon what was deferred: it stays deferred, counted")
     def test_a_deferred_one_may_be_deferred_again(self, receiver: Any) -> None:
         number = receiver.next()
         receiver.defer_message(number)
@@ -195,6 +210,7 @@ class TestSettling:
         assert got.delivery_count == 2
         receiver.dead_letter_message(got, reason="enough")
 
+    @pytest.mark.shows("locks", "renew a lock")
     def test_renew(self, receiver: Any) -> None:
         got = receiver.next()
         before = got.locked_until_utc
@@ -202,12 +218,14 @@ class TestSettling:
         assert receiver.renew_message_lock(got) > before
         receiver.complete_message(got)
 
+    @pytest.mark.shows("receiving", "receive and delete")
     def test_receive_and_delete(self, bus: Any, queue: str, receiver: Any) -> None:
         receiver.complete_message(receiver.next())
         send(bus, queue, "a", "b")
         assert left(bus, queue) == ["a", "b"]
         assert left(bus, queue) == []
 
+    @pytest.mark.shows("settling", "close without settling: it comes again, uncounted")
     def test_what_was_not_settled_comes_back_at_once(self, bus: Any, queue: str) -> None:
         send(bus, queue, "job")
         with bus.get_queue_receiver(queue) as first:
@@ -217,6 +235,7 @@ class TestSettling:
             assert got.delivery_count == 0
             second.complete_message(got)
 
+    @pytest.mark.shows("dead letters", "the last failed delivery makes a dead letter")
     def test_max_delivery_count(self, bus: Any) -> None:
         send(bus, "thrice", "job")
         with bus.get_queue_receiver("thrice") as receiver:
@@ -231,9 +250,25 @@ class TestSettling:
             dead.complete_message(got)
 
 
+class TestIterating:
+    @pytest.mark.shows("receiving", "iterate over a receiver", "prefetch")
+    def test_until_nothing_comes(self, bus: Any, queue: str) -> None:
+        send(bus, queue, *[str(n) for n in range(30)])
+        got = []
+        with bus.get_queue_receiver(queue, max_wait_time=1, prefetch_count=10) as receiver:
+            for message in receiver:
+                got.append(str(message))
+                receiver.complete_message(message)
+        assert got == [str(n) for n in range(30)]
+
+
 class TestLocks:
     """`brief-azure` has locks of 300 ms, `short-azure` of 2 s."""
 
+    @pytest.mark.shows(
+        "locks",
+        "settle too late: refused as lost",
+    )
     def test_a_lost_lock_is_its_own_exception(self, bus: Any) -> None:
         send(bus, "brief-azure", "job")
         with bus.get_queue_receiver("brief-azure") as receiver:
@@ -245,6 +280,7 @@ class TestLocks:
                 receiver.renew_message_lock(got)
         assert left(bus, "brief-azure") == ["job"]
 
+    @pytest.mark.shows("locks", "automatic renewal")
     def test_the_auto_renewer_keeps_it(self, bus: Any) -> None:
         send(bus, "short-azure", "job")
         renewer = servicebus.AutoLockRenewer()
@@ -258,6 +294,7 @@ class TestLocks:
 
 
 class TestLater:
+    @pytest.mark.shows("later", "schedule, peek and cancel")
     def test_schedule_and_cancel(self, bus: Any, queue: str) -> None:
         at = datetime.now(UTC) + timedelta(hours=1)
         with bus.get_queue_sender(queue) as sender:
@@ -274,6 +311,7 @@ class TestLater:
         with bus.get_queue_receiver(queue) as receiver:
             assert receiver.peek_messages(10) == []
 
+    @pytest.mark.shows("later", "what is scheduled comes when it is due")
     def test_it_comes_when_it_is_due(self, bus: Any, queue: str) -> None:
         with bus.get_queue_sender(queue) as sender:
             soon = datetime.now(UTC) + timedelta(seconds=1)
@@ -286,6 +324,7 @@ class TestLater:
             got += receiver.receive_messages(2, max_wait_time=2)
         assert texts(got) == ["soon", "by annotation"]
 
+    @pytest.mark.shows("dead letters", "what outlived its time is not received")
     def test_what_outlived_its_time(self, bus: Any, queue: str) -> None:
         send(bus, queue, Message("brief", time_to_live=timedelta(milliseconds=50)), "stays")
         time.sleep(0.2)
@@ -293,6 +332,7 @@ class TestLater:
 
 
 class TestPeeking:
+    @pytest.mark.shows("receiving", "peek, also from a number on", "peek at deferred messages")
     def test_any_state_by_number(self, bus: Any, queue: str) -> None:
         send(bus, queue, "a", "b", "c")
         with bus.get_queue_receiver(queue) as receiver:
@@ -307,12 +347,14 @@ class TestPeeking:
 
 
 class TestDuplicates:
+    @pytest.mark.shows("duplicates", "the second with a message-id is accepted and dropped")
     def test_the_first_one_wins(self, bus: Any) -> None:
         for body in ("first", "second"):
             send(bus, "once", Message(body, message_id="same"))
         send(bus, "once", Message("x", message_id="other"), Message("y", message_id="other"))
         assert left(bus, "once") == ["first", "x"]
 
+    @pytest.mark.shows("duplicates", "a scheduled message counts from when it was scheduled")
     def test_a_scheduled_one_counts(self, bus: Any) -> None:
         at = datetime.now(UTC) + timedelta(hours=1)
         with bus.get_queue_sender("once") as sender:
@@ -323,20 +365,24 @@ class TestDuplicates:
 
 
 class TestRefusals:
+    @pytest.mark.shows("refusals", "an entity that is not there")
     def test_nobody_there(self, bus: Any) -> None:
         with pytest.raises(exceptions.MessagingEntityNotFoundError, match="not-here"):
             send(bus, "$not-here", "x")
 
+    @pytest.mark.shows("refusals", "a full queue")
     def test_a_full_queue(self, bus: Any) -> None:
         send(bus, "full-azure", "x")
         with pytest.raises(exceptions.ServiceBusQuotaExceededError, match="is full"):
             send(bus, "full-azure", "y")
 
+    @pytest.mark.shows("refusals", "a message that is too large")
     @pytest.mark.parametrize("size", [2_000, 200_000])
     def test_too_large(self, bus: Any, size: int) -> None:
         with pytest.raises(exceptions.MessageSizeExceededError):
             send(bus, "narrow-azure", "x" * size)
 
+    @pytest.mark.shows("refusals", "a disabled entity")
     def test_a_disabled_one(self, bus: Any) -> None:
         with pytest.raises(exceptions.MessagingEntityDisabledError):
             send(bus, "shut-azure", "x")
@@ -345,10 +391,20 @@ class TestRefusals:
 
 
 class TestWhatDiffers:
+    @pytest.mark.differs(
+        "running",
+        "`--dev` makes a queue when an unknown name is first used; `--emulator` and a broker "
+        "in production refuse it, as Azure does.",
+    )
     def test_a_queue_is_made_when_it_is_first_used(self, bus: Any, queue: str) -> None:
         """By --dev alone."""
         assert left(bus, queue) == []
 
+    @pytest.mark.differs(
+        "later",
+        "A scheduled message keeps its sequence number, and the place it gives, when it is "
+        "due. In Azure it gets a new one.",
+    )
     def test_a_scheduled_message_keeps_its_number(self, bus: Any, queue: str) -> None:
         """And so its place: before what was sent after it."""
         with bus.get_queue_sender(queue) as sender:
@@ -361,6 +417,12 @@ class TestWhatDiffers:
         assert texts([first, second]) == ["soon", "now"]
         assert first.sequence_number == number
 
+    @pytest.mark.lacks(
+        "receiving",
+        "messages of more than 1 MiB, by Python's SDK",
+        "It announces 1 MiB when it attaches, and the broker keeps to it: "
+        "`MessageSizeExceededError`; a locked message stays in the queue.",
+    )
     def test_large_messages_are_not_received(self, bus: Any, queue: str) -> None:
         """The SDK says when it attaches that it takes 1 MiB, so it gets no more."""
         with bus.get_queue_sender(queue) as sender:
@@ -372,6 +434,10 @@ class TestWhatDiffers:
             (seen,) = receiver.peek_messages(1)
             assert len(str(seen)) == 1_100_000
 
+    @pytest.mark.differs(
+        "locks",
+        "A lock may be as short as 100 ms, or as long as a day; in Azure 5 s to 5 min.",
+    )
     def test_short_locks(self, bus: Any) -> None:
         """`brief-azure` has one of 300 ms."""
         send(bus, "brief-azure", "job")

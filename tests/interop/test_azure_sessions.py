@@ -47,6 +47,11 @@ def send(bus: Any, queue: str, name: str, *bodies: str) -> None:
         sender.send_messages([Message(body, session_id=name) for body in bodies])
 
 
+@pytest.mark.shows(
+    "sessions",
+    "accept one by its id, receive in order",
+    "get and set the state",
+)
 def test_a_session_in_order_with_its_state(bus: Any, name: str) -> None:
     send(bus, QUEUE, name, "1", "2", "3")
     with bus.get_queue_receiver(QUEUE, session_id=name) as receiver:
@@ -69,6 +74,7 @@ def test_a_session_in_order_with_its_state(bus: Any, name: str) -> None:
         assert receiver.session.get_state() is None
 
 
+@pytest.mark.shows("sessions", "accept the next free one, also one that comes while it waits")
 def test_the_next_one(bus: Any, name: str) -> None:
     send(bus, QUEUE, name, "a")
     with bus.get_queue_receiver(QUEUE, session_id=NEXT, max_wait_time=5) as receiver:
@@ -77,6 +83,7 @@ def test_the_next_one(bus: Any, name: str) -> None:
         receiver.complete_message(got)
 
 
+@pytest.mark.shows("sessions", "accept the next free one, also one that comes while it waits")
 def test_the_next_one_comes_while_somebody_waits(bus: Any, name: str) -> None:
     later = threading.Timer(0.5, send, (bus, QUEUE, name, "late"))
     later.start()
@@ -87,6 +94,7 @@ def test_the_next_one_comes_while_somebody_waits(bus: Any, name: str) -> None:
     later.join()
 
 
+@pytest.mark.shows("sessions", "no session is free in time")
 def test_none_is_free_in_time(bus: Any) -> None:
     began = time.monotonic()
     with pytest.raises(exceptions.OperationTimeoutError):
@@ -95,6 +103,7 @@ def test_none_is_free_in_time(bus: Any) -> None:
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.shows("sessions", "a held session is refused")
 def test_a_held_one_is_refused(bus: Any, azure_broker: BrokerProcess, name: str) -> None:
     with bus.get_queue_receiver(QUEUE, session_id=name):
         with client(azure_broker.amqp_port) as other:
@@ -103,6 +112,7 @@ def test_a_held_one_is_refused(bus: Any, azure_broker: BrokerProcess, name: str)
                     pass
 
 
+@pytest.mark.shows("sessions", "receivers and messages without a session are refused")
 def test_without_a_session_it_is_refused(bus: Any) -> None:
     with pytest.raises(exceptions.ServiceBusError):
         with bus.get_queue_receiver(QUEUE) as receiver:
@@ -112,6 +122,7 @@ def test_without_a_session_it_is_refused(bus: Any) -> None:
             sender.send_messages(Message("no session"))
 
 
+@pytest.mark.shows("sessions", "closing gives back at once, uncounted")
 def test_leaving_gives_back_at_once_uncounted(bus: Any, name: str) -> None:
     send(bus, QUEUE, name, "1")
     for _ in range(2):
@@ -123,6 +134,7 @@ def test_leaving_gives_back_at_once_uncounted(bus: Any, name: str) -> None:
         receiver.complete_message(got)
 
 
+@pytest.mark.shows("sessions", "abandon, defer and dead-letter")
 @pytest.mark.parametrize("verb", ["abandon_message", "defer_message", "dead_letter_message"])
 def test_settling(bus: Any, name: str, verb: str) -> None:
     send(bus, QUEUE, name, verb)
@@ -147,6 +159,7 @@ def test_settling(bus: Any, name: str, verb: str) -> None:
                 assert letter.session_id == name
 
 
+@pytest.mark.shows("sessions", "peek in a session")
 def test_peek_shows_the_session(bus: Any, name: str) -> None:
     send(bus, QUEUE, name, "1", "2")
     send(bus, QUEUE, f"other than {name}", "3")
@@ -158,6 +171,7 @@ def test_peek_shows_the_session(bus: Any, name: str) -> None:
             assert texts(receiver.receive_messages(2, max_wait_time=WAIT_SECONDS))
 
 
+@pytest.mark.shows("sessions", "renew its lock")
 def test_renewing(bus: Any, name: str) -> None:
     send(bus, SHORT, name, "1")
     with bus.get_queue_receiver(SHORT, session_id=name) as receiver:
@@ -169,6 +183,7 @@ def test_renewing(bus: Any, name: str) -> None:
         receiver.complete_message(got)
 
 
+@pytest.mark.shows("sessions", "automatic renewal")
 def test_renewing_by_itself(bus: Any, name: str) -> None:
     send(bus, SHORT, name, "1")
     with servicebus.AutoLockRenewer() as renewer:
@@ -179,6 +194,10 @@ def test_renewing_by_itself(bus: Any, name: str) -> None:
             receiver.complete_message(got)
 
 
+@pytest.mark.shows(
+    "sessions",
+    "a lost session refuses what its holder does; its messages come again, counted",
+)
 def test_losing_it(bus: Any, name: str) -> None:
     send(bus, SHORT, name, "1")
     with bus.get_queue_receiver(SHORT, session_id=name) as receiver:
@@ -194,6 +213,7 @@ def test_losing_it(bus: Any, name: str) -> None:
         receiver.complete_message(got)
 
 
+@pytest.mark.shows("sessions", "list sessions, all or by when their state was set")
 def test_sessions_are_listed(bus: Any) -> None:
     for name in ("b", "a"):
         send(bus, "listed-azure", name, "1")
@@ -205,6 +225,11 @@ def test_sessions_are_listed(bus: Any) -> None:
     assert list(found) == ["c"]
 
 
+@pytest.mark.shows(
+    "sessions",
+    "sessions of a subscription",
+    "a subscription's message without a session is a dead letter",
+)
 def test_a_subscription_has_them(bus: Any, name: str) -> None:
     topic, subscription = "azure-bookings", "gate"
     with bus.get_topic_sender(topic) as sender:
@@ -220,6 +245,7 @@ def test_a_subscription_has_them(bus: Any, name: str) -> None:
         dead.complete_message(got)
 
 
+@pytest.mark.shows("sessions", "accept the next free one, also one that comes while it waits")
 async def test_the_next_one_asynchronously(azure_broker: BrokerProcess, name: str) -> None:
     async with async_client(azure_broker.amqp_port) as bus:
         async with bus.get_queue_sender(QUEUE) as sender:
@@ -231,6 +257,12 @@ async def test_the_next_one_asynchronously(azure_broker: BrokerProcess, name: st
             await receiver.complete_message(got)
 
 
+@pytest.mark.shows(
+    "sessions",
+    "accept one by its id, receive in order",
+    "get and set the state",
+    "renew its lock",
+)
 async def test_the_same_asynchronously(azure_broker: BrokerProcess, name: str) -> None:
     async with async_client(azure_broker.amqp_port) as bus:
         async with bus.get_queue_sender(QUEUE) as sender:

@@ -36,6 +36,11 @@ def taken(bus: Any, subscription: str) -> list[Any]:
         return found
 
 
+@pytest.mark.shows(
+    "topics",
+    "each subscription takes what its rules say",
+    "an action changes the copy, which names its rule",
+)
 def test_each_takes_what_its_rules_say(bus: Any) -> None:
     with bus.get_topic_sender(TOPIC) as sender:
         sender.send_messages(
@@ -60,6 +65,10 @@ def test_each_takes_what_its_rules_say(bus: Any) -> None:
     }
 
 
+@pytest.mark.shows(
+    "topics",
+    "a subscription is settled as a queue, with dead letters of its own",
+)
 def test_a_subscription_is_settled_like_a_queue(bus: Any) -> None:
     with bus.get_topic_sender(TOPIC) as sender:
         batch = sender.create_message_batch()
@@ -76,6 +85,10 @@ def test_a_subscription_is_settled_like_a_queue(bus: Any) -> None:
         dead.complete_message(got)
 
 
+@pytest.mark.shows(
+    "topics",
+    "a message that a filter fails on is a dead letter of the subscription",
+)
 def test_a_filter_that_fails_makes_a_dead_letter(bus: Any) -> None:
     with bus.get_topic_sender(TOPIC) as sender:
         properties = {"price": "much"}
@@ -86,6 +99,7 @@ def test_a_filter_that_fails_makes_a_dead_letter(bus: Any) -> None:
         dead.complete_message(got)
 
 
+@pytest.mark.shows("duplicates", "a topic drops them before its subscriptions")
 def test_a_topic_drops_duplicates(bus: Any) -> None:
     with bus.get_topic_sender("later-azure") as sender:
         for body in ("first", "second"):
@@ -95,6 +109,12 @@ def test_a_topic_drops_duplicates(bus: Any) -> None:
         assert texts(receiver.receive_messages(2, max_wait_time=1)) == ["first"]
 
 
+@pytest.mark.shows("topics", "schedule to a topic, and cancel")
+@pytest.mark.differs(
+    "topics",
+    "What is scheduled to a topic waits in its subscriptions, where a peek shows it: rules "
+    "judge it when it is sent, in Azure when it is due.",
+)
 def test_what_is_scheduled_waits_in_the_subscriptions(bus: Any) -> None:
     at = datetime.now(UTC) + timedelta(hours=1)
     with bus.get_topic_sender("later-azure") as sender:
@@ -107,6 +127,7 @@ def test_what_is_scheduled_waits_in_the_subscriptions(bus: Any) -> None:
             assert receiver.peek_messages(5, sequence_number=1) == []
 
 
+@pytest.mark.shows("refusals", "an entity that is not there")
 def test_nobody_there(bus: Any) -> None:
     with pytest.raises(exceptions.MessagingEntityNotFoundError):
         taken(bus, "not-here")
