@@ -210,7 +210,6 @@ def shown_by(mark: Mark) -> str:
 # ---- what no test with an SDK shows
 
 DIFFERS: Final = """
-dead letters: Dead-lettering what is in a dead-letter queue leaves it there, with one more attempt counted.
 topics: When one subscription has no room, the message is refused for all of them, and that subscription named.
 topics: Where Azure does not say what a filter means, [we chose](../FILTERS.md).
 transactions: They are AMQP's own, which the two SDKs do not use; [Qpid Proton's tests](../../tests/interop/test_proton_transactions.py) show them.

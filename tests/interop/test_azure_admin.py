@@ -90,9 +90,9 @@ class TestQueues:
     @pytest.mark.shows("administration", "what means nothing here is told as it was sent")
     @pytest.mark.differs(
         "administration",
-        "`EnableBatchedOperations`, `EnableExpress`, `EnablePartitioning` and `SupportOrdering` "
-        "are kept, and ask for less than every entity here does: all is written down before it "
-        "is answered for, and in its order.",
+        "`EnableBatchedOperations`, `EnableExpress`, `EnablePartitioning` and "
+        "`SupportOrdering` are kept, and ask for less than every entity here does: all is "
+        "written down before it is answered for, and in its order.",
     )
     @pytest.mark.differs(
         "access",
@@ -592,8 +592,8 @@ class TestRestart:
     @pytest.mark.shows("administration", "`CreatedAt` and `UpdatedAt`, kept through a restart")
     @pytest.mark.differs(
         "administration",
-        "`AccessedAt` is noted once a batch and not recorded: after a restart it is the start of "
-        "the broker, until somebody sends or receives. Looking at messages, waiting without "
+        "`AccessedAt` is noted once a batch and not recorded: after a restart it is the start "
+        "of the broker, until somebody sends or receives. Looking at messages, waiting without "
         "getting one, and dead letters do not count.",
     )
     def test_instants(self, begin: Callable[[], tuple[Any, BrokerProcess]], queue: str) -> None:
@@ -639,7 +639,9 @@ class TestRestart:
         assert not admin.get_topic(f"{queue}/t").enable_batched_operations
         assert all(at > stopped for at in accessed)
 
-    @pytest.mark.shows("topics", "durations in correlation filters", "instants in correlation filters")
+    @pytest.mark.shows(
+        "topics", "durations in correlation filters", "instants in correlation filters"
+    )
     def test_rules(self, begin: Callable[[], tuple[Any, BrokerProcess]], queue: str) -> None:
         properties = {"at": NOON, "for": MINUTE, "many": 3}
         topic = queue

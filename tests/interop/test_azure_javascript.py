@@ -1,5 +1,6 @@
 """Azure's own Service Bus SDK for JavaScript, unmodified, against the broker."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.interop.azure_client import WAIT_SECONDS, client
 from tests.interop.rhea_client import NODE_DIR, play
 from tests.support.broker_process import BrokerProcess
+from tests.support.certificates import make_certificate
 
 pytestmark = [
     pytest.mark.interop,
@@ -171,3 +173,18 @@ def test_who_drops_its_connection_gives_back_at_once(given: dict[str, Any]) -> N
         (got,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
         assert (str(got), got.delivery_count) == ('"held"', 0)
         receiver.complete_message(got)
+
+
+@pytest.mark.shows("access", "a shared access key, over TLS", "a wrong key is refused")
+def test_a_key_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "0123456789abcdef"
+    config = tmp_path / "peeklock.toml"
+    config.write_text(
+        f'[[queues]]\nname = "orders"\n[[access_keys]]\nname = "Root"\nkey = "{key}"\n'
+    )
+    certificate, private = make_certificate(tmp_path)
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(certificate))
+    files = ("--tls-cert", str(certificate), "--tls-key", str(private))
+    with BrokerProcess("--config", str(config), *files, dev=False) as process:
+        got = play("servicebus", "keys", port=process.amqp_port, queue="orders", key=key)
+    assert got == {"got": "job", "wrong": "UnauthorizedAccess"}

@@ -1,9 +1,13 @@
 """Azure's SDKs with keys and tokens, over TLS, against a broker that checks them."""
 
+import base64
+import hashlib
+import hmac
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote_plus
 
 import jwt
 import pytest
@@ -78,6 +82,14 @@ class Issuer:
         return credentials.AccessToken(token, until)
 
 
+def signature(uri: str) -> str:
+    """A shared access signature by the key `Root`, as Azure documents how to make one."""
+    what, until = quote_plus(uri), int(time.time()) + 600
+    made = hmac.new(KEY.encode(), f"{what}\n{until}".encode(), hashlib.sha256).digest()
+    signed = quote_plus(base64.b64encode(made))
+    return f"SharedAccessSignature sr={what}&sig={signed}&se={until}&skn=Root"
+
+
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("keys") / "peeklock.toml"
@@ -129,6 +141,14 @@ def test_a_key_over_tls(guarded: Guarded) -> None:
 @pytest.mark.shows("access", "`AzureNamedKeyCredential`")
 def test_a_key_as_a_credential(guarded: Guarded) -> None:
     send(guarded.client_by(credentials.AzureNamedKeyCredential("Root", KEY)), "orders")
+    assert receive(guarded.client("worker"), "orders") == "job"
+
+
+@pytest.mark.shows("access", "a shared access signature, as `AzureSasCredential`")
+def test_a_signature_as_a_credential(guarded: Guarded) -> None:
+    send(
+        guarded.client_by(credentials.AzureSasCredential(signature("sb://localhost"))), "orders"
+    )
     assert receive(guarded.client("worker"), "orders") == "job"
 
 

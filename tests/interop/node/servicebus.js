@@ -301,3 +301,25 @@ exports.topic = (given) =>
             got: got.map(({ body, applicationProperties }) => [body, applicationProperties ?? {}]),
         };
     });
+
+// Over TLS, with a key that the broker checks, and with a wrong one.
+exports.keys = async ({ port, queue, key }) => {
+    const client = (secret) =>
+        new ServiceBusClient(
+            `Endpoint=sb://localhost:${port};SharedAccessKeyName=Root;SharedAccessKey=${secret}`,
+            { retryOptions: { maxRetries: 0, timeoutInMs: 10000 } },
+        );
+    const right = client(key);
+    await right.createSender(queue).sendMessages({ body: 'job' });
+    const [got] = await right.createReceiver(queue).receiveMessages(1, WAIT);
+    await right.close();
+    const wrong = client(`${key}x`);
+    let code = 'none';
+    try {
+        await wrong.createSender(queue).sendMessages({ body: 'job' });
+    } catch (error) {
+        code = error.code;
+    }
+    await wrong.close();
+    return { got: got.body, wrong: code };
+};
