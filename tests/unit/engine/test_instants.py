@@ -152,7 +152,7 @@ class TestAccessed:
         journal.sync()
         namespace = replayed(journal._facts)
         house.advance(5)
-        engine = Engine(MemoryJournal(), namespace, house.ids, lambda: None)
+        engine = Engine(MemoryJournal(), namespace, house.ids)
         engine.start(house.now)
         for entity in (*namespace.by_id.values(), *namespace.topics()):
             assert engine.accessed_at(entity) == house.now
