@@ -15,7 +15,10 @@ from setuptools import setup
 
 CORE = Path("broker/peeklock")
 MODULES = ("types.py", "limits.py", "errors.py", "clock.py", "message.py")
-PACKAGES = ("filters", "entities", "protocols", "engine", "store", "frontends", "management")
+PACKAGES = (
+    *("filters", "cloudevents", "entities", "protocols", "engine", "store", "frontends"),
+    "management",
+)
 # Where make finds why the core was not compiled: pip keeps what a build says to itself.
 PLAIN_BECAUSE = Path("build/plain-because")
 # Value types that extend int, str and bytes, which mypyc's native classes cannot (values.py);

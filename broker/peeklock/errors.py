@@ -71,6 +71,19 @@ class InvalidFilter(BrokerError):
         self.expected = expected
 
 
+class InvalidEvent(BrokerError):
+    """What was to be a CloudEvent is none.
+
+    `attribute` names the attribute that is wrong; `data` stands for the event's data, `event`
+    for the whole of it.
+    """
+
+    def __init__(self, attribute: str, what: str) -> None:
+        super().__init__(f"CloudEvents {attribute}: {what}")
+        self.attribute = attribute
+        self.what = what
+
+
 class LockLost(BrokerError):
     """The delivery was settled, or its lock ran out, before this call."""
 

@@ -154,6 +154,28 @@ ACTION_STATEMENTS_MAX: Final = 32
 # bring the same ones. A few KiB each, and 100 KiB if somebody means to be a burden.
 FILTERS_CACHED_MAX: Final = 256
 
+# ---- CloudEvents (cloudevents/)
+
+# Attributes of one event. Events have ten to twenty; each is checked by itself.
+EVENT_ATTRIBUTES_MAX: Final = 256
+# How deep JSON may nest in an event. We read it without recursion, but others should be able
+# to read what we pass on: PHP's reader ends at 512, orjson and Python's own near 1,000.
+EVENT_JSON_DEPTH_MAX: Final = 512
+# Fields of one protobuf message, and items of one Avro record. Two bytes can make one, and each
+# is an object before it is looked at.
+EVENT_ITEMS_MAX: Final = 65_536
+# How deep an Avro event's data may nest, which is read by recursion.
+EVENT_AVRO_DEPTH_MAX: Final = 32
+# Names in one JSON document that are compared with one another: beyond it, data that came as
+# bytes goes as bytes.
+EVENT_JSON_MEMBERS_MAX: Final = 65_536
+# Attributes of one event as HTTP headers, names and values: half of the 16 KiB that Node.js
+# takes for all headers. An event with more goes in structured mode.
+EVENT_HEADERS_BYTES_MAX: Final = 8 * KIB
+# A string of MQTT 5 (§1.5.4): its length has two bytes. An event with a longer one goes in
+# structured mode.
+MQTT_STRING_BYTES_MAX: Final = 65_535
+
 # ---- messages (frontends/amqp_intake.py)
 
 # A message-id and, where they decide something, a session's id and a partition key, in
