@@ -1,0 +1,1 @@
+"""Specifications, assertion by assertion."""
