@@ -3,5 +3,6 @@
 They are optional, and their tests skip without them. To have them, as CI does:
 
     .venv/bin/python -m pip install python-qpid-proton    # compiles for half a minute
-    (cd tests/interop/node && npm ci)                     # rhea
+    .venv/bin/python -m pip install cloudevents           # the CloudEvents SDK
+    (cd tests/interop/node && npm ci)                     # rhea, Service Bus, CloudEvents
 """
