@@ -9,12 +9,23 @@ import random
 import time
 from collections.abc import Callable
 
+from peeklock.cloudevents.attribute import string, uri_reference
+from peeklock.cloudevents.avro_format import read_avro, write_avro
+from peeklock.cloudevents.data import json_data
+from peeklock.cloudevents.event import CloudEvent
+from peeklock.cloudevents.json_format import read_json, read_json_batch, write_json
+from peeklock.cloudevents.protobuf_format import (
+    read_protobuf,
+    read_protobuf_batch,
+    write_protobuf,
+)
+from peeklock.cloudevents.transcode import Hop, write_exactly
 from peeklock.entities.address import parse_address
 from peeklock.entities.facts import QueueCreated
 from peeklock.entities.queue import Queue
 from peeklock.entities.residency import NobodyKeeps, Residency
 from peeklock.entities.settings import QueueSettings
-from peeklock.errors import BrokerError, FilterError, ProtocolViolation
+from peeklock.errors import BrokerError, FilterError, InvalidEvent, ProtocolViolation
 from peeklock.filters.actions import Changes, sql_action
 from peeklock.filters.filter import Filter, cesql_filter, selector, sql_filter
 from peeklock.filters.view import SystemProperty
@@ -138,6 +149,22 @@ def view(data: bytes) -> None:
     read_message(rewritten(read_message(data), changes).bare)
 
 
+def event(data: bytes) -> None:
+    """What can be read in any format can be written for every protocol."""
+    for read in (read_json, read_protobuf, read_avro):
+        try:
+            one = read(data)
+        except InvalidEvent:
+            continue
+        for hop in Hop:
+            write_exactly(one, hop)
+    for read_batch in (read_json_batch, read_protobuf_batch):
+        try:
+            read_batch(data)
+        except InvalidEvent:
+            continue
+
+
 DECODERS: dict[str, Callable[[bytes], object]] = {
     "value": value,
     "performative": performative,
@@ -148,6 +175,7 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "facts": lambda data: FactReader(data, 0, len(data), Lsn(0)).read_all(),
     "journal": journal,
     "view": view,
+    "event": event,
 }
 # These take texts, and get a share of the inputs to themselves: bytes of AMQP would teach
 # them little.
@@ -159,6 +187,17 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
 }
 PARSED_SHARE = 0.1
 
+EVENT = CloudEvent(
+    {
+        "specversion": string("1.0"),
+        "id": string("1"),
+        "source": uri_reference("/s"),
+        "type": string("t"),
+        "datacontenttype": string("application/json"),
+        "level": string("5"),
+    },
+    json_data(b'{"a":[1.10,"x"]}'),
+)
 OPENING = wire.frame(wire.composite("open", container_id="fuzz")) + wire.frame(
     wire.composite("begin", next_outgoing_id=0, incoming_window=100, outgoing_window=100)
 )
@@ -194,8 +233,18 @@ def corpus() -> list[bytes]:
     ]
     sasl = wire.composite("sasl-init", mechanism="PLAIN", initial_response=b"\0a\0b")
     header, facts, _end = encode_record([enqueued(1), removed(1)], Lsn(0))
+    events = [write(EVENT) for write in (write_json, write_protobuf, write_avro)]
     whole = b"".join(wire.frame(body) for body in frames)
-    return [*frames, whole, payload, sasl, facts, header + facts, b"sb://host/a%2Fb/$dlq"]
+    return [
+        *frames,
+        whole,
+        payload,
+        sasl,
+        facts,
+        header + facts,
+        *events,
+        b"sb://host/a%2Fb/$dlq",
+    ]
 
 
 PAYLOAD = (

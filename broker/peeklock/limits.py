@@ -176,6 +176,11 @@ EVENT_HEADERS_BYTES_MAX: Final = 8 * KIB
 # structured mode.
 MQTT_STRING_BYTES_MAX: Final = 65_535
 
+# A message whose body a filter looks into for an event's attributes (structured mode). Every
+# intermediary must forward an event of this size; looking through it takes some ms of the one
+# thread. A larger one has the attributes that its properties repeat.
+EVENT_FILTERED_BYTES_MAX: Final = 64 * KIB
+
 # ---- messages (frontends/amqp_intake.py)
 
 # A message-id and, where they decide something, a session's id and a partition key, in

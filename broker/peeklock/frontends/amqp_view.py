@@ -10,9 +10,14 @@ from typing import Final, final
 from uuid import UUID
 
 from peeklock.clock import IdSource
-from peeklock.errors import ProtocolViolation
+from peeklock.cloudevents.amqp_binding import amqp_mode, read_amqp
+from peeklock.cloudevents.attribute import AttributeValue, Kind
+from peeklock.cloudevents.structured import ContentMode, mode_by_type
+from peeklock.errors import InvalidEvent, ProtocolViolation
 from peeklock.filters.values import Value, text_of
 from peeklock.filters.view import JmsHeader, SystemProperty
+from peeklock.frontends.amqp_event import parts_of
+from peeklock.limits import EVENT_FILTERED_BYTES_MAX
 from peeklock.message import NO_TTL, Message
 from peeklock.protocols.amqp10.decimals import read_decimal
 from peeklock.protocols.amqp10.primitives import read_value
@@ -91,6 +96,7 @@ class MessageView:
         "_any_case",
         "_delivery_count",
         "_enqueued_at",
+        "_event",
         "_fields",
         "_ids",
         "_message",
@@ -116,6 +122,7 @@ class MessageView:
         self._user: dict[AmqpValue, AmqpValue] | None = None
         self._any_case: dict[str, AmqpValue] | None = None
         self._annotations: dict[AmqpValue, AmqpValue] | None = None
+        self._event: dict[str, AttributeValue] | None = None
 
     # ---- filters.view.PropertyView
 
@@ -161,10 +168,14 @@ class MessageView:
         return name in self.user_properties() or name.lower() in self._by_any_case()
 
     def attribute(self, name: str) -> Value:
-        """Of an event in AMQP's binary mode; one in structured mode keeps its own in the body.
+        """Of an event in structured mode, in the body, whatever properties repeat of it; or in
+        binary mode.
 
         §3.1.3 of the binding: a prefix before the names, and the content type apart.
         """
+        event = self.structured_event()
+        if event:
+            return attribute_value(event.get(name))
         if name == "datacontenttype":
             return as_text(self.field(CONTENT_TYPE))
         user = self.user_properties()
@@ -192,6 +203,18 @@ class MessageView:
             user = found if isinstance(found, dict) else {}
             self._user = user
         return user
+
+    def structured_event(self) -> dict[str, AttributeValue]:
+        """An event's attributes, where the body is an event; empty for all other messages."""
+        event = self._event
+        if event is None:
+            content_type = self.field(CONTENT_TYPE)
+            event = {}
+            if isinstance(content_type, str):
+                if mode_by_type(content_type) is ContentMode.STRUCTURED:
+                    event = event_in(self._message.bare)
+            self._event = event
+        return event
 
     def annotations(self) -> dict[AmqpValue, AmqpValue]:
         annotations = self._annotations
@@ -237,6 +260,28 @@ def section(bare: bytes, code: int) -> AmqpValue:
         return find_section(bare, code)
     except ProtocolViolation:
         return None
+
+
+def event_in(bare: bytes) -> dict[str, AttributeValue]:
+    """As with sections, what breaks the rules has nothing to show."""
+    if len(bare) > EVENT_FILTERED_BYTES_MAX:
+        return {}
+    try:
+        parts = parts_of(bare)
+        if amqp_mode(parts) is ContentMode.STRUCTURED:
+            return read_amqp(parts).attributes
+    except (InvalidEvent, ProtocolViolation):
+        pass
+    return {}
+
+
+def attribute_value(value: AttributeValue | None) -> Value:
+    """As `canonical` has those of binary mode."""
+    if value is None:
+        return None
+    if value.kind is Kind.BOOLEAN:
+        return value.text == "true"
+    return int(value.text) if value.kind is Kind.INTEGER else value.text
 
 
 def read_annotations(encoded: bytes) -> dict[AmqpValue, AmqpValue]:

@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from peeklock.cloudevents.amqp_binding import AmqpParts, write_amqp_structured
+from peeklock.cloudevents.attribute import boolean, integer
+from peeklock.cloudevents.structured import EventFormat
 from peeklock.filters.filter import cesql_filter, sql_filter
 from peeklock.filters.values import Value
 from peeklock.filters.view import JmsHeader, SystemProperty
+from peeklock.frontends.amqp_event import bare_of
 from peeklock.frontends.amqp_view import MessageView
 from peeklock.message import Message
 from peeklock.protocols.amqp10.primitives import encode_value
@@ -32,6 +36,7 @@ from peeklock.protocols.amqp10.values import (
     UShort,
 )
 from peeklock.types import SequenceNumber, UnixMs
+from tests.support.events import event
 from tests.support.fake_ids import FakeIds
 
 NOW = UnixMs(1_767_268_800_000)
@@ -271,6 +276,25 @@ class TestCloudEvents:
         assert view.attribute("datacontenttype") == "text/plain"
         assert view.attribute("id") == "1"
         assert view.attribute("subject") is None
+
+    @pytest.mark.parametrize("event_format", EventFormat)
+    def test_structured_mode(self, event_format: EventFormat) -> None:
+        """What the body says counts, whatever properties repeat of it (§3.2.3)."""
+        sent = event(level=integer(7), fresh=boolean(True), region="5")
+        parts = write_amqp_structured(sent, event_format, {"cloudEvents:id": "other"})
+        view = MessageView(Message(bare_of(parts)), FakeIds(), NOW)
+        names = ("id", "level", "fresh", "region", "subject", "datacontenttype")
+        assert [view.attribute(name) for name in names] == [
+            *("A234-1234", 7, True, "5", None, None)
+        ]
+        assert cesql_filter("type LIKE 'com.%' AND level > 5 AND fresh").matches(view)
+
+    @pytest.mark.parametrize("body", [b"{}", b"\xff", b'{"id":"' + b"x" * 70_000 + b'"}'])
+    def test_what_cannot_be_read_shows_its_properties(self, body: bytes) -> None:
+        parts = AmqpParts("application/cloudevents+json", {"cloudEvents:id": "1"}, body)
+        view = MessageView(Message(bare_of(parts)), FakeIds(), NOW)
+        assert view.attribute("id") == "1"
+        assert view.attribute("type") is None
 
     def test_a_filter(self) -> None:
         view = view_of({"cloudEvents_type": "fire", "cloudEvents_level": 7, "type": "other"})
