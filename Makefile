@@ -29,7 +29,7 @@ demo: setup   ## shop, ERP and access control against a throw-away broker
 test: setup   ## all tests but the million-message ones, compiled; then the quick ones in plain Python
 	$(PYTEST) tests -m "not slow" $(ARGS)
 	@echo "== the same in plain Python"
-	$(PLAIN) $(PYTEST) tests/unit tests/property tests/wire -m "not slow" $(ARGS)
+	$(PLAIN) $(PYTEST) tests/unit tests/property tests/conformance tests/wire -m "not slow" $(ARGS)
 
 test-slow: setup ## a million messages: memory and recovery; prints figures
 	$(PYTEST) tests -m slow -s $(ARGS)
