@@ -8,7 +8,7 @@ SequenceNumber = NewType("SequenceNumber", int)  # per entity; from 1; never reu
 LockToken = NewType("LockToken", bytes)  # 16 bytes; doubles as the AMQP delivery-tag
 Lsn = NewType("Lsn", int)  # journal position in bytes; "durable to Lsn n" includes all before n
 QueueId = NewType("QueueId", int)  # a queue's number in the journal; never reused
-LinkId = NewType("LinkId", int)  # a recoverable link's number; 0: none; not reused while known
+LinkId = NewType("LinkId", int)  # a recoverable link's number; not reused while known
 SessionId = NewType("SessionId", str)  # of a message session (AMQP group-id), in one entity
 EntityPath = NewType("EntityPath", str)  # "orders", "orders/$DeadLetterQueue"; as first written
 
@@ -17,6 +17,8 @@ NONCE_BYTES: Final = (
 )
 NEVER: Final = UnixMs(0)  # an instant that does not come: no expiry, no schedule
 NO_LINK: Final = LinkId(0)
+# Marks a lock that nothing but time and its token end: its holder has no connection to lose.
+BY_TIME: Final = LinkId(0xFFFFFFFF)
 NOWHERE: Final = Lsn(-1)  # the position of something the journal does not hold
 
 

@@ -57,7 +57,7 @@ class Receiver:
         self.told_at = Lsn(0)  # its last effect waits in the outbox for this position
         self.session_id: SessionId | None = None  # of the message session it was given
         self.session_nonce = b""  # what it holds that session under
-        self.link_id = NO_LINK  # of its recoverable link
+        self.link_id = NO_LINK  # of its recoverable link; BY_TIME: its locks outlast it
         self.fits: Callable[[Entry], bool] | None = None  # can it take that? None: anything
         self.patience = Millis(0)  # how long it waits for a session, in all
         self.seeks_session = False  # it came for one, whether it has it yet or not

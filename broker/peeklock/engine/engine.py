@@ -77,9 +77,11 @@ from peeklock.limits import (
 from peeklock.message import Message
 from peeklock.store.journal import Journal
 from peeklock.types import (
+    BY_TIME,
     NEVER,
     NO_LINK,
     NOWHERE,
+    LinkId,
     LockToken,
     Lsn,
     Millis,
@@ -338,7 +340,7 @@ class Engine:
     def detach(self, receiver: Receiver, now: UnixMs, *, keep: bool = False) -> None:
         """It is gone: what it holds is free at once, and no attempt is counted.
 
-        With `keep`, its recoverable link holds it on.
+        With `keep` that stays locked: for its recoverable link, or until its time is over.
         """
         if receiver.closed:
             return
@@ -440,10 +442,12 @@ class Engine:
         *,
         delete: bool,
         holder: Receiver | None = None,
+        link_id: LinkId = NO_LINK,
     ) -> list[Entry]:
         """Deferred messages by number, locked or, with `delete`, taken for good.
 
-        Those of a message session are for its `holder` only.
+        Those of a message session are for its `holder` only. `link_id` says what the locks
+        outlast, as a receiver's does.
         """
         self._use(queue, now)
         entries = [queue.entries[number] for number in numbers if number in queue.entries]
@@ -455,6 +459,8 @@ class Engine:
             )
         if delete:
             facts = [Removed(queue.queue_id, numbers, Cause.RECEIVED)]
+        elif link_id != NO_LINK:
+            facts.append(HeldFor(queue.queue_id, numbers, link_id))
         self._commit(queue, facts)
         return entries
 
@@ -519,8 +525,12 @@ class Engine:
         return held > self._held_for_absent()
 
     def _held_for_absent(self) -> int:
-        """How many messages wait for recoverable links that nobody has now."""
-        count = 0
+        """How many messages wait for recoverable links that nobody has now, or for time."""
+        count = sum(
+            len(queue.held_for(BY_TIME))
+            for queue in self.namespace.by_id.values()
+            if queue.counts[LOCKED]
+        )
         for link in self.namespace.links.by_id.values():
             queue = self.namespace.by_id.get(link.entity_id)
             if link.until != NEVER and queue is not None and not link.key.is_sender:

@@ -556,7 +556,10 @@ class DeliveryForgotten:
 
 @final
 class HeldFor:
-    """These locked messages stay locked for a recoverable link while it is away."""
+    """These locked messages stay locked for a recoverable link while it is away.
+
+    Or, for BY_TIME, for whoever has their lock tokens.
+    """
 
     __slots__ = ("link_id", "numbers", "queue_id")
     __match_args__ = ("queue_id", "numbers", "link_id")

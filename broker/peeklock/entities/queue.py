@@ -77,6 +77,7 @@ from peeklock.errors import (
 from peeklock.limits import DISPATCH_RUN_MAX, PRIORITY_MAX
 from peeklock.message import NO_TTL, Message
 from peeklock.types import (
+    BY_TIME,
     NEVER,
     NONCE_BYTES,
     NOWHERE,
@@ -103,6 +104,11 @@ def not_a_links(
     fact: LinkOpened | LinkSuspended | LinkClosed | DeliveryKept | DeliveryForgotten,
 ) -> None:
     raise AssertionError("a link's fact, not a queue's")
+
+
+def outlasts(lock: LockRun, kept: Container[LinkId]) -> bool:
+    """Is a lock still its holder's after a restart?"""
+    return lock.link_id == BY_TIME or lock.link_id in kept
 
 
 def token_of(entry: Entry) -> LockToken:
@@ -441,12 +447,13 @@ class Queue:
     def recall_locks(self, kept: Container[LinkId] = ()) -> list[Fact]:
         """After a crash nobody holds anything: every lock ends, its attempt counted.
 
-        Those that a recoverable link holds stay, if `kept` has it: it may come back.
+        Those that a recoverable link holds stay, if `kept` has it: it may come back. So do
+        those that end by time alone.
         """
         held: list[SequenceNumber] = []
         for entry in self.entries.values():
             lock = entry.lock
-            if entry.state == LOCKED and (lock is None or lock.link_id not in kept):
+            if entry.state == LOCKED and (lock is None or not outlasts(lock, kept)):
                 held.append(entry.number)
         facts = self._failed(held, NEVER, NEVER) if held else []
         if self.sessions is not None:
@@ -522,7 +529,8 @@ class Queue:
         return found
 
     def held_for(self, link_id: LinkId) -> list[SequenceNumber]:
-        """The messages that a recoverable link holds, in their order."""
+        """The messages that a recoverable link holds, in their order; BY_TIME: that nobody's
+        connection does."""
         found: list[SequenceNumber] = []
         for _until, _age, run in self._lock_ends.heap:
             if run.link_id == link_id:

@@ -41,7 +41,7 @@ class LockRun:
         self.numbers: Final = numbers
         self.until = until
         self.live_count = len(numbers)  # how many of them still are under this lock
-        self.link_id = NO_LINK  # the recoverable link that keeps it while it is away
+        self.link_id = NO_LINK  # the recoverable link that keeps it; or BY_TIME
 
 
 @final
