@@ -148,6 +148,12 @@ class Timeout(BrokerError):
         super().__init__(f"{what} within {after} ms")
 
 
+class Busy(BrokerError):
+    """The broker does as much of this at a time as it allows; soon it may do more."""
+
+    retryable: ClassVar[bool] = True
+
+
 class EntityDisabled(BrokerError):
     """The entity's status forbids it for now."""
 

@@ -219,12 +219,24 @@ PEEK_BYTES_MAX: Final = 1 * MIB
 HTTP_BODY_BYTES_MAX: Final = 256 * KIB
 # A request's line and headers; tokens are the longest of them.
 HTTP_HEADER_BYTES_MAX: Final = 64 * KIB
-# Open connections of the listener: few clients keep one, and each request is short.
+# Open connections of the listener: one a worker that waits, and room for short requests.
 HTTP_CONNECTIONS_MAX: Final = 1000
 # How long a client may take for its first byte and its TLS handshake, and then for a request;
 # an idle connection is one whose next request has not begun.
 HTTP_HANDSHAKE_TIMEOUT: Final = Millis(10_000)
 HTTP_REQUEST_TIMEOUT: Final = Millis(30_000)
+# One batch of messages as JSON: all of it is decoded, into many times its size.
+HTTP_BATCH_BYTES_MAX: Final = 4 * MIB
+# Bodies of messages on their way in or out, over all requests: two of the largest that any
+# entity may take, or thousands of usual ones. Who comes when it is used up comes again.
+HTTP_BODIES_BYTES_MAX: Final = 512 * MIB
+# Requests that wait for a message. Each keeps its connection; the others are for those who
+# have one and want to settle it.
+HTTP_WAITING_MAX: Final = 800
+# How long a request waits for a message when it does not say, as in Service Bus; and at most:
+# proxies between give up on what takes longer.
+HTTP_WAIT_DEFAULT: Final = Millis(60_000)
+HTTP_WAIT_MAX: Final = Millis(300_000)
 # Elements of an XML body, and how deep they nest: an entity's description has some forty.
 XML_ELEMENTS_MAX: Final = 10_000
 XML_DEPTH_MAX: Final = 32

@@ -108,6 +108,10 @@ def timestamp(value: object) -> Raw:
     return Raw(struct.pack(">Bq", 0x83, value))
 
 
+def double(value: float) -> Raw:
+    return Raw(b"\x82" + struct.pack(">d", value))
+
+
 def uuid(value: UUID) -> Raw:
     return Raw(b"\x98" + value.bytes)
 
@@ -170,6 +174,8 @@ def anything(value: object) -> Raw:
         return boolean(value)
     if isinstance(value, int):
         return long(value)
+    if isinstance(value, float):
+        return double(value)
     if isinstance(value, bytes):
         return binary(value)
     if isinstance(value, str):

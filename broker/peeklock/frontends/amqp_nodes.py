@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from peeklock.engine.engine import Engine
 from peeklock.entities.address import SUBSCRIPTIONS, Address, key_of, parse_address
 from peeklock.entities.queue import Queue
 from peeklock.entities.settings import QueueSettings
@@ -147,7 +148,10 @@ def find_node(
     namespace = host.engine.namespace
     if namespace.has_topic(parsed.path):
         return Node(NodeKind.TOPIC, topic=namespace.find_topic(parsed.path))
-    return Node(NodeKind.QUEUE, find_queue(host, parsed, address, now))
+    return Node(
+        NodeKind.QUEUE,
+        find_queue(host.engine, parsed, address, now, creates=host.creates_queues),
+    )
 
 
 def management_node(
@@ -160,20 +164,26 @@ def management_node(
     if namespace.has_topic(parsed.path):
         return Node(NodeKind.MANAGEMENT, topic=namespace.find_topic(parsed.path))
     # What is missing is the entity: its node is there whenever it is.
-    return Node(NodeKind.MANAGEMENT, find_queue(host, parsed, parsed.path, now))
+    return Node(
+        NodeKind.MANAGEMENT,
+        find_queue(host.engine, parsed, parsed.path, now, creates=host.creates_queues),
+    )
 
 
-def find_queue(host: "AmqpHost", parsed: Address, address: str, now: UnixMs) -> Queue:
-    namespace = host.engine.namespace
+def find_queue(
+    engine: Engine, parsed: Address, address: str, now: UnixMs, *, creates: bool
+) -> Queue:
+    """The queue at an address; with `creates` (`--dev`), a new one where there was none."""
+    namespace = engine.namespace
     if not namespace.has(parsed.path):
         key = key_of(parsed.path)
         below_a_topic = SUBSCRIPTIONS.casefold() in key
         was_dynamic = key.startswith(
             TEMPORARY
         )  # whoever comes late finds nothing, not a new one
-        if not host.creates_queues or "$" in key or below_a_topic or was_dynamic:
+        if not creates or "$" in key or below_a_topic or was_dynamic:
             raise NotFound(address)
-        return create_queue(host.engine, parsed.path, QueueSettings(), now)
+        return create_queue(engine, parsed.path, QueueSettings(), now)
     return namespace.find(parsed.path)
 
 

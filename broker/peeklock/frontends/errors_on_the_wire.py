@@ -5,6 +5,7 @@ from typing import Final
 from peeklock.errors import (
     AlreadyExists,
     BrokerError,
+    Busy,
     DeliveryTooLarge,
     DiskFull,
     EntityDisabled,
@@ -54,6 +55,15 @@ ON_THE_WIRE: Final[dict[type[BrokerError], tuple[str, int]]] = {
     TransactionFailed: ("amqp:transaction:rollback", 409),
     EntityDisabled: ("com.microsoft:entity-disabled", 403),
     ForwardTargetGone: ("amqp:not-found", 404),
+    Busy: ("amqp:resource-limit-exceeded", 503),
+}
+# Jobs over HTTP differ where Service Bus' REST API does: a lost lock is no message by that
+# token (its DELETE, PUT and POST of a locked message). 405 would be about the method, and have
+# to name others (RFC 9110 §15.5.6): what an entity does not do conflicts with what it is.
+IN_REST: Final[dict[type[BrokerError], int]] = {
+    LockLost: 404,
+    SessionLockLost: 404,
+    NotAllowed: 409,
 }
 
 
@@ -63,6 +73,11 @@ def condition_of(error: BrokerError) -> str:
 
 def status_of(error: BrokerError) -> int:
     return ON_THE_WIRE[type(error)][1]
+
+
+def rest_status_of(error: BrokerError) -> int:
+    """The status of a refusal in the REST API."""
+    return IN_REST.get(type(error), status_of(error))
 
 
 def amqp_error(error: BrokerError) -> AmqpError:

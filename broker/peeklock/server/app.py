@@ -44,6 +44,7 @@ from peeklock.server.progress import RecoveryProgress
 from peeklock.server.switchboard import Switchboard
 from peeklock.server.system import SystemClock, SystemIds
 from peeklock.server.tls import server_context
+from peeklock.server.waiting_room import WaitingRoom
 from peeklock.store.collect import LiveBytes
 from peeklock.store.data_dir import DataDir, DataDirUnusable
 from peeklock.store.file_journal import FileJournal
@@ -97,6 +98,9 @@ class App:
             tokens=self._tokens,
             container_id=f"peeklock-{os.getpid()}",
             creates_queues=config.dev,
+        )
+        self._waiting_room: Final = WaitingRoom(
+            self.engine, self._clock, self._switchboard.turn
         )
         self._listener: asyncio.Server | None = None
         self._http: HttpListener | None = None
@@ -270,6 +274,7 @@ class App:
             self._authenticator,
             self._tokens,
             self._clock,
+            self._waiting_room,
         )
 
     def _is_for_this_machine(self) -> bool:
@@ -332,6 +337,7 @@ class App:
             self._http.close()
         chores.cancel()
         self.engine.draining = True
+        self._waiting_room.close()
         log.info("draining", connections=len(self._switchboard.connections))
         deadline = time.monotonic() + self._config.drain_seconds
         while self.engine.is_held() and time.monotonic() < deadline:

@@ -1,13 +1,15 @@
 """uvicorn's connections, without its server: our event loop, our signals, our limits."""
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
-from starlette.types import ASGIApp
+import h11
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from peeklock.frontends.http.job_routes import FIELD_NAMES
 from peeklock.limits import HTTP_HEADER_BYTES_MAX, HTTP_REQUEST_TIMEOUT
 
 REQUEST_SECONDS: Final = HTTP_REQUEST_TIMEOUT / 1000
@@ -64,15 +66,37 @@ class HttpConnections:
             connection.abort()
 
 
+class AttentiveReader(h11.Connection):
+    """Remembers how names of header fields were written; uvicorn has them in lower case."""
+
+    field_names: list[bytes] = []  # noqa: RUF012 (replaced with each request, never changed)
+
+    def next_event(self) -> Any:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self.field_names = [name for name, _value in event.headers.raw_items()]
+        return event
+
+
 class Connection(H11Protocol):
-    """One connection that may not take for ever to send a request."""
+    """One connection that may not take for ever to send a request, or to read an answer."""
 
     def __init__(
         self, config: Config, state: ServerState, app_state: dict[str, object]
     ) -> None:
         super().__init__(config, state, app_state)
+        self._reader: Final = AttentiveReader(h11.SERVER, HTTP_HEADER_BYTES_MAX)
+        self.conn = self._reader
+        self._application: Final = self.app
+        self.app = self._answer
+        self._unsent_bytes = 0
+        self._stuck_since = 0.0  # since when nothing of these was read
         self._reading_since: float | None = None
         self._seen: RequestResponseCycle | None = None  # the request that was read last
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["extensions"] = {FIELD_NAMES: self._reader.field_names}
+        await self._application(scope, receive, send)
 
     @property
     def is_answering(self) -> bool:
@@ -81,7 +105,17 @@ class Connection(H11Protocol):
         return cycle is not None and not cycle.response_complete and not cycle.more_body
 
     def is_late(self, now: float) -> bool:
-        """Has it taken too long for the request that it is sending, or for the next?"""
+        """Has it taken too long for the request that it is sending, or for the next?
+
+        Or does it not read its answer?
+        """
+        unsent_bytes = self.transport.get_write_buffer_size()
+        if unsent_bytes != self._unsent_bytes:
+            self._unsent_bytes = unsent_bytes
+            self._stuck_since = now
+        if unsent_bytes:
+            self._reading_since = now
+            return now - self._stuck_since > REQUEST_SECONDS
         cycle = self.cycle
         if self.is_answering or cycle is not self._seen or self._reading_since is None:
             self._seen = cycle

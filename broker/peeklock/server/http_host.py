@@ -9,11 +9,13 @@ from peeklock.engine.engine import Engine
 from peeklock.frontends.http.administration import Administration
 from peeklock.frontends.http.application import HttpHost, make_application
 from peeklock.frontends.http.authorization import Doorkeeper
+from peeklock.frontends.http.jobs import Jobs
 from peeklock.security.authenticators import Authenticator
 from peeklock.security.tokens import Tokens
 from peeklock.server.config import Config, is_loopback
 from peeklock.server.desk import Desk
 from peeklock.server.switchboard import Switchboard
+from peeklock.server.waiting_room import WaitingRoom
 
 
 class HostNames:
@@ -41,9 +43,10 @@ def make_http_application(
     authenticator: Authenticator,
     tokens: Tokens,
     clock: Clock,
+    waiting_room: WaitingRoom,
 ) -> Starlette:
-    desk = Desk(engine, switchboard.turn)
-    switchboard.residents.add(desk)
+    desk = Desk(engine, clock, switchboard.turn)
+    switchboard.residents.update((desk, waiting_room))
 
     def health() -> dict[str, object]:
         if engine.draining:
@@ -60,5 +63,8 @@ def make_http_application(
             durable=desk.durable,
             health=health,
             is_expected_host=HostNames(config).is_expected,
+            send=desk.send,
+            wait=waiting_room.wait,
+            jobs=Jobs(engine, creates_queues=config.dev),
         )
     )

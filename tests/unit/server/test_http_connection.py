@@ -19,6 +19,7 @@ class Transport(asyncio.Transport):
         super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
         self.written = b""
         self.aborted = False
+        self.unsent_bytes = 0
 
     def write(self, data: Any) -> None:
         self.written += data
@@ -34,6 +35,9 @@ class Transport(asyncio.Transport):
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_bytes
 
 
 class Door:

@@ -4,7 +4,6 @@ This is the one front-end with `async` in it: Starlette wants it so. It waits fo
 only: a request's body, a password's check, and the disk (ADR 0022).
 """
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,12 +19,15 @@ from peeklock.errors import BrokerError, InvalidRequest, Unauthorized
 from peeklock.frontends.errors_on_the_wire import status_of
 from peeklock.frontends.http import administration, atom
 from peeklock.frontends.http.authorization import Doorkeeper
+from peeklock.frontends.http.job_routes import JobRoutes, JobsHost, SendAll
+from peeklock.frontends.http.jobs import Jobs
+from peeklock.frontends.http.openapi import OPENAPI
+from peeklock.frontends.http.problems import CHALLENGE, problem
+from peeklock.frontends.http.waiting import Wait
 from peeklock.frontends.http.xml_tree import Element, write_xml
 from peeklock.limits import HTTP_BODY_BYTES_MAX
 from peeklock.types import UnixMs
 
-PROBLEM_TYPE: Final = "application/problem+json"  # RFC 9457
-CHALLENGE: Final = {"www-authenticate": 'Basic realm="peeklock", charset="UTF-8"'}
 SUB_CODES: Final = {409: "40900. Conflict", 404: "40400. Not Found", 400: "40000. Bad Request"}
 
 
@@ -39,6 +41,20 @@ class HttpHost:
     durable: Callable[[], Awaitable[None]]  # returns when all that was done is on disk
     health: Callable[[], dict[str, object]]
     is_expected_host: Callable[[str], bool]  # may a request call the broker by this name?
+    send: SendAll
+    wait: Wait
+    jobs: Jobs
+
+    def for_jobs(self) -> JobsHost:
+        return JobsHost(
+            jobs=self.jobs,
+            doorkeeper=self.doorkeeper,
+            now=self.now,
+            durable=self.durable,
+            send=self.send,
+            wait=self.wait,
+            is_expected_host=self.is_expected_host,
+        )
 
 
 def make_application(host: HttpHost) -> Starlette:
@@ -46,6 +62,8 @@ def make_application(host: HttpHost) -> Starlette:
     return Starlette(
         routes=[
             Route("/health", routes.health, methods=["GET"]),
+            Route("/openapi.json", routes.describe, methods=["GET"]),
+            *JobRoutes(host.for_jobs()).routes(),
             Route("/{path:path}", routes.administer, methods=["GET", "PUT", "DELETE"]),
         ],
         exception_handlers={HTTPException: on_http_exception},
@@ -61,6 +79,10 @@ class Routes:
         found = self._host.health()
         status = 200 if found["status"] == "healthy" else 503
         return JSONResponse(found, status)
+
+    async def describe(self, request: Request) -> Response:
+        """The routes of jobs, for programs that make clients of them."""
+        return JSONResponse(OPENAPI)
 
     async def administer(self, request: Request) -> Response:
         """Service Bus' administration; answered after what it changed is durable."""
@@ -135,12 +157,7 @@ def xml_response(status: int, document: Element, media_type: str) -> Response:
 async def on_http_exception(_request: Request, error: Exception) -> Response:
     """What no route answers: a problem document (RFC 9457)."""
     assert isinstance(error, HTTPException)
-    status = error.status_code
-    problem = {"type": "about:blank", "title": phrase_of(status), "status": status}
-    if error.detail != problem["title"]:
-        problem["detail"] = error.detail
-    body = json.dumps(problem).encode()
-    return Response(body, status, dict(error.headers or {}), PROBLEM_TYPE)
+    return problem(error.status_code, error.detail, headers=dict(error.headers or {}))
 
 
 def phrase_of(status: int) -> str:

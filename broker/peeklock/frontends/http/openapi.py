@@ -1,0 +1,206 @@
+"""The routes of jobs as an OpenAPI 3.1 document, at `/openapi.json`.
+
+The administration's are Service Bus' own Atom, which OpenAPI cannot describe:
+docs/reference/http.md lists them. Tests hold this page against the routes and their answers.
+"""
+
+from typing import Any, Final
+
+from peeklock.frontends.http.jobs import DISPOSITIONS
+from peeklock.frontends.http.problems import PROBLEM_TYPE
+from peeklock.frontends.http.property_values import BROKER_PROPERTIES, MORE_PROPERTIES
+from peeklock.frontends.http.sent_messages import BATCH_TYPE
+from peeklock.limits import HTTP_WAIT_DEFAULT, HTTP_WAIT_MAX
+
+Json = dict[str, Any]
+
+OURS: Final = "Beyond Service Bus' REST API. "
+PROBLEMS: Final = {
+    "400": "Something in the request is wrong; `detail` names it and what is allowed.",
+    "401": "Nobody known, or without the right.",
+    "403": "The entity is full, or disabled for now.",
+    "404": "No such entity; or the lock was lost: `condition` tells which.",
+    "409": "The entity does not do this: a topic hands nothing out, say.",
+    "413": "The message is larger than the entity takes, or the batch than 4 MiB.",
+    "503": "Too much of this at a time; again after `Retry-After`.",
+    "507": "The broker's disk is nearly full; receiving and settling still work.",
+}
+AT: Final = "/{entity}/messages"
+HEAD: Final = AT + "/head"
+DEFERRED: Final = AT + "/{number}"
+LOCKED: Final = AT + "/{which}/{token}"
+
+
+def parameter(name: str, where: str, about: str, schema: Json) -> Json:
+    required = {"required": True} if where == "path" else {}
+    return {"name": name, "in": where, "description": about, "schema": schema} | required
+
+
+def text(about: str, name: str, where: str) -> Json:
+    return parameter(name, where, about, {"type": "string"})
+
+
+ENTITY: Final = text(
+    "A queue, a topic (to send), or `{topic}/subscriptions/{name}`; with `/$deadletterqueue` "
+    "behind it for its dead letters. Names may contain `/`, which is not encoded.",
+    "entity", "path",
+)  # fmt: skip
+WHICH: Final = text("The message's sequence number, or its id.", "which", "path")
+TOKEN: Final = parameter(
+    "token", "path", "`LockToken`, as it was told.", {"type": "string", "format": "uuid"}
+)
+TIMEOUT: Final = parameter(
+    "timeout", "query", "How long to wait for a message, in seconds.",
+    {
+        "type": "integer", "minimum": 0, "maximum": HTTP_WAIT_MAX // 1000,
+        "default": HTTP_WAIT_DEFAULT // 1000,
+    },
+)  # fmt: skip
+BROKER_HEADER: Final[Json] = {
+    "description": "A JSON object: what the broker knows of the message.",
+    "schema": {"type": "string", "contentMediaType": "application/json"},
+}
+
+
+def answer(about: str, headers: Json | None = None, *, body: bool = False) -> Json:
+    found: Json = {"description": about}
+    if headers:
+        found["headers"] = headers
+    if body:
+        found["content"] = {"*/*": {"schema": {}}}
+    return found
+
+
+def operation(
+    name: str, summary: str, answers: Json, problems: tuple[str, ...], *parameters: Json,
+    **more: object,
+) -> Json:  # fmt: skip
+    refused: Json = {
+        status: {
+            "description": PROBLEMS[status],
+            "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in problems
+    }
+    return {
+        "operationId": name,
+        "summary": summary,
+        "parameters": list(parameters),
+        "responses": answers | refused,
+    } | more
+
+
+NONE: Final = answer("There is none; or none came in time.")
+RECEIVE: Final = ("400", "401", "403", "404", "409", "503")
+SETTLE: Final = ("400", "401", "404", "409")
+HANDED: Final = {BROKER_PROPERTIES: BROKER_HEADER}
+LOCATED: Final = HANDED | {
+    "Location": {"description": "Where to settle it.", "schema": {"type": "string"}}
+}
+
+SEND: Final = operation(
+    "send", "Send a message, or a batch: all of it or nothing.",
+    {"201": answer("All of it is on disk.")},
+    ("400", "401", "403", "404", "409", "413", "503", "507"),
+    ENTITY,
+    text("A JSON object: MessageId, SessionId, Label, TimeToLive and the like.",
+         BROKER_PROPERTIES, "header"),
+    text(OURS + "A JSON object: properties whose names no header field may have.",
+         MORE_PROPERTIES, "header"),
+    requestBody={
+        "description": "The message's body. All other header fields are its own properties.",
+        "content": {
+            "*/*": {"schema": {}},
+            BATCH_TYPE: {"schema": {"$ref": "#/components/schemas/Batch"}},
+        },
+    },
+)  # fmt: skip
+LOCK_NEXT: Final = operation(
+    "lockNext", "Take the next message under a lock, which ends by time alone.",
+    {"201": answer("The message.", LOCATED, body=True), "204": NONE}, RECEIVE, ENTITY, TIMEOUT,
+)  # fmt: skip
+TAKE_NEXT: Final = operation(
+    "takeNext", "Take the next message for good.",
+    {"200": answer("The message.", HANDED, body=True), "204": NONE}, RECEIVE, ENTITY, TIMEOUT,
+)  # fmt: skip
+LOCK_DEFERRED: Final = operation(
+    "lockDeferred", OURS + "Take a deferred message under a lock.",
+    {"201": answer("The message.", LOCATED, body=True)}, RECEIVE, ENTITY,
+    parameter("number", "path", "Its sequence number.", {"type": "integer"}),
+)  # fmt: skip
+COMPLETE: Final = operation(
+    "complete", "The job is done: the message goes.",
+    {"200": answer("It is gone.")}, SETTLE, ENTITY, WHICH, TOKEN,
+)  # fmt: skip
+GIVE_BACK: Final = operation(
+    "giveBack", "Unlock it: by default it is abandoned, which counts as an attempt.",
+    {"200": answer("It is so.")}, SETTLE, ENTITY, WHICH, TOKEN,
+    parameter("disposition", "query", OURS + f"One of {DISPOSITIONS}.",
+              {"type": "string", "enum": ["abandon", "release", "defer", "dead-letter"],
+               "default": "abandon"}),
+    parameter("delay", "query", OURS + "Abandon: not again before so many seconds.",
+              {"type": "integer", "minimum": 0}),
+    text(OURS + "Dead-letter: why, in a word.", "reason", "query"),
+    text(OURS + "Dead-letter: why, in a sentence.", "description", "query"),
+)  # fmt: skip
+RENEW: Final = operation(
+    "renew", "A longer lock: the queue's lock duration from now on.",
+    {"200": answer("`LockedUntilUtc` is in the header.", HANDED)}, SETTLE, ENTITY, WHICH, TOKEN,
+)  # fmt: skip
+
+PROBLEM: Final[Json] = {
+    "type": "object",
+    "description": "RFC 9457.",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "condition": {"type": "string", "description": "AMQP's word for it."},
+        "retryable": {"type": "boolean", "description": "Would it do, later?"},
+    },
+}
+BATCH: Final[Json] = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "Body": {"type": "string"},
+            "BrokerProperties": {"type": "object"},
+            "UserProperties": {
+                "type": "object",
+                "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+            },
+        },
+    },
+}
+OPENAPI: Final[Json] = {
+    "openapi": "3.1.0",
+    "info": {
+        "title": "Jobs over HTTP",
+        "description": "Queues, topics and subscriptions of a peeklock broker, in the form of "
+        "Service Bus' REST API.",
+        "version": "1",
+    },
+    "paths": {
+        AT: {"post": SEND},
+        HEAD: {"post": LOCK_NEXT, "delete": TAKE_NEXT},
+        DEFERRED: {"post": LOCK_DEFERRED},
+        LOCKED: {"delete": COMPLETE, "put": GIVE_BACK, "post": RENEW},
+    },
+    "components": {
+        "schemas": {"Problem": PROBLEM, "Batch": BATCH},
+        "securitySchemes": {
+            "user": {"type": "http", "scheme": "basic"},
+            "jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            "signature": {
+                "type": "apiKey", "in": "header", "name": "Authorization",
+                "description": "A shared access signature.",
+            },
+        },
+    },
+    "security": [{"user": []}, {"jwt": []}, {"signature": []}, {}],
+}  # fmt: skip

@@ -1,0 +1,70 @@
+"""What `/openapi.json` says, and what is answered: no status that it does not know."""
+
+import json
+
+import pytest
+
+from tests.support.broker_process import BrokerProcess
+from tests.support.http_peer import Answer, HttpPeer
+
+TOKEN = "00000000-0000-0000-0000-000000000000"
+
+
+class Reader(HttpPeer):
+    """Holds each answer against the document."""
+
+    def __init__(self, process: BrokerProcess) -> None:
+        super().__init__(process)
+        self.document = json.loads(super().ask_with("GET", "/openapi.json", None, {}).body)
+        self.seen: set[tuple[str, str, int]] = set()
+
+    def ask_as(self, template: str, method: str, path: str, **headers: str) -> Answer:
+        answer = self.ask(
+            method, path, b"x" if template.endswith("messages") else None, **headers
+        )
+        told = self.document["paths"][template][method.lower()]["responses"]
+        assert str(answer.status) in told, answer.body
+        (kind,) = told[str(answer.status)].get("content", {"": None})
+        if kind == "application/problem+json":
+            required = self.document["components"]["schemas"]["Problem"]["required"]
+            assert set(required) <= set(answer.problem)
+        for name in told[str(answer.status)].get("headers", {}):
+            assert answer.headers[name], name
+        self.seen.add((template, method, answer.status))
+        return answer
+
+
+@pytest.fixture
+def reader(shared: BrokerProcess) -> Reader:
+    return Reader(shared)
+
+
+def test_each_operation_and_what_may_become_of_it(reader: Reader, queue: str) -> None:
+    at, head = "/{entity}/messages", "/{entity}/messages/head"
+    number, locked = "/{entity}/messages/{number}", "/{entity}/messages/{which}/{token}"
+    for entity in (queue, "no/$such", f"{queue}/$deadletterqueue"):
+        reader.ask_as(at, "POST", f"/{entity}/messages")
+        reader.ask_as(at, "POST", f"/{entity}/messages", BrokerProperties="?")
+        for method in ("POST", "DELETE"):
+            reader.ask_as(head, method, f"/{entity}/messages/head?timeout=0")
+            reader.ask_as(head, method, f"/{entity}/messages/head?timeout=0")
+            reader.ask_as(head, method, f"/{entity}/messages/head?timeout=x")
+        reader.ask_as(number, "POST", f"/{entity}/messages/99")
+        for method in ("POST", "PUT", "DELETE"):
+            reader.ask_as(locked, method, f"/{entity}/messages/1/{TOKEN}")
+            reader.ask_as(locked, method, f"/{entity}/messages/1/x")
+    for method in ("POST", "PUT", "DELETE"):
+        reader.send(queue)
+        place = reader.ask_as(head, "POST", f"/{queue}/messages/head?timeout=0").place
+        reader.ask_as(locked, method, place)
+    evil = {"Host": "rebound.example"}
+    reader.ask_as(at, "POST", f"/{queue}/messages", **evil)
+    statuses = {status for _template, _method, status in reader.seen}
+    assert statuses >= {200, 201, 204, 400, 401, 404}
+    asked = {(template, method) for template, method, _status in reader.seen}
+    described = {
+        (path, method.upper())
+        for path, item in reader.document["paths"].items()
+        for method in item
+    }
+    assert asked == described
