@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from peeklock.frontends.http.job_routes import FIELD_NAMES
 from peeklock.limits import HTTP_REQUEST_TIMEOUT
 from peeklock.server.http_connection import Connection, HttpConnections
 from peeklock.server.http_listener import is_loopback
@@ -104,6 +105,40 @@ async def test_each_request_has_its_own_time() -> None:
         await answered(connection)
         door.connections.look(now)
     assert not transport.aborted
+    await end(connection)
+
+
+async def test_an_answer_that_nobody_reads() -> None:
+    """As long as any of it is read, it may take its time."""
+    door = Door()
+    connection, transport = door.connect()
+    connection.data_received(GET)
+    door.connections.look(0)
+    transport.unsent_bytes = 1000
+    for now in range(0, int(5 * LATE), int(LATE - 2)):
+        transport.unsent_bytes -= 1
+        door.connections.look(now)
+        assert not transport.aborted
+    door.connections.look(now + LATE)
+    assert transport.aborted
+    await end(connection)
+
+
+async def test_names_of_fields_stay_as_they_were_written() -> None:
+    seen: list[object] = []
+
+    class Listening(Door):
+        async def application(self, scope: Any, receive: Any, send: Any) -> None:
+            seen.append(scope["extensions"][FIELD_NAMES])
+            await super().application(scope, receive, send)
+
+    door = Listening()
+    door.may_answer.set()
+    connection, _transport = door.connect()
+    for name in (b"Priority", b"pRIORITY"):
+        connection.data_received(GET[:-2] + name + b": High\r\n\r\n")
+        await answered(connection)
+    assert seen == [[b"host", b"Priority"], [b"host", b"pRIORITY"]]
     await end(connection)
 
 
