@@ -8,10 +8,13 @@ A page's blocks run in their order, in one folder, against a broker of the page'
   and tabs count once;
 - `python` is saved where its first line names a file (`# shop.py`), else run, unless as above;
 - `toml` is a configuration that the broker accepts.
+
+`$HTTP` is where the broker listens for HTTP. A page with `curl` in it needs that.
 """
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -73,8 +76,11 @@ def place(tmp_path: Path) -> Place:
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_pages_blocks_do_what_it_says(page: Path, place: Place) -> None:
     printed = ""
+    if "curl " in page.read_text() and shutil.which("curl") is None:
+        pytest.skip("curl is not there")
     with BrokerProcess(data_dir=place.folder / "data", dev=False) as broker:
         place.environment["PEEKLOCK_CREDENTIALS"] = str(broker.data_dir / "announced.json")
+        place.environment["HTTP"] = f"http://127.0.0.1:{broker.http_port}"
         for not_run, language, content in BLOCK.findall(page.read_text()):
             if language == "sh" and not not_run:
                 printed = place.run(content)
