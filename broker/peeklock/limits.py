@@ -237,6 +237,9 @@ HTTP_WAITING_MAX: Final = 800
 # proxies between give up on what takes longer.
 HTTP_WAIT_DEFAULT: Final = Millis(60_000)
 HTTP_WAIT_MAX: Final = Millis(300_000)
+# A body that comes at this rate, in bytes a second, has as long as it takes: 100 MiB, half an
+# hour.
+HTTP_BODY_RATE_MIN: Final = 64 * KIB
 # Elements of an XML body, and how deep they nest: an entity's description has some forty.
 XML_ELEMENTS_MAX: Final = 10_000
 XML_DEPTH_MAX: Final = 32

@@ -10,7 +10,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from peeklock.frontends.http.job_routes import FIELD_NAMES
-from peeklock.limits import HTTP_HEADER_BYTES_MAX, HTTP_REQUEST_TIMEOUT
+from peeklock.limits import (
+    HTTP_BODY_RATE_MIN,
+    HTTP_HEADER_BYTES_MAX,
+    HTTP_REQUEST_TIMEOUT,
+)
 
 REQUEST_SECONDS: Final = HTTP_REQUEST_TIMEOUT / 1000
 
@@ -89,6 +93,7 @@ class Connection(H11Protocol):
         self.conn = self._reader
         self._application: Final = self.app
         self.app = self._answer
+        self._read_bytes = 0  # since then
         self._unsent_bytes = 0
         self._stuck_since = 0.0  # since when nothing of these was read
         self._reading_since: float | None = None
@@ -104,10 +109,14 @@ class Connection(H11Protocol):
         cycle = self.cycle
         return cycle is not None and not cycle.response_complete and not cycle.more_body
 
+    def data_received(self, data: bytes) -> None:
+        self._read_bytes += len(data)
+        super().data_received(data)
+
     def is_late(self, now: float) -> bool:
         """Has it taken too long for the request that it is sending, or for the next?
 
-        Or does it not read its answer?
+        A body that is large has longer. Or does it not read its answer?
         """
         unsent_bytes = self.transport.get_write_buffer_size()
         if unsent_bytes != self._unsent_bytes:
@@ -120,8 +129,10 @@ class Connection(H11Protocol):
         if self.is_answering or cycle is not self._seen or self._reading_since is None:
             self._seen = cycle
             self._reading_since = now
+            self._read_bytes = 0
             return False
-        return now - self._reading_since > REQUEST_SECONDS
+        allowed_seconds = REQUEST_SECONDS + self._read_bytes / HTTP_BODY_RATE_MIN
+        return now - self._reading_since > allowed_seconds
 
     def abort(self) -> None:
         self.transport.abort()

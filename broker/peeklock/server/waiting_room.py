@@ -68,7 +68,8 @@ class WaitingRoom:
         finally:
             self._waiting.discard(answer)
             gone.cancel()
-            answer.cancel()
+            if not answer.cancel() and not answer.cancelled():
+                answer.exception()  # it is known: nobody need be told that it was not asked for
             self._engine.detach(receiver, self._clock.now(), keep=taken is not None)
             self._turn()
         return taken

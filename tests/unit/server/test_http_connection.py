@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from peeklock.frontends.http.job_routes import FIELD_NAMES
-from peeklock.limits import HTTP_REQUEST_TIMEOUT
+from peeklock.limits import HTTP_BODY_RATE_MIN, HTTP_REQUEST_TIMEOUT
 from peeklock.server.http_connection import Connection, HttpConnections
 from peeklock.server.http_listener import is_loopback
 
@@ -105,6 +105,24 @@ async def test_each_request_has_its_own_time() -> None:
         await answered(connection)
         door.connections.look(now)
     assert not transport.aborted
+    await end(connection)
+
+
+async def test_a_large_body_may_take_its_time() -> None:
+    """As long as it keeps coming."""
+    door = Door()
+    connection, transport = door.connect()
+    connection.data_received(PUT.replace(b": 9", b": 99999999"))
+    door.connections.look(0)
+    now = 0
+    for _ in range(100):
+        connection.data_received(b"x" * HTTP_BODY_RATE_MIN)
+        now += 1
+        door.connections.look(now)
+    assert now > LATE
+    assert not transport.aborted
+    door.connections.look(now + LATE + 1)
+    assert transport.aborted
     await end(connection)
 
 

@@ -15,7 +15,7 @@ from peeklock.entities.dispositions import (
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import Entry
 from peeklock.entities.topic import Topic
-from peeklock.errors import InvalidRequest, LockLost, NotAllowed
+from peeklock.errors import InvalidRequest, LockLost, NotAllowed, ProtocolViolation
 from peeklock.frontends.amqp_nodes import find_queue
 from peeklock.frontends.amqp_outcomes import cut
 from peeklock.frontends.amqp_view import as_text
@@ -24,6 +24,7 @@ from peeklock.limits import DURATION_MAX
 from peeklock.protocols.amqp10.sections import read_properties
 from peeklock.security.principal import Principal
 from peeklock.security.rights import Right
+from peeklock.store.journal import MessageDamaged
 from peeklock.types import BY_TIME, EntityPath, LockToken, Millis, SequenceNumber, UnixMs
 
 DISPOSITIONS: Final = "abandon, release, defer and dead-letter"
@@ -116,7 +117,10 @@ class Jobs:
         return given
 
     def _message_id(self, entry: Entry) -> str | None:
-        found = read_properties(self.engine.message_of(entry).bare)
+        try:
+            found = read_properties(self.engine.message_of(entry).bare)
+        except (MessageDamaged, ProtocolViolation):
+            return None  # it has none that anybody could know
         return None if found is None else as_text(found.message_id)
 
 
