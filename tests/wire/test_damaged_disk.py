@@ -9,6 +9,7 @@ from tests.support.amqp_bytes import composite
 from tests.support.amqp_peer import ready_peer
 from tests.support.broker_process import BrokerProcess
 from tests.support.disk_house import flip
+from tests.support.http_peer import HttpPeer
 
 COUNT = 20
 DAMAGED = 7
@@ -67,6 +68,22 @@ async def test_under_way_it_is_given_up_and_named(tmp_path: Path) -> None:
         assert await everything(broker) == []
     line = next(line for line in broker.stderr.splitlines() if "journal damage" in line)
     assert f"{file} at offset" in line
+
+
+async def test_over_http_the_next_one_comes(tmp_path: Path) -> None:
+    with BrokerProcess(data_dir=tmp_path, env=ON_DISK_ONLY) as broker:
+        file, offset = await fill(broker)
+        flip(file, offset)
+        http = HttpPeer(broker)
+        found: list[bytes] = []
+        for _ in range(COUNT // 2):
+            found.append(http.take("orders").body)
+            held = http.lock("orders")
+            if held.status == 201:
+                found.append(held.body)
+                assert http.ask("DELETE", held.place).status == 200
+        assert found == WANTED
+        broker.wait_for("journal damage")
 
 
 @pytest.mark.parametrize("browse", [False, True])
