@@ -223,7 +223,6 @@ running: What is stored survives a restart, unless `--ephemeral` is given; Azure
 """
 
 MISSING: Final = """
-sending: Service Bus' REST API for sending and receiving (`POST /{queue}/messages`) | 405 for POST, 404 for the rest: HTTP is for administration.
 receiving: deleting many messages at once (`DeleteMessagesAsync` and `PurgeMessagesAsync` of .NET) | Refused with 501, `amqp:not-implemented`. `peeklock purge` does it.
 access: tokens of Microsoft Entra ID, whose keys change and have to be looked up | Only tokens that the one key under `[jwt]` has signed: `ServiceBusAuthenticationError`.
 running: AMQP over WebSockets | The HTTP port answers 404, so that no connection comes about.
