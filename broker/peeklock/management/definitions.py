@@ -1,10 +1,11 @@
 """Entities that a file wants to be there: what is missing is made, what is there stays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from peeklock.engine.engine import Engine
-from peeklock.entities.address import subscription_path
+from peeklock.entities.address import key_of, parse_address, subscription_path
+from peeklock.entities.forwarding import FORWARD_DEAD_LETTERS_TO, FORWARD_TO
 from peeklock.entities.settings import QueueSettings
 from peeklock.management.operations import create_queue, settings_from
 from peeklock.management.topics import create_subscription, create_topic, rule_from
@@ -33,6 +34,41 @@ class TopicDefinition:
     name: str
     settings: Changes
     subscriptions: tuple[SubscriptionDefinition, ...] = ()
+
+
+def in_order(
+    wanted: Sequence[QueueDefinition | TopicDefinition],
+) -> list[QueueDefinition | TopicDefinition]:
+    """What others forward to comes before them, wherever the file has it.
+
+    A circle stays as it is: the first of it will be refused, for its target is not there.
+    """
+    found: list[QueueDefinition | TopicDefinition] = []
+    left = list(wanted)
+    while left:
+        missing = {key_of(one.name) for one in left}
+        ready = [one for one in left if missing.isdisjoint(targets_of(one))]
+        if not ready:
+            return found + left
+        left = [one for one in left if not missing.isdisjoint(targets_of(one))]
+        found.extend(ready)
+    return found
+
+
+def targets_of(wanted: QueueDefinition | TopicDefinition) -> set[str]:
+    """Where it, or a topic's subscription, forwards to."""
+    given = [wanted.settings]
+    if isinstance(wanted, TopicDefinition):
+        given = [one.settings for one in wanted.subscriptions]
+    named = [one.get(name) for one in given for name in (FORWARD_TO, FORWARD_DEAD_LETTERS_TO)]
+    return {key_of(parse_address(name).path) for name in named if isinstance(name, str)}
+
+
+def ensure(engine: Engine, wanted: QueueDefinition | TopicDefinition, now: UnixMs) -> None:
+    if isinstance(wanted, TopicDefinition):
+        ensure_topic(engine, wanted, now)
+    else:
+        ensure_queue(engine, wanted, now)
 
 
 def ensure_queue(engine: Engine, wanted: QueueDefinition, now: UnixMs) -> None:

@@ -21,7 +21,7 @@ from peeklock.frontends.amqp10 import AmqpFrontend, AmqpHost
 from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.limits import CONNECTIONS_REFUSED_MAX
-from peeklock.management.definitions import ensure_queue, ensure_topic
+from peeklock.management.definitions import TopicDefinition, ensure, in_order
 from peeklock.management.views import describe, describe_topic
 from peeklock.security.authenticators import AnyoneIn, Authenticator, KnownUsers, User
 from peeklock.security.passwords import hash_password
@@ -175,16 +175,14 @@ class App:
 
     def _create_configured_entities(self) -> None:
         now = self._clock.now()
-        for queue in self._config.queues:
+        queues = [queue.definition() for queue in self._config.queues]
+        topics = [topic.definition() for topic in self._config.topics]
+        for wanted in in_order([*queues, *topics]):
             try:
-                ensure_queue(self.engine, queue.definition(), now)
+                ensure(self.engine, wanted, now)
             except BrokerError as error:
-                raise BadConfig(f"configuration: queue {queue.name!r}: {error}") from None
-        for topic in self._config.topics:
-            try:
-                ensure_topic(self.engine, topic.definition(), now)
-            except BrokerError as error:
-                raise BadConfig(f"configuration: topic {topic.name!r}: {error}") from None
+                kind = "topic" if isinstance(wanted, TopicDefinition) else "queue"
+                raise BadConfig(f"configuration: {kind} {wanted.name!r}: {error}") from None
 
     # ---- running
 
