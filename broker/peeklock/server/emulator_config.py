@@ -105,7 +105,7 @@ class Reader:
         """Tried one by one first, so that a refusal names its line."""
         path = (*path, "Properties")
         known = tuple(property_names(base))
-        given = self._table(table.get("Properties", {}), path, known)
+        given = self._optional(table, path, known)
         plain = {name: value for name, value in given.items() if value is not None}
         for name, value in plain.items():
             self._tried((*path, name), partial(changes_from, {name: value}, base))
@@ -118,7 +118,7 @@ class Reader:
         name = self._name(table, path)
         path = (*path, "Properties")
         words = ("FilterType", "CorrelationFilter", "SqlFilter", "Action")
-        properties = self._table(table.get("Properties", {}), path, words)
+        properties = self._optional(table, path, words)
         arguments = self._filter(properties, path)
         if properties.get("Action") is not None:
             arguments["action"] = self._sql(properties, "Action", path)
@@ -133,7 +133,7 @@ class Reader:
         if kind == "Correlation":
             correlation = self._correlation(properties, (*path, "CorrelationFilter"))
             return {"kind": "correlation", "correlation": correlation}
-        if kind is None and "CorrelationFilter" not in properties:
+        if kind is None and properties.get("CorrelationFilter") is None:
             return {"kind": "true"}
         self._refuse((*path, "FilterType"), f"{kind!r}; there are Sql and Correlation")
 
@@ -150,10 +150,15 @@ class Reader:
         for name in CORRELATED:
             if table.get(name) is not None:
                 found[f"sys.{name}"] = self._text(table, name, path)
-        below = self._table(table.get("Properties", {}), (*path, "Properties"), None)
+        below = self._optional(table, (*path, "Properties"), None)
         return found | below
 
     # ---- values
+
+    def _optional(self, table: Table, path: Where, known: tuple[str, ...] | None) -> Table:
+        """The table at the end of `path`; null is as if it were not there."""
+        value = table.get(str(path[-1]))
+        return {} if value is None else self._table(value, path, known)
 
     def _table(self, value: object, path: Where, known: tuple[str, ...] | None) -> Table:
         if value is None:

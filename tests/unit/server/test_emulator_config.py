@@ -122,6 +122,34 @@ def test_the_official_one(tmp_path: Path) -> None:
     assert (second.name, second.rules) == ("subscription.2", None)
 
 
+def test_null_is_as_nothing(tmp_path: Path) -> None:
+    """Tools that write the file say null where they have nothing to say."""
+    topic = {
+        "Name": "topic.1",
+        "Properties": None,
+        "Subscriptions": [
+            {"Name": "a", "Properties": None, "Rules": None},
+            {"Name": "b", "Rules": [{"Name": "all", "Properties": None}]},
+            {"Name": "c", "Rules": [{"Name": "some", "Properties": CORRELATION}]},
+        ],
+    }
+    names = {"Queues": [{"Name": "queue.1", "Properties": None}], "Topics": [topic]}
+    given = {"UserConfig": {"Namespaces": [names], "Logging": None}}
+    config = load({}, written(tmp_path, json.dumps(given)))
+    assert config.queues[0].definition().settings == {}
+    first, second, third = config.topics[0].definition().subscriptions
+    assert (first.settings, first.rules) == ({}, None)
+    assert second.rules == (("all", {"kind": "true"}),)
+    assert third.rules is not None
+    assert third.rules[0][1]["correlation"] == {"sys.Label": "x"}
+
+
+CORRELATION = {
+    "FilterType": "Correlation",
+    "SqlFilter": None,
+    "Action": None,
+    "CorrelationFilter": {"Label": "x", "To": None, "Properties": None},
+}
 AT = "UserConfig.Namespaces[0]"
 RULE = f"{AT}.Topics[0].Subscriptions[0].Rules[1].Properties"
 
