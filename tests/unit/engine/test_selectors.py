@@ -2,6 +2,7 @@
 
 from peeklock.engine.dispatch import ReceiveMode, Receiver
 from peeklock.engine.effects import Deliver, Drained
+from peeklock.entities.dispositions import Disposition, Verdict
 from peeklock.entities.queue import Queue
 from peeklock.entities.submission import Submission
 from peeklock.filters.filter import Filter, selector
@@ -54,6 +55,31 @@ def test_it_has_what_matches_and_others_have_anything() -> None:
     other = house.receiver(queue, 10)
     house.turn()
     assert other.held_numbers() == [1, 3, 5]
+
+
+def test_a_dead_letters_reason_is_among_its_properties() -> None:
+    """As whoever receives it sees it."""
+    house = House()
+    queue = house.queue()
+    send(house, queue, "abc")
+    worker = house.receiver(queue, 3)
+    house.turn()
+    for place, reason in enumerate(("Malformed", "Late", "")):
+        dead = Disposition(Verdict.DEAD_LETTER, reason=reason, description="line 1")
+        token = house.held(worker)[0]
+        house.engine.settle(worker, place, [token], dead, None, house.now, settled=True)
+    letters = house.dead_letters(queue)
+    wanted = selector("DeadLetterReason = 'Late' AND kind = 'b'")
+    assert selecting_numbers(house, letters, wanted) == [2]
+    assert selecting_numbers(house, letters, selector("DeadLetterReason IS NULL")) == []
+    described = selector("DeadLetterErrorDescription LIKE 'line%'")
+    assert selecting_numbers(house, letters, described) == [1, 3]  # 2 is held
+
+
+def selecting_numbers(house: House, queue: Queue, wanted: Filter) -> list[int]:
+    receiver = selecting(house, queue, wanted, 10)
+    house.turn()
+    return [int(number) for number in receiver.held_numbers()]
 
 
 def test_the_broker_rests_when_nothing_more_matches() -> None:
