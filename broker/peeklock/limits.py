@@ -211,6 +211,9 @@ FORWARD_RETRY: Final = Millis(1000)
 PEEK_COUNT_MAX: Final = 1000
 # And their bytes; the first one is shown, however large.
 PEEK_BYTES_MAX: Final = 1 * MIB
+# Messages that the filter of one management request is asked of: some have to be read from the
+# disk, and others wait. The reply says where the next request goes on.
+FILTER_LOOKS_MAX: Final = 1000
 
 # ---- HTTP (frontends/http/, server/http_listener.py)
 

@@ -1,6 +1,6 @@
 """A handle to one queue: everything that can be done with it."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -215,9 +215,26 @@ class Queue:
         """With all its messages."""
         await self._client.request("", "DELETE", self.name, {})
 
-    async def purge(self, *, state: str = "all", count: int = EVERYTHING) -> int:
-        """Remove messages: active, scheduled, deferred or all of these; held ones stay."""
-        return await self._in_pages("peeklock:purge", {"state": state}, "removed", count)
+    async def purge(
+        self, *, state: str = "all", count: int = EVERYTHING, where: str = ""
+    ) -> int:
+        """Remove messages: active, scheduled, deferred or all of these; held ones stay.
+
+        `where` is a filter in the language of a rule's SQL: only what it takes goes.
+        """
+        given: dict[str, object] = {"state": state}
+        if where:
+            given["filter"] = where
+        return await self._in_pages("peeklock:purge", given, "removed", count)
+
+    async def undefer(
+        self, sequence_numbers: Sequence[int] = (), *, count: int = EVERYTHING
+    ) -> int:
+        """Deferred messages are handed out again, uncounted: these, or all."""
+        if not sequence_numbers:
+            return await self._in_pages("peeklock:undefer", {}, "returned", count)
+        await self._request("peeklock:undefer", {"sequence-numbers": list(sequence_numbers)})
+        return len(sequence_numbers)
 
     async def pause(self) -> None:
         """Hand out nothing more; messages still come in."""
@@ -259,14 +276,17 @@ class Queue:
     ) -> int:
         """The broker changes so many at a time, so that nobody else waits long."""
         done = 0
+        page = dict(arguments)
         while done < count:
-            wanted = min(CHANGE_PAGE, count - done)
-            result = await self._request(operation, {**arguments, "count": wanted})
+            page["count"] = min(CHANGE_PAGE, count - done)
+            result = await self._request(operation, page)
             changed = result.get(answer)
             assert isinstance(changed, int)
-            if changed == 0:
-                break
             done += changed
+            following = result.get("next", 0 if changed else None)
+            if following is None:
+                break
+            page["from-sequence-number"] = following
         return done
 
 

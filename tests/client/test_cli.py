@@ -164,6 +164,9 @@ def test_queues_are_made_listed_changed_and_deleted(cli: Cli) -> None:
     assert cli.json("queue", "show", "orders")[0]["paused"] is True
     cli.run("queue", "resume", "orders")
     cli.run("send", "orders", "a")
+    assert cli.run("purge", "orders", "--where", "sys.Label = 'x'", "-y") == "0 removed\n"
+    assert cli.run("queue", "undefer", "orders") == "0 returned\n"
+    assert "no deferred message 7" in cli.run("queue", "undefer", "orders", "7", code=1)
     assert cli.run("purge", "orders", "--yes") == "1 removed\n"
     cli.run("queue", "update", "orders", "--status", "send-disabled")
     assert "takes no messages for now" in cli.run("send", "orders", "a", code=1)

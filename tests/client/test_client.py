@@ -262,6 +262,43 @@ async def test_purge_removes_by_state(orders: Queue) -> None:
     assert await orders.purge() == 1
 
 
+async def test_purge_removes_what_a_filter_takes(orders: Queue) -> None:
+    # More than the broker looks at for one request.
+    await orders.send_batch([f"{number}" for number in range(2_100)])
+    await orders.send("test", properties={"customer": 17})
+    await orders.send("real", properties={"customer": 18})
+    await orders.send("wrong", properties={"customer": "x"})
+    assert await orders.purge(where="customer > 16 AND customer < 18") == 1
+    assert await orders.purge(where="customer IS NULL", count=5) == 5
+    assert await orders.purge(where="customer IS NULL", state="deferred") == 0
+    assert await orders.purge(where="customer IS NULL") == 2_095
+    assert await bodies(orders) == ["real", "wrong"]
+    with pytest.raises(Refused, match="line 1, column 11"):
+        await orders.purge(where="customer =")
+
+
+async def test_purge_of_dead_letters_by_their_reason(orders: Queue) -> None:
+    await orders.send_batch(["Malformed", "Late"])
+    async for job in orders.receive(wait=SOON):
+        await job.dead_letter(job.text())
+    assert await orders.dead_letters.purge(where="DeadLetterReason = 'Late'") == 1
+    assert await orders.dead_letters.dead_letter_reasons() == {"Malformed": 1}
+
+
+async def test_what_is_deferred_is_handed_out_again(orders: Queue) -> None:
+    await orders.send_batch(["a", "b", "c"])
+    async for job in orders.receive(wait=SOON):
+        await job.defer()
+    await orders.send("d")
+    await orders.receive_deferred([1])  # held, so it cannot
+    with pytest.raises(Refused, match="no deferred message 1"):
+        await orders.undefer([2, 1])
+    assert await orders.undefer([2]) == 1
+    assert await bodies(orders) == ["b", "d"]
+    assert await orders.undefer() == 1
+    assert await bodies(orders) == ["c"]
+
+
 async def test_priorities_are_strict_where_the_queue_has_them(client: Client) -> None:
     queue = await client.create_queue("lanes", priorities=True)
     for priority in (1, 9, 4, 9):

@@ -223,6 +223,15 @@ class QueueLife(RuleBasedStateMachine):
         if numbers:
             self.house.engine.receive_deferred(queue, numbers, self.house.now, delete=False)
 
+    @rule(count=st.integers(1, 3))
+    def undefer(self, count: int) -> None:
+        numbers = self.queue.numbers_in(DEFERRED, count)
+        facts = self.queue.undefer(numbers)
+        if facts:
+            self.house.engine.commit(self.queue, facts, self.house.now)
+        assert all(self.queue.entries[number].state == READY for number in numbers)
+        self.serve()
+
     @rule(states=st.sampled_from([(READY,), (WAITING,), (READY, WAITING, DEFERRED)]))
     def purge(self, states: tuple[int, ...]) -> None:
         held = {n for n, entry in self.queue.entries.items() if entry.state == LOCKED}

@@ -196,6 +196,15 @@ class SessionLife(RuleBasedStateMachine):
                 self.queue, deferred[:1], self.house.now, delete=False, holder=receiver
             )
 
+    @rule(count=st.integers(1, 3))
+    def undefer(self, count: int) -> None:
+        numbers = self.queue.numbers_in(DEFERRED, count)
+        facts = self.queue.undefer(numbers)
+        if facts:
+            self.house.engine.commit(self.queue, facts, self.house.now)
+        assert all(self.queue.entries[number].state == READY for number in numbers)
+        self.serve()
+
     @rule(states=st.sampled_from([(READY,), (WAITING,), (READY, WAITING, DEFERRED)]))
     def purge(self, states: tuple[int, ...]) -> None:
         facts = self.queue.purge(states, 3)

@@ -377,7 +377,10 @@ class Renewed:
 
 @final
 class Unlocked:
-    """Locks are gone and the messages are back, at once or from `not_before` on."""
+    """Locks are gone and the messages are back, at once or from `not_before` on.
+
+    Of messages that are deferred, and held by nobody, it says that they are so no more.
+    """
 
     __slots__ = ("failed", "not_before", "numbers", "queue_id")
     __match_args__ = ("queue_id", "numbers", "failed", "not_before")

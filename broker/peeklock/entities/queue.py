@@ -462,6 +462,17 @@ class Queue:
                     facts.append(SessionUnlocked(self.queue_id, session.session_id, NEVER))
         return facts
 
+    def undefer(self, numbers: list[SequenceNumber]) -> list[Fact]:
+        """Deferred messages are handed out again, in their old places; nothing is counted.
+
+        Raises `MessageNotFound` when one is not deferred, or held by its number just now.
+        """
+        for number in numbers:
+            entry = self.entries.get(number)
+            if entry is None or entry.state != DEFERRED:
+                raise MessageNotFound(self.path, number, "deferred")
+        return [Unlocked(self.queue_id, numbers, failed=False)] if numbers else []
+
     def purge(self, states: tuple[int, ...], count: int) -> list[Fact]:
         """Remove up to `count` messages in these states; never one that is held."""
         assert LOCKED not in states
@@ -471,7 +482,22 @@ class Queue:
                 break
             if entry.state in states:
                 numbers.append(entry.number)
-        return [Removed(self.queue_id, numbers, Cause.PURGED)] if numbers else []
+        return self.purge_these(numbers) if numbers else []
+
+    def purge_these(self, numbers: list[SequenceNumber]) -> list[Fact]:
+        """Remove messages that the caller found, and that nobody holds."""
+        return [Removed(self.queue_id, numbers, Cause.PURGED)]
+
+    def numbers_in(self, state: int, count: int) -> list[SequenceNumber]:
+        """The first `count` messages in a state."""
+        found: list[SequenceNumber] = []
+        if self.counts[state]:
+            for entry in self.entries.values():
+                if len(found) >= count:
+                    break
+                if entry.state == state:
+                    found.append(entry.number)
+        return found
 
     def cancel_scheduled(self, numbers: list[SequenceNumber]) -> list[Fact]:
         """Remove scheduled messages before their time; `MessageNotFound` if not waiting."""
@@ -955,6 +981,8 @@ class Queue:
         ready: list[SequenceNumber] = []
         for number in numbers:
             entry = self.entries[number]
+            if entry.state == DEFERRED:
+                entry.set_aside = False  # it is deferred no more
             self._drop_lock(entry)
             if failed:
                 entry.delivery_count += 1

@@ -50,8 +50,10 @@ from peeklock.management.operations import (
     dead_letter_reasons,
     peek,
     purge,
+    purge_matching,
     redrive_dead_letters,
     set_dispatch,
+    undefer,
 )
 from peeklock.protocols.amqp10.sections import read_properties, split_message
 from peeklock.protocols.amqp10.values import ARRAY_LONG, ARRAY_TIMESTAMP, AmqpArray, Timestamp
@@ -83,6 +85,7 @@ class ManagementNode:
             "peeklock:pause": self._pause,
             "peeklock:resume": self._resume,
             "peeklock:redrive": self._redrive,
+            "peeklock:undefer": self._undefer,
             "peeklock:dead-letter-reasons": self._reasons,
         }
 
@@ -234,8 +237,24 @@ class ManagementNode:
         request.principal.require(Right.MANAGE, request.queue.path)
         state = request.text("state", "all")
         count = request.whole("count", 1 << 31)
-        removed = purge(self._engine, request.queue, state, count, request.now)
-        reply.result = {"removed": removed}
+        text = request.text("filter", "")
+        if not text:
+            removed = purge(self._engine, request.queue, state, count, request.now)
+            reply.result = {"removed": removed}
+            return
+        start = SequenceNumber(request.whole("from-sequence-number", 1))
+        found = purge_matching(
+            self._engine, request.queue, state, text, start, count, request.now
+        )
+        reply.result = {"removed": len(found.numbers), "next": found.following}
+
+    def _undefer(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.MANAGE, request.queue.path)
+        given = request.arguments.get("sequence-numbers")
+        numbers = request.numbers("sequence-numbers") if given is not None else []
+        count = request.whole("count", 1 << 31)
+        returned = undefer(self._engine, request.queue, numbers, count, request.now)
+        reply.result = {"returned": returned}
 
     def _pause(self, request: Request, reply: Reply) -> None:
         request.principal.require(Right.MANAGE, request.queue.path)

@@ -1,18 +1,20 @@
 """Create, change, look at and mend entities: once, for the management node, CLI and others."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from peeklock.engine.dispatch import within_bytes
 from peeklock.engine.engine import Engine
 from peeklock.engine.relay import redrive
+from peeklock.engine.selector import MessageSelector
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING, Entry
 from peeklock.entities.session_verbs import sessions_of
 from peeklock.entities.settings import QueueSettings
 from peeklock.entities.settings_map import Settings, settings_as_map, with_changes
 from peeklock.errors import InvalidRequest
-from peeklock.limits import PEEK_BYTES_MAX, PEEK_COUNT_MAX
+from peeklock.filters.filter import sql_filter
+from peeklock.limits import FILTER_LOOKS_MAX, PEEK_BYTES_MAX, PEEK_COUNT_MAX
 from peeklock.types import SequenceNumber, SessionId, UnixMs
 
 # Messages that one request removes or moves at once; the caller asks again for more.
@@ -66,16 +68,82 @@ def set_dispatch(engine: Engine, queue: Queue, now: UnixMs, *, dispatch: bool) -
     engine.refresh(queue)
 
 
+@dataclass(frozen=True)
+class Found:
+    """Messages that a request is about, and where the next one goes on; None: there is none."""
+
+    numbers: list[SequenceNumber]
+    following: SequenceNumber | None
+
+
+def matching(
+    engine: Engine,
+    queue: Queue,
+    states: tuple[int, ...],
+    text: str,
+    start: SequenceNumber,
+    count: int,
+) -> Found:
+    """Those of the next `FILTER_LOOKS_MAX` from `start` on for which a SQL filter is true.
+
+    In these states, and at most `count`. Raises `InvalidFilter`. One that cannot be read, or on
+    which the filter fails, is not meant.
+    """
+    selector = MessageSelector(sql_filter(text), engine.namespace.lens, engine.journal)
+    looked = queue.browse(start, FILTER_LOOKS_MAX)
+    found: list[SequenceNumber] = []
+    for entry in looked:
+        if len(found) >= count:
+            return Found(found, entry.number)
+        if entry.state in states and selector.is_sure(entry):
+            found.append(entry.number)
+    is_more = len(looked) == FILTER_LOOKS_MAX
+    return Found(found, SequenceNumber(looked[-1].number + 1) if is_more else None)
+
+
 def purge(engine: Engine, queue: Queue, state: str, count: int, now: UnixMs) -> int:
     """Remove messages in a state, at most `count`; returns how many. Held ones stay."""
-    states = STATES.get(state)
-    if states is None:
-        raise InvalidRequest(f"no state {state!r}; there are {', '.join(STATES)}")
     before = len(queue.entries)
-    facts = queue.purge(states, min(count, CHANGE_COUNT_MAX))
+    facts = queue.purge(states_called(state), min(count, CHANGE_COUNT_MAX))
     if facts:
         engine.commit(queue, facts, now)
     return before - len(queue.entries)
+
+
+def purge_matching(
+    engine: Engine,
+    queue: Queue,
+    state: str,
+    text: str,
+    start: SequenceNumber,
+    count: int,
+    now: UnixMs,
+) -> Found:
+    """Remove messages in a state that a SQL filter takes."""
+    found = matching(engine, queue, states_called(state), text, start, count)
+    if found.numbers:
+        engine.commit(queue, queue.purge_these(found.numbers), now)
+    return found
+
+
+def states_called(state: str) -> tuple[int, ...]:
+    states = STATES.get(state)
+    if states is None:
+        raise InvalidRequest(f"no state {state!r}; there are {', '.join(STATES)}")
+    return states
+
+
+def undefer(
+    engine: Engine, queue: Queue, numbers: list[SequenceNumber], count: int, now: UnixMs
+) -> int:
+    """Deferred messages are handed out again: these, or the first `count`; says how many.
+
+    Raises `MessageNotFound` when one of `numbers` is not deferred; then none is.
+    """
+    chosen = numbers or queue.numbers_in(DEFERRED, min(count, CHANGE_COUNT_MAX))
+    if chosen:
+        engine.commit(queue, queue.undefer(chosen), now)
+    return len(chosen)
 
 
 def redrive_dead_letters(

@@ -180,6 +180,9 @@ def resume(queue: QueueName, url: Url = None, as_json: AsJson = False) -> None:
 def purge(
     queue: QueueName,
     state: Annotated[str, typer.Option(help="active, scheduled, deferred or all.")] = "all",
+    where: Annotated[
+        str, typer.Option(help="Only what this filter takes, in the SQL of rules.")
+    ] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: Url = None,
     as_json: AsJson = False,
@@ -193,20 +196,45 @@ def purge(
     \b
       peeklock purge orders --state scheduled
       peeklock purge 'orders/$DeadLetterQueue' --yes
+      peeklock purge orders --where "customer = 17 AND sys.Label LIKE 'test%'"
     """
     which = "messages" if state == "all" else f"{state} messages"
-    confirm(f"Remove all {which} of {queue}?", yes=yes)
+    those = f" where {where}" if where else ""
+    confirm(f"Remove all {which} of {queue}{those}?", yes=yes)
 
     async def run(client: Client) -> int:
-        return await client.queue(queue).purge(state=state)
+        return await client.queue(queue).purge(state=state, where=where)
 
     removed = with_client(url, run)
     tell(f"{removed} removed", {"removed": removed}, as_json=as_json)
 
 
+def undefer(
+    queue: QueueName,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(help="Sequence numbers; without any, all of them.")
+    ] = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hand out deferred messages again.
+
+    For those whose number is lost: they would lie there for ever. Each comes in its old place.
+
+    Examples:
+
+    \b
+      peeklock peek orders | grep deferred
+      peeklock queue undefer orders 17 18
+    """
+    returned = with_client(url, lambda client: client.queue(queue).undefer(numbers or ()))
+    tell(f"{returned} returned", {"returned": returned}, as_json=as_json)
+
+
 def register(app: typer.Typer) -> None:
     queue = typer.Typer(
-        no_args_is_help=True, help="Create, list, show, change, delete, pause, resume queues."
+        no_args_is_help=True,
+        help="Create, list, show, change, delete, pause, resume queues.",
     )
     queue.command(epilog=QUEUE_EXPLAINED)(create)
     queue.command()(update)
@@ -216,4 +244,5 @@ def register(app: typer.Typer) -> None:
     queue.command()(pause)
     queue.command()(resume)
     queue.command()(purge)
+    queue.command()(undefer)
     app.add_typer(queue, name="queue")
