@@ -211,6 +211,8 @@ FORWARD_RETRY: Final = Millis(1000)
 PEEK_COUNT_MAX: Final = 1000
 # And their bytes; the first one is shown, however large.
 PEEK_BYTES_MAX: Final = 1 * MIB
+# Messages that one request of Service Bus' batch-delete-messages may ask for, as it has it.
+BATCH_DELETE_COUNT_MAX: Final = 4000
 # Messages that the filter of one management request is asked of: some have to be read from the
 # disk, and others wait. The reply says where the next request goes on.
 FILTER_LOOKS_MAX: Final = 1000

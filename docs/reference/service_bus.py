@@ -223,7 +223,6 @@ running: What is stored survives a restart, unless `--ephemeral` is given; Azure
 """
 
 MISSING: Final = """
-receiving: deleting many messages at once (`DeleteMessagesAsync` and `PurgeMessagesAsync` of .NET) | Refused with 501, `amqp:not-implemented`. `peeklock purge` does it.
 access: tokens of Microsoft Entra ID, whose keys change and have to be looked up | Only tokens that the one key under `[jwt]` has signed: `ServiceBusAuthenticationError`.
 running: AMQP over WebSockets | The HTTP port answers 404, so that no connection comes about.
 running: several namespaces | A `Config.json` with more than one is refused at start.

@@ -20,6 +20,7 @@ from peeklock.entities.dispositions import (
 )
 from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.queue_index import Entry
+from peeklock.entities.settings import within
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
 from peeklock.errors import (
@@ -46,8 +47,10 @@ from peeklock.frontends.amqp_request import (
 from peeklock.frontends.amqp_rules import RuleOperations
 from peeklock.frontends.amqp_session_operations import SessionOperations, holder_for
 from peeklock.frontends.errors_on_the_wire import condition_of, status_of
+from peeklock.limits import BATCH_DELETE_COUNT_MAX
 from peeklock.management.operations import (
     dead_letter_reasons,
+    delete_oldest,
     peek,
     purge,
     purge_matching,
@@ -56,7 +59,13 @@ from peeklock.management.operations import (
     undefer,
 )
 from peeklock.protocols.amqp10.sections import read_properties, split_message
-from peeklock.protocols.amqp10.values import ARRAY_LONG, ARRAY_TIMESTAMP, AmqpArray, Timestamp
+from peeklock.protocols.amqp10.values import (
+    ARRAY_LONG,
+    ARRAY_TIMESTAMP,
+    AmqpArray,
+    Int,
+    Timestamp,
+)
 from peeklock.security.principal import Principal
 from peeklock.security.rights import Right
 from peeklock.store.journal import MessageDamaged
@@ -81,6 +90,7 @@ class ManagementNode:
             "com.microsoft:update-disposition": self._settle,
             "com.microsoft:schedule-message": self._schedule,
             "com.microsoft:cancel-scheduled-message": self._cancel,
+            "com.microsoft:batch-delete-messages": self._delete_oldest,
             "peeklock:purge": self._purge,
             "peeklock:pause": self._pause,
             "peeklock:resume": self._resume,
@@ -230,6 +240,19 @@ class ManagementNode:
             self._engine.unpublish(entity, numbers)
         else:
             self._engine.commit(entity, entity.cancel_scheduled(numbers), request.now)
+
+    def _delete_oldest(self, request: Request, reply: Reply) -> None:
+        request.principal.require(Right.LISTEN, request.queue.path)
+        before = UnixMs(request.whole("enqueued-time-utc"))
+        count = request.whole("message-count")
+        within("message-count", count, 1, BATCH_DELETE_COUNT_MAX)
+        session_id = request.session_id()
+        if session_id is not None:
+            holder_for(self._engine, request, session_id)
+        deleted = delete_oldest(
+            self._engine, request.queue, before, count, session_id, request.now
+        )
+        reply.result = {"message-count": Int(deleted)}
 
     # ---- operators
 

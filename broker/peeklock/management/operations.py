@@ -1,7 +1,8 @@
 """Create, change, look at and mend entities: once, for the management node, CLI and others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from peeklock.engine.dispatch import within_bytes
 from peeklock.engine.engine import Engine
@@ -12,13 +13,14 @@ from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING, Entr
 from peeklock.entities.session_verbs import sessions_of
 from peeklock.entities.settings import QueueSettings
 from peeklock.entities.settings_map import Settings, settings_as_map, with_changes
-from peeklock.errors import InvalidRequest
+from peeklock.errors import InvalidRequest, NotAllowed
 from peeklock.filters.filter import sql_filter
 from peeklock.limits import FILTER_LOOKS_MAX, PEEK_BYTES_MAX, PEEK_COUNT_MAX
 from peeklock.types import SequenceNumber, SessionId, UnixMs
 
 # Messages that one request removes or moves at once; the caller asks again for more.
 CHANGE_COUNT_MAX = 10_000
+FIRST: Final = SequenceNumber(1)
 UNSPOKEN = "service_bus"  # a setting that is made of what Service Bus' clients say
 STATES = {
     "active": (READY,),
@@ -124,6 +126,35 @@ def purge_matching(
     if found.numbers:
         engine.commit(queue, queue.purge_these(found.numbers), now)
     return found
+
+
+def delete_oldest(
+    engine: Engine,
+    queue: Queue,
+    before: UnixMs,
+    count: int,
+    session_id: SessionId | None,
+    now: UnixMs,
+) -> int:
+    """Remove the oldest free messages that came before an instant; returns how many.
+
+    Of one message session, where there are sessions. Raises as receiving would.
+    """
+    queue.check_handing_out()
+    candidates: Iterable[Entry] = queue.entries.values()
+    if session_id is not None:
+        candidates = sessions_of(queue).browse(session_id, FIRST, len(queue.entries))
+    elif queue.sessions is not None:
+        raise NotAllowed(f"{queue.path!r}: say in which message session they are")
+    chosen: list[SequenceNumber] = []
+    for entry in candidates:
+        if len(chosen) >= count:
+            break
+        if entry.state == READY and entry.enqueued_at < before:
+            chosen.append(entry.number)
+    if chosen:
+        engine.commit(queue, queue.purge_these(chosen), now)
+    return len(chosen)
 
 
 def states_called(state: str) -> tuple[int, ...]:
