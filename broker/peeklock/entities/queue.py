@@ -500,10 +500,13 @@ class Queue:
         return found
 
     def cancel_scheduled(self, numbers: list[SequenceNumber]) -> list[Fact]:
-        """Remove scheduled messages before their time; `MessageNotFound` if not waiting."""
+        """Remove scheduled messages before their time; `MessageNotFound` if not waiting.
+
+        One that failed and waits to be tried again is scheduled no more.
+        """
         for number in numbers:
             entry = self.entries.get(number)
-            if entry is None or entry.state != WAITING:
+            if entry is None or entry.state != WAITING or entry.delivery_count:
                 raise MessageNotFound(self.path, number, "scheduled")
         return [Removed(self.queue_id, numbers, Cause.PURGED)]
 

@@ -229,6 +229,17 @@ class TestTime:
         with pytest.raises(MessageNotFound, match="2"):
             queue.cancel_scheduled([SequenceNumber(2)])
 
+    def test_what_failed_and_waits_to_be_tried_again_is_no_schedule(self) -> None:
+        house = House()
+        queue = house.queue(retry=RetryPolicy(first_ms=1000))
+        house.send(queue, not_before=house.now + 1000)
+        receiver = house.receiver(queue, 1)
+        house.advance(1000)
+        house.engine.settle_tokens(queue, house.held(receiver), ABANDON, house.now)
+        assert queue.counts[WAITING] == 1
+        with pytest.raises(MessageNotFound):
+            queue.cancel_scheduled([SequenceNumber(1)])
+
 
 class TestOrder:
     def test_by_number(self) -> None:
