@@ -377,6 +377,20 @@ class TestDuplicates:
             assert left(bus, "once") == []
             sender.cancel_scheduled_messages(numbers)
 
+    @pytest.mark.differs(
+        "duplicates",
+        "A message that is dropped as a duplicate has the number 0 among those that scheduling "
+        "several gives, which are in the messages' order.",
+    )
+    def test_numbers_of_a_schedule_with_duplicates(self, bus: Any) -> None:
+        at = datetime.now(UTC) + timedelta(hours=1)
+        some = [Message(text, message_id=text) for text in ("n1", "n1", "n2")]
+        with bus.get_queue_sender("once") as sender:
+            first, dropped, second = sender.schedule_messages(some, at)
+            assert dropped == 0
+            assert second == first + 1
+            sender.cancel_scheduled_messages([first, second])
+
 
 class TestRefusals:
     @pytest.mark.shows("refusals", "an entity that is not there")

@@ -31,6 +31,7 @@ from peeklock.engine.session_desk import SessionDesk
 from peeklock.entities.arrivals import Arrivals
 from peeklock.entities.dispositions import RELEASE, Disposition
 from peeklock.entities.facts import (
+    UNNUMBERED,
     Cause,
     Enqueued,
     Fact,
@@ -223,24 +224,26 @@ class Engine:
     ) -> list[SequenceNumber]:
         """Take several messages, all or none; raises `BrokerError`.
 
-        Returns the queue's numbers of those that were no duplicates, kept or passed on.
+        Returns the queue's number of each, kept or passed on; UNNUMBERED of a duplicate.
         """
         self.check_sending(queue)
+        fresh = fresh_of(queue, given, now)
         first = queue.next_number
         self._send_along(queue, given, now)
-        return [SequenceNumber(number) for number in range(first, queue.next_number)]
+        return numbered(first, fresh)
 
     def publish(
         self, topic: Topic, given: list[Submission], now: UnixMs
     ) -> list[SequenceNumber]:
         """Send several messages to a topic, all or none; raises `BrokerError`.
 
-        Returns the topic's numbers of those that were no duplicates, taken or not.
+        Returns the topic's number of each, taken or not; UNNUMBERED of a duplicate.
         """
         self.check_sending(topic)
+        fresh = fresh_of(topic, given, now)
         first = topic.next_number
         self._send_along(topic, given, now, number_all=True)
-        return [SequenceNumber(number) for number in range(first, topic.next_number)]
+        return numbered(first, fresh)
 
     def unpublish(self, topic: Topic, numbers: list[SequenceNumber]) -> None:
         """Take back all copies of messages that are not due yet; raises `MessageNotFound`."""
@@ -922,3 +925,19 @@ class Engine:
                 receiver.closed = True
                 error = NotFound(line.queue.path)
                 self.outbox.hold(self.journal.end, ReceiverEnded(receiver, error))
+
+
+def fresh_of(entity: Queue | Topic, given: list[Submission], now: UnixMs) -> list[bool]:
+    """Which of these `entity` will not drop as duplicates."""
+    window = Millis(entity.settings.duplicate_window_ms)
+    return entity.seen.fresh([one.message_id for one in given], window, now)
+
+
+def numbered(first: SequenceNumber, fresh: list[bool]) -> list[SequenceNumber]:
+    """Numbers in the order of the messages, so that their sender knows which is whose."""
+    found: list[SequenceNumber] = []
+    number = int(first)
+    for is_fresh in fresh:
+        found.append(SequenceNumber(number) if is_fresh else UNNUMBERED)
+        number += is_fresh
+    return found

@@ -21,6 +21,19 @@ class Deduplication:
         at = self._taken_at.get(key)
         return at is not None and now < at + window_ms
 
+    def fresh(self, keys: list[bytes], window_ms: Millis, now: UnixMs) -> list[bool]:
+        """Which of these are no duplicates: of what was taken, or of one before it here.
+
+        A key of b"" is nobody's duplicate, and nothing is where there is no window.
+        """
+        before: set[bytes] = set()
+        found: list[bool] = []
+        for key in keys:
+            is_known = key in before or self.is_duplicate(key, window_ms, now)
+            found.append(window_ms == 0 or not key or not is_known)
+            before.add(key)
+        return found
+
     def add(self, key: bytes, at: UnixMs, window_ms: Millis) -> None:
         """Remember it, and forget what is older than the window."""
         taken_at = self._taken_at

@@ -241,6 +241,15 @@ class TestTime:
         assert house.engine.publish(tickets, some, house.now) == [1, 2]
         assert house.engine.publish(tickets, some[:1], house.now) == [3]
 
+    def test_a_duplicate_has_no_number(self, house: House) -> None:
+        from peeklock.entities.submission import Submission
+        from peeklock.message import Message
+
+        topic = house.topic("once", duplicate_window_ms=20_000)
+        some = [Submission(Message(b"a"), message_id=key) for key in (b"a", b"a", b"b")]
+        assert house.engine.publish(topic, some, house.now) == [1, 0, 2]
+        assert house.engine.publish(topic, some[:1], house.now) == [0]
+
 
 class TestSessions:
     def test_without_a_session_id_it_is_a_dead_letter_there(

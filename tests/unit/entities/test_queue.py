@@ -420,7 +420,15 @@ class TestDuplicates:
         house = House()
         queue = house.queue(duplicate_window_ms=20_000)
         batch = [Submission(Message(b"x"), message_id=key) for key in (b"a", b"b", b"a")]
-        assert house.engine.enqueue(queue, batch, house.now) == [1, 2]
+        assert house.engine.enqueue(queue, batch, house.now) == [1, 2, 0]
+
+    def test_numbers_are_in_the_order_of_the_messages(self) -> None:
+        house = House()
+        queue = house.queue(duplicate_window_ms=20_000)
+        house.send(queue, message_id=b"a")
+        keys = (b"a", b"b", b"", b"b", b"", b"c")
+        batch = [Submission(Message(b"x"), message_id=key) for key in keys]
+        assert house.engine.enqueue(queue, batch, house.now) == [0, 2, 3, 0, 4, 5]
 
 
 class TestBatches:
