@@ -337,6 +337,9 @@ class TestLater:
             got = receiver.receive_messages(2, max_wait_time=5)
             got += receiver.receive_messages(2, max_wait_time=2)
         assert texts(got) == ["soon", "by annotation"]
+        for message in got:  # to the millisecond that annotations have
+            late_by = message.enqueued_time_utc - message.scheduled_enqueue_time_utc
+            assert abs(late_by) < timedelta(milliseconds=1)
 
     @pytest.mark.shows("dead letters", "what outlived its time is not received")
     def test_what_outlived_its_time(self, bus: Any, queue: str) -> None:

@@ -330,7 +330,7 @@ class Enqueued:
         self.queue_id: Final = queue_id
         self.number: Final = number
         self.message: Final = message
-        self.enqueued_at: Final = enqueued_at
+        self.enqueued_at: Final = enqueued_at  # of what is scheduled, when it is due
         self.size: Final = size  # bytes, as `Message.size` says
         self.priority: Final = priority  # the queue's order; 0 where it has none
         self.expires_at: Final = expires_at  # NEVER when it does not

@@ -255,19 +255,20 @@ class Queue:
         return self.seen.is_duplicate(given.message_id, Millis(window), now)
 
     def _enqueued(self, given: Submission, now: UnixMs, place: int) -> Enqueued:
-        """The `place`-th arrival (from 0) of one append."""
+        """The `place`-th arrival (from 0) of one append. What is scheduled arrives when due."""
         if given.passage is not None:
             return self._arrived(given, given.passage, now, place)
         message = given.message
         due = given.not_before if given.not_before > now else NEVER
+        start = due if due != NEVER else now
         return Enqueued(
             self.queue_id,
             SequenceNumber(self.next_number + place),
             message,
-            now,
+            start,
             message.size,
             self._priority_of(message),
-            self._expiry_of(message, due if due != NEVER else now),
+            self._expiry_of(message, start),
             due,
             session_id=given.session_id if self.settings.requires_session else None,
         )
@@ -288,7 +289,7 @@ class Queue:
             self.queue_id,
             SequenceNumber(self.next_number + place),
             message,
-            now,
+            start,
             message.size,
             self._priority_of(message),
             expires_at,

@@ -78,7 +78,7 @@ def settings_shown(settings: QueueSettings | TopicSettings) -> dict[str, object]
 
 
 def oldest(queue: Queue) -> int:
-    """When the oldest message was enqueued; 0 for an empty queue."""
+    """When the oldest message was enqueued, or is to be; 0 for an empty queue."""
     for entry in queue.entries.values():
         return int(entry.enqueued_at)
     return 0

@@ -220,6 +220,14 @@ class TestTime:
         house.advance(1000)
         assert sorted(receiver.held_numbers()) == [1, 2]
 
+    def test_it_is_enqueued_when_it_is_due(self) -> None:
+        house = House()
+        queue = house.queue(default_ttl_ms=500)
+        house.send(queue, not_before=house.now + 1000)
+        entry = queue.entries[SequenceNumber(1)]
+        assert entry.enqueued_at == house.now + 1000
+        assert entry.expires_at == house.now + 1500
+
     def test_a_schedule_is_cancelled_before_it_is_due_and_not_after(self) -> None:
         house = House()
         queue = house.queue()
