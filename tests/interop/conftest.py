@@ -90,6 +90,10 @@ default_ttl_ms = 200
 dead_letter_on_expiry = true
 
 [[queues]]
+name = "hourly-azure"
+default_ttl_ms = 3600000
+
+[[queues]]
 name = "audit-azure"
 
 [[queues]]

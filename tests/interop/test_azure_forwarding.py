@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -103,3 +103,22 @@ def test_what_expires_is_a_dead_letter(bus: Any) -> None:
     assert taken(bus, "brief-lives-azure") == []
     (got,) = taken(bus, "brief-lives-azure", sub_queue=DEAD_LETTER)
     assert (str(got), got.dead_letter_reason) == ("late", "TTLExpiredException")
+
+
+@pytest.mark.shows(
+    "dead letters", "a message says when it expires, the entity's bound included"
+)
+def test_when_it_expires(bus: Any) -> None:
+    hour = timedelta(hours=1)
+    due = datetime.now(UTC) + timedelta(seconds=1)
+    later = Message("later", scheduled_enqueue_time_utc=due)
+    long = Message("long", time_to_live=24 * hour)
+    send(bus, "hourly-azure", Message("none"), long, Message("short", time_to_live=hour / 2))
+    send(bus, "hourly-azure", later)
+    time.sleep(1.5)
+    found = taken(bus, "hourly-azure")
+    assert sorted(texts(found)) == ["later", "long", "none", "short"]
+    for got in found:
+        wanted = hour / 2 if str(got) == "short" else hour
+        assert got.time_to_live == wanted
+        assert got.expires_at_utc == got.enqueued_time_utc + wanted

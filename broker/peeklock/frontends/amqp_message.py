@@ -66,6 +66,7 @@ HELD: Final = Struct(f">{len(ITEM_NUMBER)}sq{len(ITEM_ENQUEUED)}sq{len(ITEM_LOCK
 ITEM_SOURCE: Final = encoded_symbol(SOURCE_NUMBER) + b"\x81"
 SOURCED: Final = Struct(f">{len(ITEM_SOURCE)}sq")
 HEADER_TTL: Final = Struct(">BI")
+TTL_MAX: Final = (1 << 32) - 1  # 49 days: the header's type has no more (§3.2.1)
 # A header and the annotations above, at their longest: what a delivery adds to its message.
 OWN_BYTES_MAX: Final = 512
 
@@ -178,7 +179,7 @@ def annotations_of(message: Message) -> dict[object, object]:
 
 def delivery_payload(entry: Entry, message: Message, locked_until: UnixMs) -> bytes:
     """What a receiver is sent; `locked_until` is NEVER when it holds no lock."""
-    header = header_section(message, entry.delivery_count)
+    header = header_section(message, entry)
     if entry.origin is None and not message.annotations:
         items, count = own_items(entry, locked_until)
         if entry.source_number != UNNUMBERED:
@@ -199,15 +200,18 @@ def peeked_payload(entry: Entry, message: Message) -> bytes:
     lock = entry.lock if entry.state == LOCKED else None
     locked_until = NEVER if lock is None else lock.until
     return (
-        header_section(message, entry.delivery_count)
+        header_section(message, entry)
         + annotations_section(entry, message, locked_until, True)
         + bare_of(entry, message)
     )
 
 
-def header_section(message: Message, delivery_count: int) -> bytes:
+def header_section(message: Message, entry: Entry) -> bytes:
     """§3.2.1, all five fields."""
+    delivery_count = entry.delivery_count
     ttl = NULL if message.ttl_ms == NO_TTL else HEADER_TTL.pack(0x70, message.ttl_ms)
+    if entry.expires_at != NEVER:
+        ttl = HEADER_TTL.pack(0x70, ttl_told(entry))
     if delivery_count == 0:
         count = b"\x43"
         first = TRUE
@@ -221,6 +225,12 @@ def header_section(message: Message, delivery_count: int) -> bytes:
     durable = TRUE if message.durable else FALSE
     fields = durable + b"\x50" + bytes([message.priority]) + ttl + first + count
     return b"\x00\x53\x70\xc0" + bytes([len(fields) + 1, 5]) + fields
+
+
+def ttl_told(entry: Entry) -> int:
+    """How long it has from when it was enqueued, by its sender and by where it came through:
+    clients reckon from this when it expires."""
+    return min(max(0, entry.expires_at - entry.enqueued_at), TTL_MAX)
 
 
 def own_items(entry: Entry, locked_until: UnixMs) -> tuple[bytes, int]:
