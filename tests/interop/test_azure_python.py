@@ -249,6 +249,33 @@ class TestSettling:
             assert (again.dead_letter_reason, again.delivery_count) == ("bad", 1)
             dead.complete_message(again)
 
+    @pytest.mark.differs(
+        "dead letters",
+        "A dead letter names where it is from (`dead_letter_source`) in the dead-letter queue, "
+        "too; in Azure only when it was forwarded out of there.",
+    )
+    def test_a_dead_letter_names_its_source(self, bus: Any, queue: str, receiver: Any) -> None:
+        receiver.dead_letter_message(receiver.next(), reason="bad")
+        with bus.get_queue_receiver(queue, sub_queue=DEAD_LETTER) as dead:
+            (got,) = dead.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            assert got.dead_letter_source == queue
+            dead.complete_message(got)
+
+    @pytest.mark.differs(
+        "dead letters",
+        "One may send to a dead-letter queue by its address, as to any queue. Azure refuses "
+        "it.",
+    )
+    def test_sending_to_a_dead_letter_queue(self, bus: Any, queue: str) -> None:
+        with bus.get_queue_sender(queue) as sender:
+            sender.send_messages(Message("makes the queue"))
+        with bus.get_queue_sender(f"{queue}/$DeadLetterQueue") as sender:
+            sender.send_messages(Message("by hand"))
+        with bus.get_queue_receiver(queue, sub_queue=DEAD_LETTER) as dead:
+            (got,) = dead.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            assert (str(got), got.dead_letter_reason) == ("by hand", None)
+            dead.complete_message(got)
+
     @pytest.mark.shows("dead letters", "the last failed delivery makes a dead letter")
     def test_max_delivery_count(self, bus: Any) -> None:
         send(bus, "thrice", "job")
