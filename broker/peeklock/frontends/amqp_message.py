@@ -110,7 +110,8 @@ def identity_of(message: Message) -> tuple[bytes, SessionId | None]:
     """What names a message for duplicate detection, and its session's id (§3.2.4).
 
     The name is the message-id as it is encoded, type and all, behind its partition key: the
-    same id in another partition is another message. b"" for a message without an id.
+    same id in another partition is another message. b"" for a message without an id, or with
+    an empty one, which Service Bus does not look at either.
     """
     bare = message.bare
     if not bare or section_code(bare, 0) != PROPERTIES:
@@ -119,7 +120,7 @@ def identity_of(message: Message) -> tuple[bytes, SessionId | None]:
     assert found is not None
     session_id = None if found.group_id is None else SessionId(found.group_id)
     check_length("group-id", session_id)
-    if found.message_id is None:
+    if found.message_id in (None, "", b""):
         return b"", session_id
     key = encode_value(found.message_id)
     if b"x-opt-partition-key" in message.annotations:

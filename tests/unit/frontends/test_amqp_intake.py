@@ -106,6 +106,19 @@ class TestMessageId:
         first, second = desk.sent(data_section(b"a")), desk.sent(data_section(b"a"))
         assert read_properties(first) != read_properties(second)
 
+    @pytest.mark.parametrize("message_id", ["", b""])
+    def test_an_empty_one_is_nobodys_duplicate(self, message_id: str | bytes) -> None:
+        desk = Desk(duplicate_window_ms=20_000)
+        payload = encode_bare(Properties(message_id=message_id), None, BODY)
+        given = read_sent(payload, desk.queue, desk.house.ids, desk.house.now)
+        assert given.message_id == b""
+
+    def test_zero_is_an_id(self) -> None:
+        desk = Desk(duplicate_window_ms=20_000)
+        payload = encode_bare(Properties(message_id=ULong(0)), None, BODY)
+        given = read_sent(payload, desk.queue, desk.house.ids, desk.house.now)
+        assert given.message_id != b""
+
     def test_it_is_no_duplicate_of_anything(self) -> None:
         """Only what the sender says can say that two are the same."""
         desk = Desk(duplicate_window_ms=60_000)
