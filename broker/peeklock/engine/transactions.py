@@ -95,6 +95,8 @@ class Transactions:
     def declare(self, now: UnixMs) -> bytes:
         """Begin one; returns its id. Raises `QuotaExceeded`."""
         if len(self._open) >= TRANSACTIONS_OPEN_MAX:
+            self._end_timed_out(now)
+        if len(self._open) >= TRANSACTIONS_OPEN_MAX:
             raise QuotaExceeded(
                 f"this link has {TRANSACTIONS_OPEN_MAX} transactions open, the limit"
             )
@@ -247,6 +249,12 @@ class Transactions:
                         self._engine.settle_tokens(queue, [token], RELEASE, now)
                     except BrokerError:
                         continue  # its lock has run out meanwhile
+
+    def _end_timed_out(self, now: UnixMs) -> None:
+        """Those that nobody discharged in time hold no place for others."""
+        for txn in list(self._open.values()):
+            if txn.ends_at <= now:
+                self._roll_back(txn, now)
 
     def end(self, now: UnixMs) -> None:
         """The controller is gone: its transactions are rolled back (§4.3)."""
