@@ -356,7 +356,7 @@ def commands_page() -> str:
 
 {MADE}
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage; `peeklock serve` ends with 70 when its journal
-failed. With `--json` each prints one JSON document a line. `--url` (else `PEEKLOCK_URL`) is
+failed or says what memory does not. With `--json` each prints one JSON document a line. `--url` (else `PEEKLOCK_URL`) is
 `amqp[s]://[user:password@]host[:port]`; without it a command talks to the broker that was started
 last on this machine, as the user that it made (`PEEKLOCK_CREDENTIALS` names the file that says so).
 `SSL_CERT_FILE` names the certificates to trust when none of the system's has signed the broker's.

@@ -7,7 +7,7 @@ Nothing here blocks, sleeps or knows a protocol.
 
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
-from typing import Final, final
+from typing import Final, NoReturn, final
 
 from peeklock.clock import IdSource
 from peeklock.engine.dispatch import Line, ReceiveMode, Receiver, select_shown, within_bytes
@@ -76,7 +76,7 @@ from peeklock.limits import (
     FORWARD_RUN_MAX,
 )
 from peeklock.message import Message
-from peeklock.store.journal import Journal
+from peeklock.store.journal import Journal, MemoryBehindJournal
 from peeklock.types import (
     BY_TIME,
     NEVER,
@@ -114,10 +114,13 @@ class Engine:
         journal: Journal,
         namespace: Namespace,
         ids: IdSource,
+        end_process: Callable[[MemoryBehindJournal], None] | None = None,
     ) -> None:
+        """`end_process` does so and does not return; without it, an exception goes up."""
         self.journal: Final = journal
         self.namespace: Final = namespace
         self.ids: Final = ids
+        self._end_process: Final = end_process
         self.relay: Final = Relay(namespace, journal)
         self._idling: Final = Idling(namespace)
         self.outbox: Final = Outbox()
@@ -477,19 +480,25 @@ class Engine:
     def commit_facts(self, facts: list[Fact]) -> Lsn:
         """Facts of several entities, as one append: all of them, or none."""
         lsn = self.journal.append(facts)
-        for fact in facts:
-            self._apply_elsewhere(fact, lsn)
+        try:
+            for fact in facts:
+                self._apply_elsewhere(fact, lsn)
+        except Exception as error:  # noqa: BLE001 (whatever it is, memory is behind)
+            self._end_behind(error)
         return lsn
 
     def commit_registry(self, facts: list[Fact]) -> Lsn:
         """Facts about which queues there are."""
         lsn = self.journal.append(facts)
-        for fact in facts:
-            self.namespace.apply(fact)
-            if isinstance(fact, CHANGES):
-                self._idling.on_change(fact.queue_id)
-            elif isinstance(fact, TopicDeleted):
-                self._topics_accessed.pop(fact.queue_id, None)
+        try:
+            for fact in facts:
+                self.namespace.apply(fact)
+                if isinstance(fact, CHANGES):
+                    self._idling.on_change(fact.queue_id)
+                elif isinstance(fact, TopicDeleted):
+                    self._topics_accessed.pop(fact.queue_id, None)
+        except Exception as error:  # noqa: BLE001 (whatever it is, memory is behind)
+            self._end_behind(error)
         self._end_orphans()
         return lsn
 
@@ -708,30 +717,48 @@ class Engine:
         """Journal, then apply, with nothing in between. Promises come after, in the outbox."""
         lsn = self.journal.append(facts)
         queue = line.queue
-        for fact in facts:
-            if fact.queue_id == queue.queue_id:
-                queue.apply(fact)
-                if isinstance(fact, Enqueued):
-                    line.enqueued_lsn = lsn
-            else:
-                self._apply_elsewhere(fact, lsn)
+        try:
+            for fact in facts:
+                if fact.queue_id == queue.queue_id:
+                    queue.apply(fact)
+                    if isinstance(fact, Enqueued):
+                        line.enqueued_lsn = lsn
+                else:
+                    self._apply_elsewhere(fact, lsn)
+        except Exception as error:  # noqa: BLE001 (whatever it is, memory is behind)
+            self._end_behind(error)
         return lsn
 
     def _fan_out(self, facts: list[Fact]) -> Lsn:
         """Record and obey what a topic decided; most of it is about its subscriptions."""
         lsn = self.journal.append(facts)
         queues = self.namespace.by_id
-        for fact in facts:
-            queue = queues.get(fact.queue_id)
-            if queue is None:
-                self.namespace.apply(fact)
-                continue
-            queue.apply(fact)
-            line = self._line(queue)
-            if isinstance(fact, Enqueued):
-                line.enqueued_lsn = lsn
-            self._mark(line)
+        try:
+            for fact in facts:
+                queue = queues.get(fact.queue_id)
+                if queue is None:
+                    self.namespace.apply(fact)
+                    continue
+                queue.apply(fact)
+                line = self._line(queue)
+                if isinstance(fact, Enqueued):
+                    line.enqueued_lsn = lsn
+                self._mark(line)
+        except Exception as error:  # noqa: BLE001 (whatever it is, memory is behind)
+            self._end_behind(error)
         return lsn
+
+    def _end_behind(self, error: Exception) -> NoReturn:
+        """What was appended cannot be taken back, so it must not be contradicted either.
+
+        `apply` cannot refuse: this is a mistake of ours. It must not be caught on the way up,
+        where an exception costs one connection: whoever owns the process ends it in here.
+        """
+        behind = MemoryBehindJournal(f"{type(error).__name__}: {error}")
+        behind.__cause__ = error
+        if self._end_process is not None:
+            self._end_process(behind)
+        raise behind
 
     def _apply_elsewhere(self, fact: Fact, lsn: Lsn) -> None:
         """One append touches several entities; this is another one."""

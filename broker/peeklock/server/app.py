@@ -38,6 +38,7 @@ from peeklock.server.credentials import (
     retract,
     state_dir,
 )
+from peeklock.server.ending import end_behind
 from peeklock.server.housekeeping import Housekeeping
 from peeklock.server.http_listener import HttpListener
 from peeklock.server.progress import RecoveryProgress
@@ -77,7 +78,7 @@ class App:
         self._file_journal: FileJournal | None = None
         self._snapshot_at = Lsn(0)
         journal = self._open_journal()
-        self.engine: Final = Engine(journal, self._namespace, SystemIds())
+        self.engine: Final = Engine(journal, self._namespace, SystemIds(), end_behind)
         self._committer: Final = (
             Committer(journal, self._on_durable) if self._file_journal is not None else None
         )

@@ -1,6 +1,7 @@
 """Starts the broker: logging, event loop, signals, exit codes.
 
-Exit codes: 0 after an orderly end, 2 when it could not start, 70 when the journal failed.
+Exit codes: 0 after an orderly end, 2 when it could not start, 70 when the journal failed or
+memory is not what it says (see ending.py).
 """
 
 import asyncio
@@ -17,12 +18,9 @@ import uvloop
 from peeklock.server.app import App
 from peeklock.server.bad_config import BadConfig
 from peeklock.server.config import Config, strange_variables
+from peeklock.server.ending import EXIT_JOURNAL, EXIT_OK, EXIT_USAGE
 from peeklock.store.data_dir import DataDirBusy, DataDirUnusable
 from peeklock.store.journal import JournalFailed
-
-EXIT_OK: Final = 0
-EXIT_USAGE: Final = 2
-EXIT_JOURNAL: Final = 70
 
 log = structlog.get_logger()
 

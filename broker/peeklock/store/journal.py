@@ -12,6 +12,10 @@ class JournalFailed(Exception):
     """A write or sync failed: nobody knows what is on the disk, so the process ends."""
 
 
+class MemoryBehindJournal(Exception):
+    """Facts were appended and could not be applied: only recovery knows the truth now."""
+
+
 class MessageDamaged(Exception):
     """The bytes of a message are not what was written; says where."""
 

@@ -8,7 +8,7 @@ import typer
 
 from peeklock.server.bad_config import BadConfig
 from peeklock.server.config import load
-from peeklock.server.main import EXIT_USAGE
+from peeklock.server.ending import EXIT_USAGE
 from peeklock.server.main import serve as serve_forever
 from peeklock_client.cli.session import AsJson, tell
 
