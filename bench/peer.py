@@ -38,7 +38,7 @@ from peeklock.protocols.amqp10.sections import (
 from peeklock.protocols.amqp10.session import Session
 from peeklock.protocols.amqp10.terminus import Source, Target
 from peeklock.protocols.amqp10.values import AmqpValue
-from peeklock.types import UnixMs
+from peeklock.types import ElapsedMs
 from peeklock_client.location import find_broker
 
 WINDOW_FRAMES = 1 << 30  # never the limit
@@ -51,8 +51,8 @@ class PeerFailed(Exception):
     """The other end closed, refused, or said nothing."""
 
 
-def now_ms() -> UnixMs:
-    return UnixMs(time.time_ns() // 1_000_000)
+def now_ms() -> ElapsedMs:
+    return ElapsedMs(time.monotonic_ns() // 1_000_000)
 
 
 class Peer:

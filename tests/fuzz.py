@@ -47,12 +47,13 @@ from peeklock.protocols.amqp10.sasl_layer import SaslServer
 from peeklock.protocols.amqp10.sections import read_body, read_properties
 from peeklock.store.fact_codec import BadFact, FactReader
 from peeklock.store.record import Scanner, encode_record
-from peeklock.types import EntityPath, Lsn, QueueId, UnixMs
+from peeklock.types import ElapsedMs, EntityPath, Lsn, QueueId, UnixMs
 from tests.support import amqp_bytes as wire
 from tests.support.facts import QUEUE, enqueued, removed
 from tests.support.fake_ids import FakeIds
 
 NOW = UnixMs(1)
+ELAPSED = ElapsedMs(1)
 SETTINGS = QueueSettings(requires_session=True, duplicate_window_ms=60_000)
 CREATED = QueueCreated(QUEUE, EntityPath("q"), SETTINGS, QueueId(0), NOW)
 REFUSALS = (ProtocolViolation, BrokerError, BadFact, FilterError)
@@ -62,10 +63,10 @@ PROGRESS_SECONDS = 5.0
 def connection(data: bytes) -> None:
     """A whole connection: it never raises, and what it keeps of a hostile peer is bounded."""
     server = SaslServer(("ANONYMOUS",), required=False)
-    one = Connection.server(ConnectionSettings("fuzzed"), NOW, server)
-    one.receive_data(wire.AMQP_HEADER + OPENING + data, NOW)
+    one = Connection.server(ConnectionSettings("fuzzed"), ELAPSED, server)
+    one.receive_data(wire.AMQP_HEADER + OPENING + data, ELAPSED)
     assert len(one.data_to_send()) < MIB
-    one.receive_eof(NOW)
+    one.receive_eof(ELAPSED)
 
 
 def value(data: bytes) -> None:

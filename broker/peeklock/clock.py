@@ -2,14 +2,18 @@
 
 from typing import Protocol
 
-from peeklock.types import UnixMs
+from peeklock.types import ElapsedMs, UnixMs
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """Tells the time, twice: instants outlive a restart, and durations a clock that is set."""
 
     def now(self) -> UnixMs:
         """Milliseconds since 1970-01-01 UTC; may jump when the machine's clock is set."""
+        ...
+
+    def elapsed(self) -> ElapsedMs:
+        """Milliseconds since some moment, by a clock that nobody sets; it only goes forward."""
         ...
 
 

@@ -73,12 +73,16 @@ AMQP_REQUEST_BYTES_MAX: Final = 4 * MIB
 # Replies that wait for the credit of whoever asked; more means that nobody takes them.
 REPLIES_WAITING_MAX: Final = 100
 
-# ---- connections (server/app.py)
+# ---- connections (server/app.py, switchboard.py)
 
 # Open connections of one broker: 1,000 workers with room; a file descriptor each.
 CONNECTIONS_MAX: Final = 10_000
 # Those beyond it that are told so, at a time; who comes beyond these is cut off without a word.
 CONNECTIONS_REFUSED_MAX: Final = 100
+
+# How long the broker waits for an entity's deadline before it looks at the clock again. Such
+# deadlines are instants: when the machine's clock is set forward, they come this much late.
+DEADLINES_LOOK_AGAIN: Final = Millis(1_000)
 
 # ---- entities (entities/settings.py)
 

@@ -4,6 +4,7 @@ from typing import Final, NewType
 
 UnixMs = NewType("UnixMs", int)  # an instant; the AMQP `timestamp` (AMQP 1.0 §1.6.17)
 Millis = NewType("Millis", int)  # a duration
+ElapsedMs = NewType("ElapsedMs", int)  # since some moment; only differences mean anything
 SequenceNumber = NewType("SequenceNumber", int)  # per entity; from 1; never reused
 LockToken = NewType("LockToken", bytes)  # 16 bytes; doubles as the AMQP delivery-tag
 Lsn = NewType("Lsn", int)  # journal position in bytes; "durable to Lsn n" includes all before n
@@ -16,6 +17,7 @@ NONCE_BYTES: Final = (
     8  # a lock token's first half: who holds; the other is the message's number
 )
 NEVER: Final = UnixMs(0)  # an instant that does not come: no expiry, no schedule
+NO_TIMEOUT: Final = ElapsedMs(0)  # a time-out that does not come
 NO_LINK: Final = LinkId(0)
 # Marks a lock that nothing but time and its token end: its holder has no connection to lose.
 BY_TIME: Final = LinkId(0xFFFFFFFF)

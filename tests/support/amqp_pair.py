@@ -5,9 +5,9 @@ from peeklock.protocols.amqp10.events import AttachReceived, Event, SaslInitRece
 from peeklock.protocols.amqp10.exchange import ConnectionSettings
 from peeklock.protocols.amqp10.link import ReceiverLink
 from peeklock.protocols.amqp10.sasl_layer import SaslClient, SaslServer
-from peeklock.types import UnixMs
+from peeklock.types import ElapsedMs
 
-NOW = UnixMs(1000)
+NOW = ElapsedMs(1000)
 
 
 class Pair:

@@ -121,7 +121,7 @@ from peeklock.security.rights import Right
 from peeklock.security.token_claims import TokenClaims
 from peeklock.security.tokens import Tokens
 from peeklock.store.journal import MessageDamaged
-from peeklock.types import NO_LINK, LockToken, UnixMs, soonest
+from peeklock.types import NEVER, NO_LINK, NO_TIMEOUT, ElapsedMs, LockToken, UnixMs
 
 # In our answer to a receiver's attach (§2.7.3 properties), milliseconds: with it, an end of a
 # lock tells a client whose clock is wrong how long the lock lasts.
@@ -176,7 +176,12 @@ class AmqpFrontend:
     """Owns the wire connection of one peer. See `Wire` and `Peer` for its two faces."""
 
     def __init__(
-        self, host: AmqpHost, now: UnixMs, peer_name: str, certificate_name: str = ""
+        self,
+        host: AmqpHost,
+        now: UnixMs,
+        elapsed: ElapsedMs,
+        peer_name: str,
+        certificate_name: str = "",
     ) -> None:
         self.peer_name: Final = peer_name
         self.login: Login | None = None  # the server takes it, checks it, calls `on_login`
@@ -186,6 +191,7 @@ class AmqpFrontend:
         self._engine: Final = host.engine
         self._principal: Principal = ANONYMOUS
         self._now: UnixMs = now  # when it last heard from the peer or the clock
+        self._elapsed: ElapsedMs = elapsed  # that moment, by the clock that nobody sets
         self._writable = True
         self._receivers: Final[list[Receiver]] = []
         self._made: Final[list[Receiver]] = []  # receivers of dynamic nodes of their own
@@ -201,7 +207,7 @@ class AmqpFrontend:
             properties={"product": "peeklock"},
         )
         sasl = SaslServer(authenticator.mechanisms(certificate_name), authenticator.is_required)
-        self._connection: Final = Connection.server(settings, now, sasl)
+        self._connection: Final = Connection.server(settings, elapsed, sasl)
 
     # ---- the wire's face
 
@@ -209,23 +215,31 @@ class AmqpFrontend:
     def closed(self) -> bool:
         return self._connection.closed
 
-    def receive_data(self, data: bytes, now: UnixMs) -> None:
+    def receive_data(self, data: bytes, now: UnixMs, elapsed: ElapsedMs) -> None:
         self._now = now
-        self._handle(self._connection.receive_data(data, now), now)
+        self._elapsed = elapsed
+        self._handle(self._connection.receive_data(data, elapsed), now)
 
-    def receive_eof(self, now: UnixMs) -> None:
-        self._handle(self._connection.receive_eof(now), now)
+    def receive_eof(self, now: UnixMs, elapsed: ElapsedMs) -> None:
+        self._handle(self._connection.receive_eof(elapsed), now)
 
     def data_to_send(self) -> bytes:
         return self._connection.data_to_send()
 
-    def tick(self, now: UnixMs) -> None:
+    def tick(self, now: UnixMs, elapsed: ElapsedMs) -> None:
         self._now = now
+        self._elapsed = elapsed
         self._let_tokens_lapse(now)
-        self._handle(self._connection.tick(now), now)
+        self._handle(self._connection.tick(elapsed), now)
 
-    def next_deadline(self) -> UnixMs:
-        return soonest(self._connection.next_deadline(), self._grants.deadline(self._principal))
+    def next_deadline(self) -> ElapsedMs:
+        at = self._connection.next_deadline()
+        lapse = self._grants.deadline(self._principal)
+        if lapse == NEVER:
+            return at
+        # An instant: should the machine's clock be set meanwhile, the next tick knows better.
+        lapse_at = ElapsedMs(self._elapsed + max(0, lapse - self._now))
+        return lapse_at if at == NO_TIMEOUT else min(at, lapse_at)
 
     def set_writable(self, writable: bool) -> None:
         """The socket takes more, or has enough for now."""

@@ -301,12 +301,11 @@ class App:
 
     def _make_connection(self) -> SocketConnection:
         board = self._switchboard
-        return SocketConnection(
-            self._make_wire, self._clock.now, board.after_read, board.forget
-        )
+        return SocketConnection(self._make_wire, self._clock, board.after_read, board.forget)
 
     def _make_wire(self, connection: SocketConnection, peer: str, certificate: str) -> Wire:
-        frontend = AmqpFrontend(self._host, self._clock.now(), peer, certificate)
+        clock = self._clock
+        frontend = AmqpFrontend(self._host, clock.now(), clock.elapsed(), peer, certificate)
         board = self._switchboard
         if board.open_count >= self._config.connections_max:
             self._refuse(frontend, connection)

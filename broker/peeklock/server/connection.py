@@ -10,14 +10,16 @@ from typing import Final, Protocol, cast
 
 import structlog
 
+from peeklock.clock import Clock
 from peeklock.security.certificates import common_name
-from peeklock.types import NEVER, Millis, UnixMs
+from peeklock.types import NO_TIMEOUT, ElapsedMs, Millis, UnixMs
 
 # Above this many bytes in the socket's buffer the peer's receivers are not served.
 WRITE_PAUSE_BYTES: Final = 1024 * 1024
 # Above this many bytes in it, the peer is not read from either: what it asks for would pile up.
 READ_PAUSE_BYTES: Final = 8 * WRITE_PAUSE_BYTES
-# Deadlines are looked at this often even if no earlier one was seen.
+# Deadlines are looked at this often even if no earlier one was seen: some are instants, and
+# come sooner when the machine's clock is set forward.
 LOOK_AGAIN: Final = Millis(30_000)
 # A peer that has not hung up by then, or not taken what was said to it, is cut off.
 LINGER: Final = Millis(5_000)
@@ -26,22 +28,26 @@ log = structlog.get_logger()
 
 
 class Wire(Protocol):
-    """What a front-end offers to a socket. Nothing in it raises for what a peer does."""
+    """What a front-end offers to a socket. Nothing in it raises for what a peer does.
+
+    It is told the time twice: `now` for entities, whose instants outlive a restart, and
+    `elapsed` for the connection's own time-outs, which no setting of a clock may touch.
+    """
 
     @property
     def closed(self) -> bool:
         """The socket is to be closed, after what is to be sent."""
         ...
 
-    def receive_data(self, data: bytes, now: UnixMs) -> None: ...
+    def receive_data(self, data: bytes, now: UnixMs, elapsed: ElapsedMs) -> None: ...
 
-    def receive_eof(self, now: UnixMs) -> None: ...
+    def receive_eof(self, now: UnixMs, elapsed: ElapsedMs) -> None: ...
 
     def data_to_send(self) -> bytes: ...
 
-    def tick(self, now: UnixMs) -> None: ...
+    def tick(self, now: UnixMs, elapsed: ElapsedMs) -> None: ...
 
-    def next_deadline(self) -> UnixMs: ...
+    def next_deadline(self) -> ElapsedMs: ...
 
     def set_writable(self, writable: bool) -> None: ...
 
@@ -54,17 +60,17 @@ class SocketConnection(asyncio.Protocol):
     def __init__(
         self,
         make_wire: Callable[["SocketConnection", str, str], Wire],
-        now: Callable[[], UnixMs],
+        clock: Clock,
         after_read: Callable[["SocketConnection"], None],
         on_lost: Callable[["SocketConnection"], None],
     ) -> None:
         self._make_wire: Final = make_wire
-        self._now: Final = now
+        self._clock: Final = clock
         self._after_read: Final = after_read
         self._on_lost: Final = on_lost
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at: UnixMs = NEVER
+        self._timer_at: ElapsedMs = NO_TIMEOUT
         self._is_full = False  # the socket's buffer has more than WRITE_PAUSE_BYTES
         self._is_finished = False  # all was said
         self._is_deaf = False  # it has more than READ_PAUSE_BYTES: we do not read
@@ -86,7 +92,7 @@ class SocketConnection(asyncio.Protocol):
         if self._is_finished:
             return
         try:
-            self.wire.receive_data(data, self._now())
+            self.wire.receive_data(data, self._clock.now(), self._clock.elapsed())
         except Exception as error:  # noqa: BLE001 (whatever it is, it ends one connection)
             self.fail(error)
         self._after_read(self)
@@ -106,7 +112,7 @@ class SocketConnection(asyncio.Protocol):
 
     def _end_of_bytes(self) -> None:
         try:
-            self.wire.receive_eof(self._now())
+            self.wire.receive_eof(self._clock.now(), self._clock.elapsed())
         except Exception as error:  # noqa: BLE001 (whatever it is, it ends one connection)
             self.fail(error)
 
@@ -140,7 +146,7 @@ class SocketConnection(asyncio.Protocol):
             self._finish(transport)
             return
         at = self.wire.next_deadline()
-        if at != NEVER and at < self._timer_at:
+        if at != NO_TIMEOUT and at < self._timer_at:
             self._set_timer()
 
     def _finish(self, transport: asyncio.Transport) -> None:
@@ -176,14 +182,15 @@ class SocketConnection(asyncio.Protocol):
         """Look again when the wire's deadline comes; it mostly has moved on by then."""
         if self._timer is not None:
             self._timer.cancel()
-        now = self._now()
+        elapsed = self._clock.elapsed()
         if self.wire.closed:
-            self._timer_at = UnixMs(now + LINGER)
+            self._timer_at = ElapsedMs(elapsed + LINGER)
         else:
             at = self.wire.next_deadline()
-            latest = UnixMs(now + LOOK_AGAIN)
-            self._timer_at = latest if at == NEVER else min(latest, max(at, UnixMs(now + 10)))
-        delay = (self._timer_at - now) / 1000
+            soonest = ElapsedMs(elapsed + 10)
+            latest = ElapsedMs(elapsed + LOOK_AGAIN)
+            self._timer_at = latest if at == NO_TIMEOUT else min(latest, max(at, soonest))
+        delay = (self._timer_at - elapsed) / 1000
         self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
@@ -191,7 +198,7 @@ class SocketConnection(asyncio.Protocol):
             self.abort()
             return
         try:
-            self.wire.tick(self._now())
+            self.wire.tick(self._clock.now(), self._clock.elapsed())
         except Exception as error:  # noqa: BLE001 (whatever it is, it ends one connection)
             self.fail(error)
         self._after_read(self)

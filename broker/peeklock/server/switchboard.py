@@ -11,6 +11,7 @@ from peeklock.clock import Clock
 from peeklock.engine.effects import Peer
 from peeklock.engine.engine import Engine
 from peeklock.frontends.amqp10 import AmqpFrontend
+from peeklock.limits import DEADLINES_LOOK_AGAIN
 from peeklock.security.authenticators import Authenticator, Login
 from peeklock.security.principal import Principal
 from peeklock.server.connection import SocketConnection
@@ -109,7 +110,8 @@ class Switchboard:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = at
-        delay = max(0.0, (at - self._clock.now()) / 1000)
+        # Not all the way: the machine's clock may be set forward meanwhile.
+        delay = min(max(0, at - self._clock.now()), DEADLINES_LOOK_AGAIN) / 1000
         self._timer = asyncio.get_running_loop().call_later(delay, self._on_deadline)
 
     def _on_deadline(self) -> None:

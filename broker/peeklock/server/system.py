@@ -4,17 +4,20 @@ import secrets
 import time
 from typing import Final, final
 
-from peeklock.types import UnixMs
+from peeklock.types import ElapsedMs, UnixMs
 
 POOL_BYTES: Final = 4096
 
 
 @final
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clocks."""
 
     def now(self) -> UnixMs:
         return UnixMs(time.time_ns() // 1_000_000)
+
+    def elapsed(self) -> ElapsedMs:
+        return ElapsedMs(time.monotonic_ns() // 1_000_000)
 
 
 @final

@@ -18,7 +18,7 @@ from peeklock.protocols.amqp10.events import (
 from peeklock.protocols.amqp10.exchange import ConnectionSettings
 from peeklock.protocols.amqp10.outcomes import AmqpError
 from peeklock.protocols.amqp10.sasl_layer import SaslClient, plain_response
-from peeklock.types import NEVER, UnixMs
+from peeklock.types import NO_TIMEOUT, ElapsedMs
 from peeklock_client.errors import Unauthenticated, Unreachable
 from peeklock_client.location import Location
 
@@ -27,9 +27,9 @@ TICK_SECONDS_MAX = 15.0
 IDLE_TIME_OUT_MS = 60_000
 
 
-def now_ms() -> UnixMs:
-    """For differences alone, so by the clock that nobody sets: a step of it is no silence."""
-    return UnixMs(time.monotonic_ns() // 1_000_000)
+def now_ms() -> ElapsedMs:
+    """By the clock that nobody sets: a step of the other one is no silence."""
+    return ElapsedMs(time.monotonic_ns() // 1_000_000)
 
 
 class AmqpTransport(asyncio.Protocol):
@@ -119,7 +119,7 @@ class AmqpTransport(asyncio.Protocol):
 
     def _set_timer(self) -> None:
         at = self.connection.next_deadline()
-        delay = max(0.01, (at - now_ms()) / 1000) if at != NEVER else TICK_SECONDS_MAX
+        delay = max(0.01, (at - now_ms()) / 1000) if at != NO_TIMEOUT else TICK_SECONDS_MAX
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(min(delay, TICK_SECONDS_MAX), self._on_timer)
 

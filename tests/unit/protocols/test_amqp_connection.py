@@ -23,7 +23,7 @@ from peeklock.protocols.amqp10.outcomes import ACCEPTED, RELEASED, AmqpError
 from peeklock.protocols.amqp10.sasl_layer import SaslClient, SaslServer
 from peeklock.protocols.amqp10.session import Session
 from peeklock.protocols.amqp10.terminus import Source, Target
-from peeklock.types import NEVER, UnixMs
+from peeklock.types import NO_TIMEOUT, ElapsedMs
 from tests.support import amqp_bytes as wire
 from tests.support.amqp_pair import NOW, Pair
 
@@ -41,8 +41,8 @@ ATTACH = wire.frame(
 )  # fmt: skip
 
 
-def later(by: int) -> UnixMs:
-    return UnixMs(NOW + by)
+def later(by: int) -> ElapsedMs:
+    return ElapsedMs(NOW + by)
 
 
 def transfer(number: int) -> bytes:
@@ -98,7 +98,7 @@ class TestTime:
 
     def test_we_bear_any_silence_where_we_announce_nothing(self) -> None:
         server = opened()
-        assert server.next_deadline() == NEVER
+        assert server.next_deadline() == NO_TIMEOUT
         assert server.tick(later(10**9)) == []
 
     def test_we_are_never_silent_for_as_long_as_the_peer_announces(self) -> None:
@@ -135,7 +135,7 @@ class TestTime:
     def test_zero_is_no_time_out(self) -> None:
         """§2.4.5: "A value of zero is the same as if it was not set"."""
         opening = wire.composite("open", container_id="p", idle_time_out=0)
-        assert opened(wire.frame(opening)).next_deadline() == NEVER
+        assert opened(wire.frame(opening)).next_deadline() == NO_TIMEOUT
 
     def test_who_does_not_open_in_time_is_left(self) -> None:
         server = Connection.server(ConnectionSettings("s"), NOW)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from peeklock.server.connection import READ_PAUSE_BYTES, SocketConnection
-from peeklock.types import NEVER, UnixMs
+from peeklock.types import NO_TIMEOUT, ElapsedMs, UnixMs
 from tests.support.fake_clock import FakeClock
 
 
@@ -20,7 +20,7 @@ class EchoWire:
         self.breaks_on_write = False
         self.breaks_on_close = False
 
-    def receive_data(self, data: bytes, now: UnixMs) -> None:
+    def receive_data(self, data: bytes, now: UnixMs, elapsed: ElapsedMs) -> None:
         if data == b"break":
             raise RuntimeError("on reading")
         self.breaks_on_write = data == b"break on writing"
@@ -29,7 +29,7 @@ class EchoWire:
             raise RuntimeError("on reading")
         self.out.append(data)
 
-    def receive_eof(self, now: UnixMs) -> None:
+    def receive_eof(self, now: UnixMs, elapsed: ElapsedMs) -> None:
         self.closed = True
 
     def data_to_send(self) -> bytes:
@@ -39,10 +39,10 @@ class EchoWire:
         self.out.clear()
         return data
 
-    def tick(self, now: UnixMs) -> None: ...
+    def tick(self, now: UnixMs, elapsed: ElapsedMs) -> None: ...
 
-    def next_deadline(self) -> UnixMs:
-        return NEVER
+    def next_deadline(self) -> ElapsedMs:
+        return NO_TIMEOUT
 
     def set_writable(self, writable: bool) -> None: ...
 
@@ -65,7 +65,7 @@ class Listener:
     async def start(self, flush: Callable[[SocketConnection], None]) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: SocketConnection(self._wire, self._clock.now, flush, self.lost.put_nowait),
+            lambda: SocketConnection(self._wire, self._clock, flush, self.lost.put_nowait),
             "127.0.0.1",
             0,
         )
@@ -186,7 +186,7 @@ def test_an_effect_that_breaks_one_peer_reaches_the_others() -> None:
     peers = [Recorder(), Broken(), Recorder()]
     connections = []
     for peer in peers:
-        connection = Failing(lambda *_: EchoWire(), clock.now, lambda _: None, lambda _: None)
+        connection = Failing(lambda *_: EchoWire(), clock, lambda _: None, lambda _: None)
         board.connections[peer] = connection
         connections.append(connection)
         house.engine.outbox.release_now(Accepted(peer, None, 7))

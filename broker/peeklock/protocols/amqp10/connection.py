@@ -2,7 +2,8 @@
 
 Bytes go in by `receive_data` and come out by `data_to_send`; what the peer means comes back
 as events. Nothing here raises for what a peer does: its violations leave as close, end or
-detach frames, each ending only its own scope.
+detach frames, each ending only its own scope. `now` is of a clock that nobody sets: all that
+is timed here are durations.
 """
 
 from typing import Final, final
@@ -52,7 +53,7 @@ from peeklock.protocols.amqp10.sasl_layer import (
     sasl_frame,
 )
 from peeklock.protocols.amqp10.session import Session, SessionState
-from peeklock.types import NEVER, Millis, UnixMs
+from peeklock.types import NO_TIMEOUT, ElapsedMs, Millis
 
 # How long we wait for the peer's close after we have sent ours with an error.
 CLOSE_WAIT: Final = Millis(2_000)
@@ -68,7 +69,7 @@ class Connection:
     def __init__(
         self,
         settings: ConnectionSettings,
-        now: UnixMs,
+        now: ElapsedMs,
         *,
         server: SaslServer | None,
         client: SaslClient | None,
@@ -93,26 +94,26 @@ class Connection:
         self._refusal: AmqpError | None = None  # why the peer's open is answered by a close
         self._sessions: Final[dict[int, Session]] = {}  # by our channel
         self._by_remote: Final[dict[int, Session]] = {}  # by the peer's channel
-        self._last_heard: UnixMs = now
-        self._open_by: UnixMs = UnixMs(now + AMQP_OPEN_TIMEOUT)
-        self._close_by: UnixMs = NEVER
+        self._last_heard: ElapsedMs = now
+        self._open_by: ElapsedMs = ElapsedMs(now + AMQP_OPEN_TIMEOUT)
+        self._close_by: ElapsedMs = NO_TIMEOUT
         self._heartbeat_ms = 0
-        self._heartbeat_at: UnixMs = NEVER
+        self._heartbeat_at: ElapsedMs = NO_TIMEOUT
         self._wrote = False
-        self._now: UnixMs = now
+        self._now: ElapsedMs = now
         if not is_server:
             self._start_client()
 
     @staticmethod
     def server(
-        settings: ConnectionSettings, now: UnixMs, sasl: SaslServer | None = None
+        settings: ConnectionSettings, now: ElapsedMs, sasl: SaslServer | None = None
     ) -> "Connection":
         """The end that was connected to. Without `sasl` it has no SASL layer to offer."""
         return Connection(settings, now, server=sasl, client=None, is_server=True)
 
     @staticmethod
     def client(
-        settings: ConnectionSettings, now: UnixMs, sasl: SaslClient | None = None
+        settings: ConnectionSettings, now: ElapsedMs, sasl: SaslClient | None = None
     ) -> "Connection":
         """The end that connects; its header and open are to be sent at once."""
         return Connection(settings, now, server=None, client=sasl, is_server=False)
@@ -156,7 +157,7 @@ class Connection:
         self._discarding = True
         self._exchange.write(Close(error), 0)
         self._close_end = len(self._exchange.parts)
-        self._close_by = UnixMs(self._now + CLOSE_WAIT)
+        self._close_by = ElapsedMs(self._now + CLOSE_WAIT)
         if self._remote is Half.CLOSED:
             self.closed = True
 
@@ -184,7 +185,7 @@ class Connection:
 
     # ---- bytes and time
 
-    def receive_data(self, data: bytes, now: UnixMs) -> list[Event]:
+    def receive_data(self, data: bytes, now: ElapsedMs) -> list[Event]:
         """What the peer has sent; never raises."""
         self._now = now
         self._last_heard = now
@@ -195,7 +196,7 @@ class Connection:
                 self._end_at_once("too much was sent before the login was decided")
         return self.take_events()
 
-    def receive_eof(self, now: UnixMs) -> list[Event]:
+    def receive_eof(self, now: ElapsedMs) -> list[Event]:
         """The peer's bytes have ended, in order or not."""
         self._now = now
         if not self._told_closed:
@@ -226,13 +227,13 @@ class Connection:
         parts.clear()
         return data
 
-    def tick(self, now: UnixMs) -> list[Event]:
+    def tick(self, now: ElapsedMs) -> list[Event]:
         """Time-outs of both ends, and the heartbeat (§2.4.5)."""
         self._now = now
-        if self._open_by != NEVER and now >= self._open_by:
-            self._open_by = NEVER
+        if self._open_by != NO_TIMEOUT and now >= self._open_by:
+            self._open_by = NO_TIMEOUT
             self._end_at_once("the connection was not opened in time")
-        elif self._close_by != NEVER and now >= self._close_by:
+        elif self._close_by != NO_TIMEOUT and now >= self._close_by:
             self._end_at_once("the peer did not close in time")
         idle = self.settings.idle_time_out_ms
         if idle is not None and self.is_open and now - self._last_heard >= 2 * idle:
@@ -240,21 +241,21 @@ class Connection:
                 AmqpError(RESOURCE_LIMIT_EXCEEDED, f"nothing was heard for {2 * idle} ms")
             )
             self._end_at_once("local-idle-timeout expired")
-        if self._heartbeat_at != NEVER and now >= self._heartbeat_at:
-            self._heartbeat_at = UnixMs(now + self._heartbeat_ms)
+        if self._heartbeat_at != NO_TIMEOUT and now >= self._heartbeat_at:
+            self._heartbeat_at = ElapsedMs(now + self._heartbeat_ms)
             if not self._wrote and self._local is Half.OPENED:
                 self._exchange.parts.append(EMPTY_FRAME)
             self._wrote = False
         return self.take_events()
 
-    def next_deadline(self) -> UnixMs:
-        """When `tick` next has work; NEVER when it has none."""
+    def next_deadline(self) -> ElapsedMs:
+        """When `tick` next has work; NO_TIMEOUT when it has none."""
         found = [self._open_by, self._close_by, self._heartbeat_at]
         idle = self.settings.idle_time_out_ms
         if idle is not None and self.is_open:
-            found.append(UnixMs(self._last_heard + 2 * idle))
-        due = [at for at in found if at != NEVER]
-        return min(due) if due else NEVER
+            found.append(ElapsedMs(self._last_heard + 2 * idle))
+        due = [at for at in found if at != NO_TIMEOUT]
+        return min(due) if due else NO_TIMEOUT
 
     def _end_at_once(self, why: str) -> None:
         self._tell_closed(AmqpError(RESOURCE_LIMIT_EXCEEDED, why))
@@ -421,7 +422,7 @@ class Connection:
 
     def _on_open(self, open_: Open) -> None:
         self._remote = step(self._remote, Step.OPEN)
-        self._open_by = NEVER
+        self._open_by = NO_TIMEOUT
         if open_.max_frame_size < AMQP_FRAME_BYTES_MIN:
             raise ProtocolViolation(
                 "AMQP 1.0 §2.7.1",
@@ -441,7 +442,7 @@ class Connection:
                     NOT_ALLOWED,
                 )
             self._heartbeat_ms = max(1, open_.idle_time_out // HEARTBEATS_PER_TIMEOUT)
-            self._heartbeat_at = UnixMs(self._now + self._heartbeat_ms)
+            self._heartbeat_at = ElapsedMs(self._now + self._heartbeat_ms)
         if self._local is Half.HEADER:
             self._write_open()
         if self._refusal is not None:
