@@ -48,6 +48,7 @@ class Receiver:
         self.queue: Final = queue
         self.mode: Final = mode
         self.credit = 0  # deliveries it still wants
+        self.untold_count = 0  # deliveries in the outbox, which its peer has not heard of
         self.draining = False  # wants what is there and no more (AMQP 1.0 §2.6.7)
         self.blocked = False  # its connection has more under way than it reads
         self.closed = False
@@ -63,6 +64,18 @@ class Receiver:
         self.seeks_session = False  # it came for one, whether it has it yet or not
         self._handed: list[Locked] = []
         self._prune_at = 64
+
+    def left_of(self, credit: int) -> int:
+        """Of the credit that its peer gives: what waits in the outbox will use up some of it.
+
+        A peer that says its credit again, or more of it, does not know of those deliveries.
+        """
+        return max(0, credit - self.untold_count)
+
+    @property
+    def is_out_of_credit(self) -> bool:
+        """Nothing more will come, nor is anything on its way."""
+        return self.credit <= 0 and self.untold_count == 0
 
     def remember(self, run: Locked) -> None:
         """Keep what it was handed, so that it can be given back when it drops."""

@@ -47,7 +47,10 @@ class Refused:
 
 @final
 class Deliver:
-    """Messages go to a receiver: under locks, or, with no nonce, for good."""
+    """Messages go to a receiver: under locks, or, with no nonce, for good.
+
+    A front-end whose peer counts its credit takes them off the receiver's `untold_count`.
+    """
 
     __slots__ = ("entries", "locked_until", "nonce", "peer", "receiver")
 

@@ -325,7 +325,10 @@ class Engine:
         return line.session_line.holders.get(session_id)
 
     def set_credit(self, receiver: Receiver, credit: int, *, draining: bool) -> None:
-        """How many more deliveries it wants; it is served in this turn."""
+        """How many more deliveries it wants, beside those on their way to it (`left_of`).
+
+        It is served in this turn.
+        """
         receiver.credit = credit
         receiver.draining = draining
         self._look_at(receiver)
@@ -860,6 +863,7 @@ class Engine:
             if not entries:
                 return
         receiver.credit -= len(entries)
+        receiver.untold_count += len(entries)
         line.accessed_at = now
         if receiver.mode is ReceiveMode.RECEIVE_AND_DELETE:
             numbers = [entry.number for entry in entries]
@@ -937,6 +941,7 @@ class Engine:
             entries = select_shown(receiver, selector, entries)
         if entries:
             receiver.credit -= len(entries)
+            receiver.untold_count += len(entries)
             self._deliver(line, Deliver(receiver, entries, b"", NEVER))
 
     def _end_orphans(self) -> None:

@@ -574,7 +574,8 @@ class AmqpFrontend:
         elif isinstance(context, Receiver):
             link.available = context.available_count()
             if link.is_attached:  # else the link keeps it until a session is granted
-                self._engine.set_credit(context, event.credit, draining=event.drain)
+                credit = context.left_of(event.credit)
+                self._engine.set_credit(context, credit, draining=event.drain)
         elif isinstance(context, ReplyOutlet):
             self._send_replies(link, context)
             link.available = len(context.waiting)
@@ -675,11 +676,7 @@ class AmqpFrontend:
             if outlet.is_attached:
                 outlet.settle(effect.delivery_id, Rejected(amqp_error(effect.error)))
         elif isinstance(effect, Drained):
-            drained = effect.receiver.link
-            assert isinstance(drained, SenderLink)
-            if drained.is_attached:
-                drained.available = effect.receiver.available_count()
-                drained.drained()
+            self._tell_drained(effect.receiver)
         elif isinstance(effect, LinkReady):
             ready = effect.link
             assert isinstance(ready, Link)
@@ -698,6 +695,14 @@ class AmqpFrontend:
             self._grant_session(effect)
         elif isinstance(effect, SessionRefused):
             self._forget_receiver(effect.receiver).refuse(amqp_error(effect.error))
+
+    def _tell_drained(self, receiver: Receiver) -> None:
+        """Unless the peer has given it new credit since: that is not to be taken back."""
+        link = receiver.link
+        assert isinstance(link, SenderLink)
+        if link.is_attached and link.draining and receiver.is_out_of_credit:
+            link.available = receiver.available_count()
+            link.drained()
 
     def _end_receiver(self, effect: ReceiverEnded) -> None:
         if isinstance(effect.error, DeliveryTooLarge):
@@ -736,6 +741,7 @@ class AmqpFrontend:
 
     def _deliver(self, effect: Deliver) -> None:
         receiver = effect.receiver
+        receiver.untold_count -= len(effect.entries)
         link = receiver.link
         assert isinstance(link, SenderLink)
         if receiver.closed or not link.is_attached:
@@ -761,9 +767,9 @@ class AmqpFrontend:
                 return
             link.send(tag, payload, settled=is_settled)
         link.available = receiver.available_count()
-        if damaged_count:  # the receiver still waits for as many
-            credit = min(link.credit, receiver.credit + damaged_count)
-            self._engine.set_credit(receiver, credit, draining=receiver.draining)
+        if damaged_count:  # the receiver still waits for as many, or wants them drained
+            credit = receiver.left_of(link.credit)
+            self._engine.set_credit(receiver, credit, draining=link.draining)
         if self._connection.backlog_bytes > AMQP_BACKLOG_BYTES_MAX:
             self._update_blocked()
 

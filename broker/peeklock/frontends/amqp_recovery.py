@@ -333,7 +333,8 @@ class LinkKeeper:
             self._go_on(link, outlet)
         else:
             link.available = receiver.available_count()
-            self._engine.set_credit(receiver, event.credit, draining=event.drain)
+            credit = receiver.left_of(event.credit)
+            self._engine.set_credit(receiver, credit, draining=event.drain)
 
     def _go_on(self, link: SenderLink, outlet: KeptOutlet) -> None:
         while link.is_attached and outlet.tags and link.credit > 0:
