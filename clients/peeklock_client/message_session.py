@@ -94,6 +94,11 @@ class MessageSession:
         await receiver.renew_session(seat)
         return self.locked_until
 
+    def seconds_locked(self) -> float:
+        """How much longer it is ours, unrenewed, whatever our own clock says."""
+        seat, receiver = self._held()
+        return receiver.clock.seconds_until(seat.locked_until_ms)
+
     def _held(self) -> tuple[Seat, Receiver]:
         if self._seat is None or self._receiver is None:
             raise session_lost("this session has not been accepted yet")
@@ -117,6 +122,10 @@ class MessageSession:
                 return
             given += 1
             yield job
+
+    async def next_there(self) -> Job | None:
+        """Its next job; None when it has none at the moment: then it is time to leave it."""
+        return await self._held()[1].next_there()
 
     async def receive_deferred(self, numbers: Iterable[int]) -> "list[DeferredJob]":
         """Lease deferred messages of it by their sequence numbers."""

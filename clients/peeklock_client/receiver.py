@@ -75,6 +75,8 @@ class Receiver:
         self._answers: dict[int, asyncio.Future[None]] = {}
         self._arrived = asyncio.Event()
         self._stopping = False
+        self._is_draining = False  # we have asked for what is there, and wait for the answer
+        self._is_drained = False  # there is nothing, and we have no credit
         self._idle = asyncio.Event()  # stopped, and nothing in hand
         self._error: PeeklockError | None = None
 
@@ -100,6 +102,28 @@ class Receiver:
             except TimeoutError:
                 return None
         return self._buffer.popleft()
+
+    async def next_there(self) -> Job | None:
+        """The next of the jobs that are there now; None: there is none, and none will come.
+
+        It takes one round trip: we ask for our credit back behind them (AMQP 1.0 §2.6.7).
+        """
+        if not self._buffer and self._link is not None and not self._stopping:
+            self._is_draining = True
+            self._is_drained = False
+            self._link.drain()
+            self._client.flush_soon()
+            while not self._is_drained and not self._ends_waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+            self._is_draining = False
+        if self._error is not None:
+            raise self._error
+        return self._buffer.popleft() if self._buffer else None
+
+    @property
+    def _ends_waiting(self) -> bool:
+        return bool(self._buffer) or self._stopping or self._error is not None
 
     def stop(self) -> None:
         """Take no more jobs; those nobody has seen yet go back to the queue uncounted.
@@ -235,10 +259,11 @@ class Receiver:
             self._note_lock_duration(event.attach)
             if self._seat is not None:
                 self._seat.on_attached(event.attach)
+                self._learn(self._seat.locked_until_ms)
         elif isinstance(event, DeliverySettled):
             self._on_settled(event)
         elif isinstance(event, SenderFlowed):
-            self._top_up()  # a delivery was given up on its way
+            self._on_flowed(event)
         elif isinstance(event, LinkDetached):
             self._on_detached(event)
 
@@ -246,12 +271,23 @@ class Receiver:
         told = (attach.properties or {}).get(LOCK_DURATION)
         self._lock_ms = int(told) if isinstance(told, int) else 0
 
+    def _learn(self, until_ms: int) -> None:
+        """What the broker's clock says: a lock that it has just given ends then."""
+        if self._lock_ms and until_ms:
+            self.clock.learn(until_ms, self._lock_ms)
+            self._lock_ms = 0
+
+    def _on_flowed(self, event: SenderFlowed) -> None:
+        if not self._is_draining:
+            self._top_up()  # a delivery was given up on its way
+        elif event.credit == 0:
+            self._is_drained = True
+            self._arrived.set()
+
     def _on_message(self, event: MessageReceived) -> None:
         message = ReceivedMessage(event.payload)
         job = Job(self, event.delivery_id, event.delivery_tag, message)
-        if self._lock_ms:
-            self.clock.learn(job.locked_until_ms, self._lock_ms)
-            self._lock_ms = 0
+        self._learn(job.locked_until_ms)
         self._held[event.delivery_id] = job
         if self._stopping:
             self._give_back(job)

@@ -11,16 +11,18 @@ from peeklock_client.client import Client
 from peeklock_client.errors import LockLost, PeeklockError, Refused
 from peeklock_client.job import Job
 from peeklock_client.receiver import Receiver
+from peeklock_client.session_places import (
+    LOOK_SECONDS_MAX,
+    LOOK_SECONDS_MIN,
+    RENEW_AFTER_SHARE,
+    SessionPlaces,
+)
 
 log = logging.getLogger("peeklock.worker")
 
 Handler = Callable[[Job], Awaitable[None]]
 
 CONCURRENCY_DEFAULT = 10
-# A lock is renewed when this share of its time has passed: two more tries fit into the rest.
-RENEW_AFTER_SHARE = 0.5
-LOOK_SECONDS_MIN = 0.02
-LOOK_SECONDS_MAX = 5.0
 GRACE_SECONDS = 30.0
 
 
@@ -67,6 +69,11 @@ class Worker:
     handlers run, for as long as it takes; a handler whose lock is lost all the same (the
     connection broke) is cancelled, because somebody else may have the job by now. With a
     `selector` it has only jobs for which that is true; see `Queue.receive`.
+
+    With `sessions` it works on so many message sessions at a time, in place of so many jobs:
+    in each on one job after the other, in their order. A session that has no job left is left,
+    and the one that has waited longest is taken. Its lock is renewed as long as it is held;
+    when it is lost, the handler of the job in hand is cancelled.
     """
 
     def __init__(
@@ -78,12 +85,21 @@ class Worker:
         concurrency: int = CONCURRENCY_DEFAULT,
         grace: float = GRACE_SECONDS,
         selector: str | None = None,
+        sessions: int | None = None,
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"concurrency is {concurrency}; at least 1 is needed")
+        if sessions is not None and sessions < 1:
+            raise ValueError(f"sessions is {sessions}; at least 1 is needed")
+        if sessions is not None and selector is not None:
+            raise ValueError("a session's jobs come in their order: no selector with sessions")
         self._handler = handler
         self._grace = grace
-        self._receiver: Receiver = client.queue(queue).receiver(concurrency, selector)
+        source = client.queue(queue)
+        self._places: SessionPlaces | None = None
+        if sessions is not None:
+            self._places = SessionPlaces(source, sessions, self._begin)
+        self._receiver: Receiver = source.receiver(concurrency, selector)
         self._running: dict[bytes, Running] = {}  # by lock token
         self._began = asyncio.Event()
         self._failure: PeeklockError | None = None
@@ -104,23 +120,45 @@ class Worker:
         signals = (signal.SIGTERM, signal.SIGINT) if handle_signals else ()
         for number in signals:
             loop.add_signal_handler(number, self._on_signal)
+        try:
+            if self._places is not None:
+                await self._work_on_sessions(self._places)
+            else:
+                await self._work_side_by_side()
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    async def _work_side_by_side(self) -> None:
         self._receiver.open()
-        renewing = loop.create_task(self._renew_forever())
+        renewing = asyncio.ensure_future(self._renew_forever())
         try:
             while (job := await self._receiver.next()) is not None:
-                task = loop.create_task(self._handle(job))
-                self._running[job.lock_token] = Running(job, task)
-                self._began.set()
+                self._begin(job)
         finally:
             await self._finish()
             renewing.cancel()
-            for number in signals:
-                loop.remove_signal_handler(number)
+
+    async def _work_on_sessions(self, places: SessionPlaces) -> None:
+        try:
+            if not self._is_stopping:
+                await places.work()
+        finally:
+            await self._finish()
+            await places.leave()
+
+    def _begin(self, job: Job) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(self._handle(job))
+        self._running[job.lock_token] = Running(job, task)
+        self._began.set()
+        return task
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when those in hand are done."""
         self._is_stopping = True
         self._receiver.stop()
+        if self._places is not None:
+            self._places.stop()
 
     def _on_signal(self) -> None:
         """The first asks, the second insists."""
@@ -132,7 +170,7 @@ class Worker:
         self.stop()
 
     async def _finish(self) -> None:
-        self._receiver.stop()
+        self.stop()
         tasks = [running.task for running in self._running.values()]
         if tasks:
             _done, late = await asyncio.wait(tasks, timeout=self._grace)

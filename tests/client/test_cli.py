@@ -392,6 +392,34 @@ def test_work_ends_in_good_order_and_reports_as_json(cli: Cli, tmp_path: Path) -
     assert (tmp_path / "booked").read_text() == "a"
 
 
+def test_work_on_sessions_keeps_the_order_of_each(cli: Cli, tmp_path: Path) -> None:
+    cli.run("queue", "create", "bookings", "--set", "requires_session=true")
+    for session in ("a", "b"):
+        cli.run("send", "bookings", "--session", session, stdin="1\n2\n3\n")
+    command = f"read job; echo $PEEKLOCK_SESSION_ID $job >> {tmp_path}/seen"
+    process = subprocess.Popen(
+        [*MODULE, "work", "bookings", "--exec", command, "--sessions", "2"],
+        env=cli.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while cli.json("queue", "show", "bookings")[0]["messages"] != 0:
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _out, words = process.communicate(timeout=SECONDS_MAX)
+    assert words == "6 completed, 0 failed, 0 lost\n"
+    seen = (tmp_path / "seen").read_text().splitlines()
+    for session in ("a", "b"):
+        of_it = [line for line in seen if line.startswith(session)]
+        assert of_it == [f"{session} {number}" for number in (1, 2, 3)]
+    for more, word in [
+        (("-c", "2"), "no --concurrency"),
+        (("--selector", "a = 1"), "no --selector"),
+    ]:
+        words = cli.run("work", "bookings", "--exec", "true", "--sessions", "2", *more, code=2)
+        assert word in words
+
+
 def test_top_looks_once_and_bench_measures(cli: Cli) -> None:
     cli.run("send", "orders", "a")
     [look] = cli.json("top", "--once")

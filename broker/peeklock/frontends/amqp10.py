@@ -735,7 +735,9 @@ class AmqpFrontend:
         source = replace(
             answered(link.source, None), filter=granted_filter(link, effect.session_id)
         )
-        self._accept_outlet(link, source, granted_properties(effect.locked_until))
+        properties = granted_properties(effect.locked_until)
+        properties[LOCK_DURATION] = receiver.queue.settings.lock_duration_ms
+        self._accept_outlet(link, source, properties)
         if link.is_attached and (link.credit > 0 or link.draining):
             self._engine.set_credit(receiver, link.credit, draining=link.draining)
 

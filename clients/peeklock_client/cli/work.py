@@ -51,6 +51,12 @@ def work(
     grace: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="For running commands at the end.")
     ] = GRACE_SECONDS,
+    sessions: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Work on N message sessions at a time, each in its order."
+        ),
+    ] = None,
     selector: Selector = None,
     url: Url = None,
     as_json: AsJson = False,
@@ -63,16 +69,25 @@ def work(
     Ctrl-C takes no more jobs and lets running commands finish; a second one kills them, and
     their jobs go back.
 
-    The command sees PEEKLOCK_MESSAGE_ID, PEEKLOCK_SEQUENCE_NUMBER, PEEKLOCK_ATTEMPT and
-    PEEKLOCK_QUEUE in its environment. With --json each job is a line on stdout, and what
-    commands print goes to stderr.
+    With --sessions, for a queue of message sessions, it holds N of them: in each, one job after
+    the other in their order, and another session when there is no more in one. -c is not for
+    that.
+
+    The command sees PEEKLOCK_MESSAGE_ID, PEEKLOCK_SEQUENCE_NUMBER, PEEKLOCK_ATTEMPT,
+    PEEKLOCK_SESSION_ID and PEEKLOCK_QUEUE in its environment. With --json each job is a line
+    on stdout, and what commands print goes to stderr.
 
     Examples:
 
     \b
       peeklock work orders --exec ./book.sh -c 4
       peeklock work orders --exec 'cat >> booked.txt' -c 1
+      peeklock work bookings --exec ./seat.sh --sessions 8
     """
+    if sessions is not None and concurrency != CONCURRENCY_DEFAULT:
+        usage("--sessions says how many at a time: no --concurrency with it")
+    if sessions is not None and selector is not None:
+        usage("a session's jobs come in their order: no --selector with --sessions")
     check_command(command)
 
     async def handle(job: Job) -> None:
@@ -92,11 +107,18 @@ def work(
 
     async def run(client: Client) -> None:
         worker = Worker(
-            client, queue, handle, concurrency=concurrency, grace=grace, selector=selector
+            client,
+            queue,
+            handle,
+            concurrency=concurrency,
+            grace=grace,
+            selector=selector,
+            sessions=sessions,
         )
         if sys.stderr.isatty():
             logging.getLogger("peeklock").setLevel(logging.INFO)
-            print(f"working on {queue}, {concurrency} at a time; Ctrl-C ends", file=sys.stderr)
+            many = f"{concurrency} jobs" if sessions is None else f"{sessions} sessions"
+            print(f"working on {queue}, {many} at a time; Ctrl-C ends", file=sys.stderr)
         await worker.run(handle_signals=True)
         print(
             f"{worker.completed_count} completed, {worker.failed_count} failed, "
@@ -148,6 +170,7 @@ async def run_command(command: str, queue: str, job: Job, *, quiet_stdout: bool)
         "PEEKLOCK_MESSAGE_ID": str(job.message_id or ""),
         "PEEKLOCK_SEQUENCE_NUMBER": str(job.sequence_number),
         "PEEKLOCK_ATTEMPT": str(job.attempt),
+        "PEEKLOCK_SESSION_ID": job.session_id or "",
     }
     process = await asyncio.create_subprocess_exec(
         SHELL,
