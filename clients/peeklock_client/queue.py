@@ -309,7 +309,12 @@ class DeferredJob:
         """Failed: it stays deferred, with one more attempt counted."""
         await self._queue.settle_token(self._lock_token, "abandoned", "", "")
 
+    async def release(self) -> None:
+        """Give it back untried: it stays deferred, and no attempt is counted."""
+        await self._queue.settle_token(self._lock_token, "released", "", "")
+
     async def defer(self) -> None:
+        """Set it aside again: as `abandon`."""
         await self._queue.settle_token(self._lock_token, "defered", "", "")
 
     async def renew(self) -> None:

@@ -137,6 +137,34 @@ def test_peek_tells_who_waits_for_what(cli: Cli) -> None:
     assert cli.json("queue", "show", "orders")[0]["locked"] == 0
 
 
+def test_deferred_jobs_are_had_by_their_numbers(cli: Cli) -> None:
+    cli.run("send", "orders", stdin="a\nb\nc\n")
+    cli.run("receive", "orders", "--then", "defer")
+    waiting = cli.json("peek", "orders")
+    assert [(job["sequence_number"], job["state"]) for job in waiting] == [
+        (1, "deferred"), (2, "deferred"), (3, "deferred")
+    ]  # fmt: skip
+    words = cli.run("receive", "orders", "--deferred", "2", "--deferred", "9", code=1)
+    assert "9" in words
+    assert len(words.splitlines()) == 1
+    assert cli.run("receive", "orders", "--deferred", "2", "--then", "release") == "b\n"
+    [shown] = cli.json("receive", "orders", "--deferred", "3")
+    assert (shown["body"], shown["sequence_number"]) == ("c", 3)
+    assert cli.run("receive", "orders", "--deferred", "2", "--deferred", "1") == "b\na\n"
+    assert cli.json("peek", "orders") == []
+    for more in (("-n", "1"), ("--next-session",), ("--selector", "a = 1")):
+        assert "--deferred" in cli.run("receive", "orders", "--deferred", "1", *more, code=2)
+
+
+def test_deferred_jobs_of_a_session_are_had_in_it(cli: Cli) -> None:
+    cli.run("queue", "create", "bookings", "--set", "requires_session=true")
+    cli.run("send", "bookings", "--session", "a", "later")
+    taken = cli.run("receive", "bookings", "--session", "a", "--then", "defer", "--wait", "0.3")
+    assert taken == "later\n"
+    assert "session" in cli.run("receive", "bookings", "--deferred", "1", code=1)
+    assert cli.run("receive", "bookings", "--session", "a", "--deferred", "1") == "later\n"
+
+
 def test_a_session_is_sent_to_and_received_from(cli: Cli) -> None:
     cli.run("queue", "create", "bookings", "--set", "requires_session=true")
     cli.run("send", "bookings", "--session", "a", "1")

@@ -131,6 +131,25 @@ async def test_a_deferred_job_is_had_by_its_number_only(orders: Queue) -> None:
     assert (await orders.info())["messages"] == 0
 
 
+async def test_a_deferred_job_that_is_released_stays_so_and_counts_no_attempt(
+    orders: Queue,
+) -> None:
+    await orders.send("later")
+    async for job in orders.receive(count=1):
+        number = job.sequence_number
+        await job.defer()
+    [held] = await orders.receive_deferred([number])
+    counted = held.message.delivery_count
+    await held.release()
+    with pytest.raises(LockLost):
+        await held.complete()
+    [again] = await orders.receive_deferred([number])
+    assert again.message.delivery_count == counted
+    await again.abandon()
+    [peeked] = await orders.peek()
+    assert (peeked.state, peeked.delivery_count) == ("deferred", counted + 1)
+
+
 async def test_a_deferred_job_is_held_as_long_as_it_is_renewed(client: Client) -> None:
     orders = await client.create_queue("brief", lock_duration_ms=400)
     await orders.send("later")

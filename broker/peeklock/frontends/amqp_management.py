@@ -15,6 +15,7 @@ from peeklock.entities.dispositions import (
     ABANDON,
     COMPLETE,
     DEFER,
+    RELEASE,
     Disposition,
     Verdict,
 )
@@ -199,6 +200,8 @@ class ManagementNode:
             return COMPLETE
         if status == "abandoned":
             return ABANDON
+        if status == "released":  # ours: Service Bus has no word for giving it back untried
+            return RELEASE
         if status in ("defered", "deferred"):  # Service Bus' spelling, and the right one
             return DEFER
         if status == "suspended":
@@ -208,7 +211,8 @@ class ManagementNode:
                 description=request.text("deadletter-description", ""),
             )
         raise InvalidRequest(
-            f"disposition-status {status!r}; there are completed, abandoned, defered, suspended"
+            f"disposition-status {status!r}; there are completed, abandoned, released, defered,"
+            " suspended"
         )
 
     def _schedule(self, request: Request, reply: Reply) -> None:
