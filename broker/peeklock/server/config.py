@@ -37,7 +37,7 @@ EMULATOR_HTTP_PORT: Final = "EMULATOR_HTTP_PORT"
 EMULATOR_PORT_DEFAULT: Final = "5300"
 # Variables that are no settings of the broker: the commands, a worker's command, the build.
 OTHER_VARIABLES: Final = frozenset(
-    "CONFIG URL CREDENTIALS PURE QUEUE MESSAGE_ID SEQUENCE_NUMBER ATTEMPT".split()
+    "CONFIG URL CREDENTIALS PURE QUEUE MESSAGE_ID SEQUENCE_NUMBER ATTEMPT SESSION_ID".split()
 )
 # pydantic's words where ours are shorter.
 WORDS: Final = {"missing": "is missing", "extra_forbidden": "is no setting"}
