@@ -164,6 +164,53 @@ def test_a_broken_configuration_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "log_level = 'loud'\ntls_port = 1\nqueue = 2\n[journal]\nsegment_bytes = 1\n",
+            ["no setting 'queue'", "no setting 'tls_port'", "log_level: ", "segment_bytes: "],
+        ),
+        (
+            (
+                "amqp = '0.0.0.0:0'\nhttp = 'here'\ntls_key = 'key'\nunknown = 1\n"
+                "[[queues]]\nname = 'a'\n[[queues]]\nname = 'A'\n"
+            ),
+            [
+                "no setting 'unknown'",
+                "tls_cert and tls_key go together",
+                "needs --tls-cert and [[users]], [[access_keys]] or [jwt]",
+                "'here' is no HOST:PORT",
+                "queue 'a' is there twice",
+            ],
+        ),
+        (
+            (
+                "[[queues]]\nname = 'a'\nmax_delivery_count = 0\n[[queues]]\nname = 'b'\n"
+                "[[queues]]\nname = 'c'\nnonsense = 1\n"
+                "[[topics]]\nname = 't'\n[[topics.subscriptions]]\nname = 's'\nnonsense = 1\n"
+            ),
+            ["queue 'a': max_delivery_count is 0", "queue 'c': ", "topic 't': "],
+        ),
+    ],
+)
+def test_all_mistakes_of_a_configuration_are_named(
+    tmp_path: Path, content: str, said: list[str]
+) -> None:
+    """Those of one kind at once: values, what goes together, entities."""
+    file = tmp_path / "peeklock.toml"
+    file.write_text(content)
+    code, words = serve_until_it_ends(
+        "--config", str(file), "--data-dir", str(tmp_path / "data")
+    )
+    assert code == 2
+    lines = words.splitlines()
+    assert len(lines) == len(said), words
+    for line, word in zip(lines, said, strict=True):
+        assert line.startswith("peeklock: ")
+        assert word in line
+
+
+@pytest.mark.parametrize(
     ("name", "value", "word"),
     [
         ("PEEKLOCK_AMQP", "5672", "HOST:PORT such as"),

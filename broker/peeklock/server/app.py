@@ -178,12 +178,15 @@ class App:
         now = self._clock.now()
         queues = [queue.definition() for queue in self._config.queues]
         topics = [topic.definition() for topic in self._config.topics]
+        mistakes: list[str] = []
         for wanted in in_order([*queues, *topics]):
             try:
                 ensure(self.engine, wanted, now)
             except BrokerError as error:
                 kind = "topic" if isinstance(wanted, TopicDefinition) else "queue"
-                raise BadConfig(f"configuration: {kind} {wanted.name!r}: {error}") from None
+                mistakes.append(f"configuration: {kind} {wanted.name!r}: {error}")
+        if mistakes:
+            raise BadConfig(*mistakes)
 
     # ---- running
 

@@ -2,7 +2,8 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -255,8 +256,9 @@ def extras(model: BaseModel) -> dict[str, object]:
 def load(
     overrides: dict[str, Any], file: Path | None = None, mounted: Path = MOUNTED
 ) -> Config:
-    """The configuration; raises `BadConfig` with one line that says what to mend.
+    """The configuration; raises `BadConfig` that says what to mend, a line for each mistake.
 
+    Those of single settings come first; how they go together is looked at when each is right.
     The emulator's stand-in reads the file that is `mounted` for the emulator, if none is named.
     """
     config = loaded(overrides, file)
@@ -275,12 +277,10 @@ def loaded(overrides: dict[str, Any], file: Path | None) -> Config:
         else:
             given["toml_file"] = file
     try:
+        mistakes = unknown_settings(file)
         config = Config(**given)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        words = WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
-        raise BadConfig(f"configuration: {where}: {words}") from None
+        raise BadConfig(*mistakes, *wrong_values(error)) from None
     except SettingsError as error:  # a variable that should be JSON
         name = re.sub(r'.*field "(\w+)".*', r"\1", str(error)).upper()
         raise BadConfig(f"environment: {ENV_PREFIX}{name} is no JSON") from None
@@ -288,35 +288,51 @@ def loaded(overrides: dict[str, Any], file: Path | None) -> Config:
         raise BadConfig(f"configuration file {file}: {error.strerror}") from None
     except ValueError as error:  # the TOML file's syntax
         raise BadConfig(f"configuration file {file}: {error}") from None
-    check(config, file)
+    mistakes += mistakes_in(config)
+    if mistakes:
+        raise BadConfig(*mistakes)
     return config
 
 
-def check(config: Config, file: Path | None) -> None:
-    """What no single field can tell."""
+def unknown_settings(file: Path | None) -> list[str]:
+    """A line for each name at the top of our file that is none."""
+    if file is None or is_emulators(file):
+        return []
+    with file.open("rb") as opened:
+        unknown = set(tomllib.load(opened)) - setting_names()
+    return [f"configuration file {file}: no setting {name!r}" for name in sorted(unknown)]
+
+
+def wrong_values(error: ValidationError) -> list[str]:
+    """A line for each value that cannot be."""
+    lines: list[str] = []
+    for one in error.errors():
+        where = ".".join(str(part) for part in one["loc"])
+        words = WORDS.get(one["type"], one["msg"].removeprefix("Value error, "))
+        lines.append(f"configuration: {where}: {words}")
+    return lines
+
+
+def mistakes_in(config: Config) -> Iterator[str]:
+    """What no single setting can tell."""
     if (config.tls_cert is None) != (config.tls_key is None):
-        raise BadConfig("configuration: tls_cert and tls_key go together")
+        yield "configuration: tls_cert and tls_key go together"
     if (config.http_tls_cert is None) != (config.http_tls_key is None):
-        raise BadConfig("configuration: http_tls_cert and http_tls_key go together")
+        yield "configuration: http_tls_cert and http_tls_key go together"
     if config.tls_client_ca is not None and config.tls_cert is None:
-        raise BadConfig("configuration: tls_client_ca needs tls_cert and tls_key")
+        yield "configuration: tls_client_ca needs tls_cert and tls_key"
     for user in config.users:
         if not user.password_hash and config.tls_client_ca is None:
-            raise BadConfig(
+            yield (
                 f"configuration: user {user.name!r} has no password_hash, and without"
                 " tls_client_ca there is no other way in"
             )
-    check_address(config, config.amqp, config.tls_cert)
+    yield from mistakes_in_address(config, config.amqp, config.tls_cert)
     if config.http not in (None, OFF):
-        check_address(config, config.http, config.http_cert)
-    check_names("user", (user.name for user in config.users))
-    check_names("queue", (queue.name.casefold() for queue in config.queues))
-    check_names("topic", (topic.name.casefold() for topic in config.topics))
-    if file is not None and not is_emulators(file):
-        with file.open("rb") as opened:
-            unknown = set(tomllib.load(opened)) - setting_names()
-        if unknown:
-            raise BadConfig(f"configuration file {file}: no setting {min(unknown)!r}")
+        yield from mistakes_in_address(config, config.http, config.http_cert)
+    yield from doubles("user", (user.name for user in config.users))
+    yield from doubles("queue", (queue.name.casefold() for queue in config.queues))
+    yield from doubles("topic", (topic.name.casefold() for topic in config.topics))
 
 
 def is_emulators(file: Path) -> bool:
@@ -324,23 +340,26 @@ def is_emulators(file: Path) -> bool:
     return file.suffix.lower() == ".json"
 
 
-def check_address(config: Config, address: str, cert: Path | None) -> None:
+def mistakes_in_address(config: Config, address: str, cert: Path | None) -> Iterator[str]:
     """Who is not on this machine comes in with TLS and a name, or not at all.
 
     The emulator's stand-in is the exception: for tests, on a network of their own.
     """
-    host, _port = split_address(address)
+    try:
+        host, _port = split_address(address)
+    except BadConfig as error:
+        yield from error.mistakes
+        return
     if is_loopback(host) or config.emulator:
         return
     if config.dev:
-        raise BadConfig(f"--dev lets anybody in, so it listens on loopback only, not {host}")
-    if cert is None:
-        raise BadConfig(f"listening on {host}, which is not loopback, needs --tls-cert")
+        yield f"--dev lets anybody in, so it listens on loopback only, not {host}"
+        return
+    needs = ["--tls-cert"] if cert is None else []
     if not (config.users or config.access_keys or config.jwt):
-        raise BadConfig(
-            f"listening on {host}, which is not loopback, needs [[users]], "
-            "[[access_keys]] or [jwt]"
-        )
+        needs.append("[[users]], [[access_keys]] or [jwt]")
+    if needs:
+        yield f"listening on {host}, which is not loopback, needs {' and '.join(needs)}"
 
 
 def http_address(config: Config, environment: Mapping[str, str]) -> str | None:
@@ -362,12 +381,11 @@ def http_address(config: Config, environment: Mapping[str, str]) -> str | None:
     return address
 
 
-def check_names(what: str, names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise BadConfig(f"configuration: {what} {name!r} is there twice")
-        seen.add(name)
+def doubles(what: str, names: Iterable[str]) -> Iterator[str]:
+    """A line for each name that is there more than once."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield f"configuration: {what} {name!r} is there twice"
 
 
 def setting_names() -> set[str]:

@@ -49,11 +49,15 @@ def read_emulator_config(file: Path) -> dict[str, object]:
 
 
 class Reader:
-    """Every refusal names the file, the line, and the path in it."""
+    """Every refusal names the file, the line, and the path in it.
+
+    Reading goes on behind an entity, a rule or a property that is wrong: all are told.
+    """
 
     def __init__(self, file: Path, text: str) -> None:
         self._file: Final = file
         self._content: Final = text
+        self._mistakes: Final[list[str]] = []
 
     def namespace(self, document: object) -> dict[str, object]:
         root = self._table(document, (), ("UserConfig",))
@@ -67,17 +71,26 @@ class Reader:
             return {}
         path = (*path, 0)
         one = self._table(namespaces[0], path, ("Name", "Queues", "Topics"))
-        return {
+        found: dict[str, object] = {
             "queues": self._each(one, "Queues", path, self._queue),
             "topics": self._each(one, "Topics", path, self._topic),
         }
+        if self._mistakes:
+            raise BadConfig(*self._mistakes)
+        return found
 
     def _each(
         self, table: Table, name: str, path: Where, read: Callable[[object, Where], Table]
     ) -> list[Table]:
         below = (*path, name)
         given = self._list(table.get(name, []), below)
-        return [read(value, (*below, place)) for place, value in enumerate(given)]
+        found: list[Table] = []
+        for place, value in enumerate(given):
+            try:
+                found.append(read(value, (*below, place)))
+            except BadConfig as error:
+                self._mistakes.extend(error.mistakes)
+        return found
 
     def _queue(self, value: object, path: Where) -> Table:
         table = self._table(value, path, ("Name", "Properties"))
@@ -107,8 +120,14 @@ class Reader:
         known = tuple(property_names(base))
         given = self._optional(table, path, known)
         plain = {name: value for name, value in given.items() if value is not None}
+        wrong: list[str] = []
         for name, value in plain.items():
-            self._tried((*path, name), partial(changes_from, {name: value}, base))
+            try:
+                self._tried((*path, name), partial(changes_from, {name: value}, base))
+            except BadConfig as error:
+                wrong.extend(error.mistakes)
+        if wrong:
+            raise BadConfig(*wrong)
         return self._tried(path, partial(changes_from, plain, base))
 
     # ---- rules
@@ -165,10 +184,10 @@ class Reader:
             self._refuse(path, "is missing")
         if not isinstance(value, dict):
             self._refuse(path, "that is no object")
-        for name in value:
-            if known is not None and name not in known:
-                wanted = ", ".join(sorted(known))
-                self._refuse((*path, name), f"nothing has this name; there are {wanted}")
+        strange = [name for name in value if known is not None and name not in known]
+        if strange:
+            why = f"nothing has this name; there are {', '.join(sorted(known or ()))}"
+            raise BadConfig(*(self._mistake((*path, name), why) for name in strange))
         return value
 
     def _list(self, value: object, path: Where) -> list[object]:
@@ -194,5 +213,7 @@ class Reader:
             self._refuse(path, str(error))
 
     def _refuse(self, path: Where, why: str) -> NoReturn:
-        line = line_of(self._content, path)
-        raise BadConfig(f"{self._file}:{line}: {shown_path(path)}: {why}")
+        raise BadConfig(self._mistake(path, why))
+
+    def _mistake(self, path: Where, why: str) -> str:
+        return f"{self._file}:{line_of(self._content, path)}: {shown_path(path)}: {why}"

@@ -6,6 +6,7 @@ from typing import Final, NoReturn
 
 import structlog
 
+from peeklock.server.bad_config import BadConfig
 from peeklock.store.journal import MemoryBehindJournal
 
 EXIT_OK: Final = 0
@@ -13,6 +14,12 @@ EXIT_USAGE: Final = 2
 EXIT_JOURNAL: Final = 70
 
 log = structlog.get_logger()
+
+
+def tell_mistakes(error: BadConfig) -> None:
+    """One line each, on stderr."""
+    for mistake in error.mistakes:
+        print(f"peeklock: {mistake}", file=sys.stderr)
 
 
 def end_behind(error: MemoryBehindJournal) -> NoReturn:

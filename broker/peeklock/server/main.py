@@ -18,7 +18,7 @@ import uvloop
 from peeklock.server.app import App
 from peeklock.server.bad_config import BadConfig
 from peeklock.server.config import Config, strange_variables
-from peeklock.server.ending import EXIT_JOURNAL, EXIT_OK, EXIT_USAGE
+from peeklock.server.ending import EXIT_JOURNAL, EXIT_OK, EXIT_USAGE, tell_mistakes
 from peeklock.store.data_dir import DataDirBusy, DataDirUnusable
 from peeklock.store.journal import JournalFailed
 
@@ -38,7 +38,10 @@ def serve(config: Config, *, ready_as_json: bool = False) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(run(config, ready_as_json=ready_as_json))
-    except (BadConfig, DataDirBusy, DataDirUnusable) as error:
+    except BadConfig as error:
+        tell_mistakes(error)
+        return EXIT_USAGE
+    except (DataDirBusy, DataDirUnusable) as error:
         print(f"peeklock: {error}", file=sys.stderr)
         return EXIT_USAGE
     except JournalFailed as error:

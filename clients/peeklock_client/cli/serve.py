@@ -8,7 +8,7 @@ import typer
 
 from peeklock.server.bad_config import BadConfig
 from peeklock.server.config import load
-from peeklock.server.ending import EXIT_USAGE
+from peeklock.server.ending import EXIT_USAGE, tell_mistakes
 from peeklock.server.main import serve as serve_forever
 from peeklock_client.cli.session import AsJson, tell
 
@@ -123,7 +123,7 @@ def serve(
     try:
         settings = load(given, config)
     except BadConfig as error:
-        print(f"peeklock: {error}", file=sys.stderr)
+        tell_mistakes(error)
         raise typer.Exit(EXIT_USAGE) from None
     raise typer.Exit(serve_forever(settings, ready_as_json=as_json))
 

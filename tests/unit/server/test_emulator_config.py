@@ -205,6 +205,26 @@ def test_no_such_file(tmp_path: Path, text: str, why: str) -> None:
     assert why in str(raised.value)
 
 
+def test_all_mistakes_are_named(tmp_path: Path) -> None:
+    text = json.dumps(OFFICIAL, indent=2)
+    for old, new in [
+        ('"PT1M"', '"PT0S"'),
+        ('"queue.1"', "1"),
+        ('"Sql"', '"Cesql"'),
+        ('"topic.1"', '""'),
+    ]:
+        assert old in text
+        text = text.replace(old, new, 1)
+    with pytest.raises(BadConfig) as raised:
+        load({}, written(tmp_path, text))
+    places = [mistake.split(": ")[1] for mistake in raised.value.mistakes]
+    assert places == [
+        f"{AT}.Queues[0].Properties.LockDuration",
+        f"{RULE}.FilterType",
+        f"{AT}.Topics[0].Name",
+    ]
+
+
 def test_where_the_emulator_has_it_mounted(tmp_path: Path) -> None:
     file = written(tmp_path, json.dumps(OFFICIAL))
     assert [one.name for one in load({"emulator": True}, None, file).queues] == ["queue.1"]
