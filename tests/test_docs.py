@@ -135,13 +135,14 @@ def test_help_names_every_setting() -> None:
 def test_every_log_event_is_explained() -> None:
     text = (ROOT / "docs/howto/watch-a-broker.md").read_text()
     explained = set(
-        re.findall(r"^\| `([^`]+)` \| (?:info|warning|error) \|", text, re.MULTILINE)
+        re.findall(r"^\| `([^`]+)` \| (?:info|warning|error|critical) \|", text, re.MULTILINE)
     )
     logged: set[str] = set()
     for path in (ROOT / "broker/peeklock").rglob("*.py"):
         logged |= set(
             re.findall(
-                r"\blog\.(?:info|warning|error|exception)\(\s*\"([^\"]+)\"", path.read_text()
+                r"\blog\.(?:info|warning|error|critical|exception)\(\s*\"([^\"]+)\"",
+                path.read_text(),
             )
         )
     assert explained == logged

@@ -26,7 +26,8 @@ class BrokerFailed(Exception):
 class BrokerProcess:
     """`peeklock serve` on free ports of 127.0.0.1.
 
-    Without `data_dir` it gets a temporary one. `--dev` is given unless `users` says False.
+    Without `data_dir` it gets a temporary one, which an `--ephemeral` one is not told. `--dev`
+    is given unless `dev` says False.
     Use it as a context manager: it is killed at the end.
     """
 
@@ -41,7 +42,9 @@ class BrokerProcess:
         self._module = module
         self._made = None if data_dir else tempfile.TemporaryDirectory(prefix="peeklock-test-")
         self.data_dir = data_dir or Path(self._made.name if self._made else "")
-        self._args = [*args, "--data-dir", str(self.data_dir), *(["--dev"] if dev else [])]
+        self._args = [*args, *(["--dev"] if dev else [])]
+        if "--ephemeral" not in args:
+            self._args += ["--data-dir", str(self.data_dir)]
         self._env = {SEGMENT_BYTES: SMALL_SEGMENT_BYTES} | os.environ
         self._env |= {"PEEKLOCK_CREDENTIALS": str(self.data_dir / "announced.json")}
         self._env |= env or {}

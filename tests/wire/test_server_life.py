@@ -110,6 +110,33 @@ def test_an_ephemeral_broker_says_so(tmp_path: Path) -> None:
         assert "ephemeral" in broker.ready_line
 
 
+def test_ephemeral_and_a_directory_in_one_breath_are_refused(tmp_path: Path) -> None:
+    """Whoever names a directory expects to find something in it."""
+    data = tmp_path / "data"
+    code, words = serve_until_it_ends("--ephemeral", "--data-dir", str(data))
+    assert code == 2
+    assert words == (
+        "peeklock: --ephemeral keeps nothing, and --data-dir is where it is kept: not both\n"
+    )
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("by_file", [False, True], ids=["environment", "file"])
+def test_a_directory_that_ephemeral_overrides_is_named_in_the_log(
+    tmp_path: Path, by_file: bool
+) -> None:
+    """An image names one in its environment, a file for every day has one."""
+    data, file = tmp_path / "data", tmp_path / "peeklock.toml"
+    file.write_text(f"data_dir = '{data}'\n" if by_file else "")
+    environment = {} if by_file else {"PEEKLOCK_DATA_DIR": str(data)}
+    with BrokerProcess("--ephemeral", "--config", str(file), env=environment) as broker:
+        broker.terminate()
+        events = [json.loads(line) for line in broker.stderr.splitlines()]
+    assert events[0]["event"] == "nothing is kept, and nothing was read"
+    assert events[0]["data_dir"] == str(data)
+    assert not data.exists()
+
+
 def test_a_second_broker_on_the_same_data_is_refused_in_one_line(tmp_path: Path) -> None:
     with BrokerProcess(data_dir=tmp_path) as first:
         with pytest.raises(BrokerFailed, match="exit code 2") as refused:

@@ -201,6 +201,9 @@ class App:
         print(self._ready_line(), flush=True)
         if self._config.emulator:
             log.warning("anybody may do anything here", url=self._url())
+        if self._config.ephemeral and self._config.data_dir is not None:
+            unused = str(self._config.data_dir)
+            log.warning("nothing is kept, and nothing was read", data_dir=unused)
         log.info("started", url=self._url(), build=describe_build(), pid=os.getpid())
         stopping = asyncio.ensure_future(self._stopping.wait())
         failed = self._committer.failed if self._committer is not None else chores

@@ -176,7 +176,7 @@ class Config(BaseSettings):
     data_dir: Path | None = None
     """Where messages are kept; ~/.local/state/peeklock/data when nothing is said."""
     ephemeral: bool = False
-    """Keep nothing on disk."""
+    """Keep nothing on disk; `data_dir` is of no use then."""
     dev: bool = False
     """Anybody may do anything, unknown queues are made on attach; loopback only."""
     emulator: bool = False
@@ -277,7 +277,7 @@ def loaded(overrides: dict[str, Any], file: Path | None) -> Config:
         else:
             given["toml_file"] = file
     try:
-        mistakes = unknown_settings(file)
+        mistakes = [*contradictions(given), *unknown_settings(file)]
         config = Config(**given)
     except ValidationError as error:
         raise BadConfig(*mistakes, *wrong_values(error)) from None
@@ -292,6 +292,13 @@ def loaded(overrides: dict[str, Any], file: Path | None) -> Config:
     if mistakes:
         raise BadConfig(*mistakes)
     return config
+
+
+def contradictions(given: Mapping[str, object]) -> Iterator[str]:
+    """What was said in one breath, on the command line. Elsewhere the last one wins: an image
+    names a directory in its environment, say, and `--ephemeral` is for one run."""
+    if given.get("ephemeral") and "data_dir" in given:
+        yield "--ephemeral keeps nothing, and --data-dir is where it is kept: not both"
 
 
 def unknown_settings(file: Path | None) -> list[str]:

@@ -30,7 +30,8 @@ def serve(
         ),
     ] = None,
     ephemeral: Annotated[
-        bool | None, typer.Option("--ephemeral", help="Keep nothing on disk.")
+        bool | None,
+        typer.Option("--ephemeral", help="Keep nothing on disk; no --data-dir then."),
     ] = None,
     amqp: Annotated[
         str | None,
