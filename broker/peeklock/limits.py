@@ -53,6 +53,13 @@ AMQP_WINDOW_FRAMES: Final = 8192
 AMQP_IDLE_TIMEOUT: Final = Millis(120_000)
 # A peer that has connected must have opened its connection within this.
 AMQP_OPEN_TIMEOUT: Final = Millis(30_000)
+# A peer must hear from us this many times in the silence that it bears (§2.4.5): one of them
+# may be late, and one more.
+AMQP_HEARTBEATS_MIN: Final = 3
+# How long we wait for the peer's close after ours: a round trip over any network, with room.
+AMQP_CLOSE_TIMEOUT: Final = Millis(2_000)
+# A frame of a login. §5.3.1 allows 512 bytes, but tokens are longer, and everybody sends them.
+AMQP_SASL_FRAME_BYTES_MAX: Final = 8 * KIB
 # The shortest silence a peer may ask us to avoid (§2.4.5): timers are not finer than 10 ms.
 AMQP_PEER_IDLE_TIMEOUT_MIN: Final = Millis(100)
 # What a peer may send ahead while its login is being decided: open, sessions, links, a little.
@@ -73,13 +80,22 @@ AMQP_REQUEST_BYTES_MAX: Final = 4 * MIB
 # Replies that wait for the credit of whoever asked; more means that nobody takes them.
 REPLIES_WAITING_MAX: Final = 100
 
-# ---- connections (server/app.py, switchboard.py)
+# ---- connections (server/app.py, connection.py, switchboard.py)
 
 # Open connections of one broker: 1,000 workers with room; a file descriptor each.
 CONNECTIONS_MAX: Final = 10_000
 # Those beyond it that are told so, at a time; who comes beyond these is cut off without a word.
 CONNECTIONS_REFUSED_MAX: Final = 100
 
+# Bytes in a socket's buffer above which its peer's receivers are not served.
+WRITE_PAUSE_BYTES: Final = 1 * MIB
+# And above which it is not read from either: what it asks for would pile up.
+READ_PAUSE_BYTES: Final = 8 * WRITE_PAUSE_BYTES
+# A peer that has not hung up by then, or not taken what was said to it, is cut off.
+LINGER_TIMEOUT: Final = Millis(5_000)
+# Deadlines of a connection are looked at this often even if no earlier one was seen: a token's
+# is an instant, and comes sooner when the machine's clock is set forward.
+CONNECTION_LOOK_AGAIN: Final = Millis(30_000)
 # How long the broker waits for an entity's deadline before it looks at the clock again. Such
 # deadlines are instants: when the machine's clock is set forward, they come this much late.
 DEADLINES_LOOK_AGAIN: Final = Millis(1_000)
@@ -221,6 +237,16 @@ BATCH_DELETE_COUNT_MAX: Final = 4000
 # disk, and others wait. The reply says where the next request goes on.
 FILTER_LOOKS_MAX: Final = 1000
 
+# Messages that one request removes or moves; who wants more of them asks again. Others wait.
+CHANGE_COUNT_MAX: Final = 10_000
+# What is looked at for a snapshot before others get their turn, in a millisecond or two. Of
+# message sessions' states so many bytes, and one more state.
+SNAPSHOT_SLICE_COUNT: Final = 1000
+SNAPSHOT_SLICE_BYTES: Final = 1 * MIB
+# And when a segment is emptied: messages looked at, and bytes of them copied.
+EMPTYING_SLICE_COUNT: Final = 5000
+EMPTYING_SLICE_BYTES: Final = 1 * MIB
+
 # ---- HTTP (frontends/http/, server/http_listener.py)
 
 # One request's body. An entity's description is a few KiB; with a thousand properties of a
@@ -252,8 +278,15 @@ HTTP_BODY_RATE_MIN: Final = 64 * KIB
 # Elements of an XML body, and how deep they nest: an entity's description has some forty.
 XML_ELEMENTS_MAX: Final = 10_000
 XML_DEPTH_MAX: Final = 32
+# How often it is looked who has taken too long for a request.
+HTTP_LOOK_AGAIN: Final = Millis(1_000)
+# For a client that does not answer the end of TLS.
+HTTP_FAREWELL_TIMEOUT: Final = Millis(1_000)
+# After the process ran out of file descriptors: trying again at once keeps it busy for nothing.
+HTTP_ACCEPT_PAUSE: Final = Millis(500)
 # Entities of one page of a list; clients ask for 100.
 HTTP_PAGE_MAX: Final = 1000
+
 # ---- recoverable links (entities/kept_links.py)
 
 # Recoverable links of one broker, attached or away. Each holds some KiB while deliveries are in
@@ -270,7 +303,7 @@ KEPT_DELIVERIES_MAX: Final = AMQP_SENDER_CREDIT
 KEPT_LINK_LIFETIME_DEFAULT: Final = Millis(24 * 3_600_000)
 KEPT_LINK_LIFETIME_MAX: Final = Millis(7 * 86_400_000)
 
-# ---- store (store/)
+# ---- store (store/, server/commit.py, server/housekeeping.py)
 
 # Message bodies that stay in memory; beyond it they are read back from the journal.
 RESIDENT_BYTES_DEFAULT: Final = 128 * MIB
@@ -278,3 +311,22 @@ RESIDENT_BYTES_DEFAULT: Final = 128 * MIB
 SEGMENT_BYTES_DEFAULT: Final = 64 * MIB
 # Free bytes of the journal's disk below which sends are refused, so that settling goes on.
 DISK_FREE_BYTES_MIN: Final = 256 * MIB
+# What may be written between two looks at the disk's free space.
+ROOM_CHECK_BYTES: Final = 4 * MIB
+# What is read of a segment at once when a body is wanted that is not in memory: its neighbours
+# are wanted next. And how many such blocks are kept: a few queues, each with its own place.
+BODY_BLOCK_BYTES: Final = 256 * KIB
+BODY_BLOCKS_MAX: Final = 32
+# How often a disk that has no room is tried again: whoever settles waits for it.
+DISK_LOOK_AGAIN: Final = Millis(200)
+# How often it is looked whether a snapshot is due, or segments are to go.
+HOUSEKEEPING_LOOK_AGAIN: Final = Millis(500)
+# The same when it has failed: the disk's error is hardly gone at once.
+HOUSEKEEPING_FAILED_PAUSE: Final = Millis(5_000)
+
+# ---- tokens and files (security/tokens.py, server/emulator_config.py)
+
+# A signature or a JSON Web Token: far more than any sensible one has.
+TOKEN_CHARACTERS_MAX: Final = 16_384
+# The emulator's Config.json: a million lines of it, and no file that was named by mistake.
+EMULATOR_CONFIG_BYTES_MAX: Final = 16 * MIB

@@ -336,7 +336,7 @@ def section_head(title: str) -> str:
 
 def limit_text(name: str) -> str:
     ending = "_bytes" if "BYTES" in name else ""
-    if re.search(r"DURATION|TIMEOUT|WINDOW_M|IDLE|RETRY", name):
+    if re.search(r"DURATION|TIMEOUT|WINDOW_M|IDLE|RETRY|LOOK_AGAIN|PAUSE$", name):
         ending = "_ms"
     return in_words(getattr(limits, name), ending)
 

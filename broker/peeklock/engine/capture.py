@@ -24,17 +24,15 @@ from peeklock.entities.facts import (
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, WAITING, Entry
+from peeklock.limits import SNAPSHOT_SLICE_BYTES, SNAPSHOT_SLICE_COUNT
 from peeklock.types import NEVER, NO_LINK, Lsn, QueueId, SequenceNumber
-
-SLICE_COUNT: Final = 1000  # messages a slice: a millisecond or two of other people's time
-SLICE_STATE_BYTES: Final = 1 << 20  # of message sessions' states a slice, and one more state
 
 
 @final
 class Capture:
     """One pass over all entities. Call `next_slice` until it returns nothing."""
 
-    def __init__(self, namespace: Namespace, slice_count: int = SLICE_COUNT) -> None:
+    def __init__(self, namespace: Namespace, slice_count: int = SNAPSHOT_SLICE_COUNT) -> None:
         self._queues: Final = list(namespace.by_id.values())
         self._namespace: Final = namespace
         self._slice_count: Final = slice_count
@@ -82,7 +80,7 @@ class Capture:
             facts.append(fact)
             if isinstance(fact, SessionStateSet):
                 state_bytes += len(fact.state or b"")
-            if len(facts) >= self._slice_count or state_bytes >= SLICE_STATE_BYTES:
+            if len(facts) >= self._slice_count or state_bytes >= SNAPSHOT_SLICE_BYTES:
                 break
         return facts
 

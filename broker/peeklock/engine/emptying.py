@@ -7,11 +7,9 @@ from peeklock.entities.facts import Cause, Fact, Relocated, Removed
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import Entry
+from peeklock.limits import EMPTYING_SLICE_BYTES, EMPTYING_SLICE_COUNT
 from peeklock.store.journal import Journal, MessageDamaged
 from peeklock.types import Lsn, SequenceNumber
-
-LOOK_COUNT: Final = 5000  # entries looked at in a slice: a millisecond of other people's time
-COPY_BYTES: Final = 1 << 20  # message bytes copied in a slice
 
 
 @final
@@ -27,7 +25,7 @@ class Emptying:
         namespace: Namespace,
         journal: Journal,
         stretches: list[tuple[Lsn, Lsn]],
-        look_count: int = LOOK_COUNT,
+        look_count: int = EMPTYING_SLICE_COUNT,
     ) -> None:
         self._journal: Final = journal
         self._look_count: Final = look_count
@@ -66,7 +64,7 @@ class Emptying:
                 continue
             self._copy(queue, entry, self._starts[place], facts)
             copied_bytes += entry.size
-            if copied_bytes >= COPY_BYTES:
+            if copied_bytes >= EMPTYING_SLICE_BYTES:
                 break
         return facts
 

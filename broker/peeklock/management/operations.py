@@ -15,11 +15,14 @@ from peeklock.entities.settings import QueueSettings
 from peeklock.entities.settings_map import Settings, settings_as_map, with_changes
 from peeklock.errors import InvalidRequest, NotAllowed
 from peeklock.filters.filter import sql_filter
-from peeklock.limits import FILTER_LOOKS_MAX, PEEK_BYTES_MAX, PEEK_COUNT_MAX
+from peeklock.limits import (
+    CHANGE_COUNT_MAX,
+    FILTER_LOOKS_MAX,
+    PEEK_BYTES_MAX,
+    PEEK_COUNT_MAX,
+)
 from peeklock.types import SequenceNumber, SessionId, UnixMs
 
-# Messages that one request removes or moves at once; the caller asks again for more.
-CHANGE_COUNT_MAX = 10_000
 FIRST: Final = SequenceNumber(1)
 UNSPOKEN = "service_bus"  # a setting that is made of what Service Bus' clients say
 STATES = {

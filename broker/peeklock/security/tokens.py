@@ -8,12 +8,12 @@ from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from peeklock.errors import Unauthorized
+from peeklock.limits import TOKEN_CHARACTERS_MAX
 from peeklock.security.rights import ALL_RIGHTS, Right
 from peeklock.security.token_claims import Claim
 from peeklock.types import UnixMs
 
 SIGNATURE_PREFIX: Final = "SharedAccessSignature "
-TOKEN_CHARACTERS_MAX: Final = 16_384  # far more than any signature or sensible JWT has
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Final
 
 import structlog
 
+from peeklock.limits import DISK_LOOK_AGAIN
 from peeklock.store.journal import Journal
 from peeklock.types import Lsn
 
-LOOK_AGAIN_SECONDS: Final = 0.2
 log = structlog.get_logger()
 
 
@@ -86,5 +86,5 @@ class Committer:
                 self._is_stuck = True
                 waiting = self._asked - durable
                 log.error("no room on the disk, not even for settling", waiting=waiting)
-            self._loop.call_later(LOOK_AGAIN_SECONDS, self.sync_soon)
+            self._loop.call_later(DISK_LOOK_AGAIN / 1000, self.sync_soon)
         self._release()

@@ -11,18 +11,14 @@ from typing import Final, Protocol, cast
 import structlog
 
 from peeklock.clock import Clock
+from peeklock.limits import (
+    CONNECTION_LOOK_AGAIN,
+    LINGER_TIMEOUT,
+    READ_PAUSE_BYTES,
+    WRITE_PAUSE_BYTES,
+)
 from peeklock.security.certificates import common_name
-from peeklock.types import NO_TIMEOUT, ElapsedMs, Millis, UnixMs
-
-# Above this many bytes in the socket's buffer the peer's receivers are not served.
-WRITE_PAUSE_BYTES: Final = 1024 * 1024
-# Above this many bytes in it, the peer is not read from either: what it asks for would pile up.
-READ_PAUSE_BYTES: Final = 8 * WRITE_PAUSE_BYTES
-# Deadlines are looked at this often even if no earlier one was seen: some are instants, and
-# come sooner when the machine's clock is set forward.
-LOOK_AGAIN: Final = Millis(30_000)
-# A peer that has not hung up by then, or not taken what was said to it, is cut off.
-LINGER: Final = Millis(5_000)
+from peeklock.types import NO_TIMEOUT, ElapsedMs, UnixMs
 
 log = structlog.get_logger()
 
@@ -184,11 +180,11 @@ class SocketConnection(asyncio.Protocol):
             self._timer.cancel()
         elapsed = self._clock.elapsed()
         if self.wire.closed:
-            self._timer_at = ElapsedMs(elapsed + LINGER)
+            self._timer_at = ElapsedMs(elapsed + LINGER_TIMEOUT)
         else:
             at = self.wire.next_deadline()
             soonest = ElapsedMs(elapsed + 10)
-            latest = ElapsedMs(elapsed + LOOK_AGAIN)
+            latest = ElapsedMs(elapsed + CONNECTION_LOOK_AGAIN)
             self._timer_at = latest if at == NO_TIMEOUT else min(latest, max(at, soonest))
         delay = (self._timer_at - elapsed) / 1000
         self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)

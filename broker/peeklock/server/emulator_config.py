@@ -14,6 +14,7 @@ from peeklock.entities.settings import QueueSettings, TopicSettings
 from peeklock.entities.settings_map import Settings
 from peeklock.entities.subscription import check_rule
 from peeklock.errors import BrokerError
+from peeklock.limits import EMULATOR_CONFIG_BYTES_MAX
 from peeklock.management.service_bus import changes_from, property_names
 from peeklock.management.topics import rule_from
 from peeklock.server.bad_config import BadConfig
@@ -21,7 +22,6 @@ from peeklock.server.json_places import line_of, shown_path
 
 # Where the emulator's image has it mounted.
 MOUNTED: Final = Path("/ServiceBus_Emulator/ConfigFiles/Config.json")
-CONFIG_BYTES_MAX: Final = 16 * 1024 * 1024
 CORRELATED: Final = (
     "ContentType CorrelationId Label MessageId ReplyTo ReplyToSessionId SessionId To"
 ).split()
@@ -34,8 +34,10 @@ T = TypeVar("T")
 def read_emulator_config(file: Path) -> dict[str, object]:
     """`queues` and `topics` as our own configuration has them; raises `BadConfig`."""
     try:
-        if file.stat().st_size > CONFIG_BYTES_MAX:
-            raise BadConfig(f"configuration file {file}: more than {CONFIG_BYTES_MAX} bytes")
+        if file.stat().st_size > EMULATOR_CONFIG_BYTES_MAX:
+            raise BadConfig(
+                f"configuration file {file}: more than {EMULATOR_CONFIG_BYTES_MAX} bytes"
+            )
         text = file.read_text(encoding="utf-8-sig")
         document = json.loads(text)
     except OSError as error:

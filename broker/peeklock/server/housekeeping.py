@@ -8,18 +8,24 @@ from typing import Final
 
 import structlog
 
-from peeklock.engine.capture import SLICE_COUNT, Capture
-from peeklock.engine.emptying import LOOK_COUNT, Emptying
+from peeklock.engine.capture import Capture
+from peeklock.engine.emptying import Emptying
 from peeklock.engine.engine import Engine
 from peeklock.entities.facts import Fact, Numbered
+from peeklock.limits import (
+    EMPTYING_SLICE_COUNT,
+    HOUSEKEEPING_FAILED_PAUSE,
+    HOUSEKEEPING_LOOK_AGAIN,
+    SNAPSHOT_SLICE_COUNT,
+)
 from peeklock.store.collect import LiveBytes, plan_collection
 from peeklock.store.file_journal import FileJournal
 from peeklock.store.segment import delete_segments
 from peeklock.store.snapshot import SnapshotWriter
 from peeklock.types import Lsn
 
-LOOK_SECONDS: Final = 0.5
-AFTER_FAILURE_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = HOUSEKEEPING_LOOK_AGAIN / 1000
+AFTER_FAILURE_SECONDS: Final = HOUSEKEEPING_FAILED_PAUSE / 1000
 # A snapshot covers a segment only when the one after it is there, too.
 ROUNDS_TO_FREE: Final = 2
 log = structlog.get_logger()
@@ -39,8 +45,8 @@ class Housekeeping:
         after: Callable[[], None],
         sync_soon: Callable[[], None],
         *,
-        slice_count: int = SLICE_COUNT,
-        look_count: int = LOOK_COUNT,
+        slice_count: int = SNAPSHOT_SLICE_COUNT,
+        look_count: int = EMPTYING_SLICE_COUNT,
     ) -> None:
         self._slice_count: Final = slice_count
         self._look_count: Final = look_count

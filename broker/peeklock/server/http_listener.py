@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from peeklock.limits import HTTP_CONNECTIONS_MAX, HTTP_HANDSHAKE_TIMEOUT
+from peeklock.limits import (
+    HTTP_ACCEPT_PAUSE,
+    HTTP_CONNECTIONS_MAX,
+    HTTP_FAREWELL_TIMEOUT,
+    HTTP_HANDSHAKE_TIMEOUT,
+    HTTP_LOOK_AGAIN,
+)
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -24,9 +30,7 @@ if TYPE_CHECKING:
 
 TLS_HANDSHAKE: Final = b"\x16"
 HANDSHAKE_SECONDS: Final = HTTP_HANDSHAKE_TIMEOUT / 1000
-FAREWELL_SECONDS: Final = 1.0  # for a client that does not answer the end of TLS
-LOOK_SECONDS: Final = 1.0
-ACCEPT_PAUSE_SECONDS: Final = 0.5  # after the process ran out of file descriptors
+FAREWELL_SECONDS: Final = HTTP_FAREWELL_TIMEOUT / 1000
 BACKLOG: Final = 128
 NOT_PLAIN: Final = (
     b"HTTP/1.1 403 Forbidden\r\ncontent-type: application/problem+json\r\n"
@@ -107,7 +111,7 @@ class HttpListener:
         log.error("http connections cannot be taken for now", error=str(error))
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._socket)  # type: ignore[arg-type]  # it listens
-        loop.call_later(ACCEPT_PAUSE_SECONDS, self._resume)
+        loop.call_later(HTTP_ACCEPT_PAUSE / 1000, self._resume)
 
     def _resume(self) -> None:
         if self._socket is not None:
@@ -156,7 +160,7 @@ class HttpListener:
             if self._connections is not None:
                 self._connections.look(loop.time())
                 self._connections.set_date(formatdate(usegmt=True))
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(HTTP_LOOK_AGAIN / 1000)
 
     # ---- ending
 

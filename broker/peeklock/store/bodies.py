@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, final
 from zlib import crc32
 
+from peeklock.limits import BODY_BLOCK_BYTES, BODY_BLOCKS_MAX
 from peeklock.message import Message
 from peeklock.store.fact_codec import ENQUEUED_HEAD, MESSAGE_HEAD, decode_message
 from peeklock.store.journal import MessageDamaged
@@ -21,8 +22,6 @@ from peeklock.store.record import CHECKED, HEADER, HEADER_BYTES, MAGIC
 from peeklock.store.segment import segment_path
 from peeklock.types import Lsn
 
-BLOCK_BYTES: Final = 256 * 1024
-BLOCKS_MAX: Final = 32  # 8 MiB: a few queues read at once, each with its own place
 # Where the message is in the record of a single send, as nearly all are.
 USUAL_OFFSET: Final = HEADER_BYTES + ENQUEUED_HEAD.size
 # How far before a message its record's header mostly is, when it is at no usual offset.
@@ -94,7 +93,7 @@ class Bodies:
         step = NEAR_BYTES
         while stop > 0:
             begin = max(0, stop - step)
-            step = BLOCK_BYTES
+            step = BODY_BLOCK_BYTES
             data = self._bytes(start, begin, stop - begin + HEADER_BYTES - 1, written)
             place = data.rfind(MAGIC)
             while place >= 0:
@@ -115,16 +114,16 @@ class Bodies:
         return MessageDamaged(f"{segment_path(self._folder, start)} at offset {at}: {why}")
 
     def _bytes(self, start: Lsn, at: int, size: int, written: Lsn) -> bytes:
-        first = at // BLOCK_BYTES
-        last = (at + size - 1) // BLOCK_BYTES
+        first = at // BODY_BLOCK_BYTES
+        last = (at + size - 1) // BODY_BLOCK_BYTES
         if first == last:
-            offset = at - first * BLOCK_BYTES
+            offset = at - first * BODY_BLOCK_BYTES
             found = self._block(start, first, written)[offset : offset + size]
         elif last - first > 2:  # a large message: straight from the file, past the blocks
             found = os.pread(self._file(start), size, at)
         else:
             blocks = [self._block(start, index, written) for index in range(first, last + 1)]
-            offset = at - first * BLOCK_BYTES
+            offset = at - first * BODY_BLOCK_BYTES
             found = b"".join(blocks)[offset : offset + size]
         if len(found) < size:
             raise self._damage(start, at, "the file ends before it does")
@@ -136,10 +135,12 @@ class Bodies:
         if block is not None:
             self._blocks.move_to_end(key)
             return block
-        block = os.pread(self._file(start), BLOCK_BYTES, index * BLOCK_BYTES)
-        if start + (index + 1) * BLOCK_BYTES <= written:  # else more will be written into it
+        block = os.pread(self._file(start), BODY_BLOCK_BYTES, index * BODY_BLOCK_BYTES)
+        if (
+            start + (index + 1) * BODY_BLOCK_BYTES <= written
+        ):  # else more will be written into it
             self._blocks[key] = block
-            if len(self._blocks) > BLOCKS_MAX:
+            if len(self._blocks) > BODY_BLOCKS_MAX:
                 self._blocks.popitem(last=False)
         return block
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, final
 
 from peeklock.entities.facts import Fact
-from peeklock.limits import DISK_FREE_BYTES_MIN, MIB, SEGMENT_BYTES_DEFAULT
+from peeklock.limits import DISK_FREE_BYTES_MIN, ROOM_CHECK_BYTES, SEGMENT_BYTES_DEFAULT
 from peeklock.message import Message
 from peeklock.store.bodies import Bodies
 from peeklock.store.fact_codec import decode_message
@@ -22,9 +22,6 @@ from peeklock.store.record import HEADER_BYTES, Scanner, encode_record
 from peeklock.store.reserve import NoRoom, Reserve
 from peeklock.store.segment import list_segments, segment_path
 from peeklock.types import Lsn
-
-# How much may be written between two looks at the disk's free space.
-ROOM_CHECK_BYTES: Final = 4 * MIB
 
 
 @final

@@ -2,8 +2,8 @@
 
 import pytest
 
-from peeklock.limits import AMQP_OPEN_TIMEOUT
-from peeklock.protocols.amqp10.connection import CLOSE_WAIT, Connection
+from peeklock.limits import AMQP_CLOSE_TIMEOUT, AMQP_OPEN_TIMEOUT
+from peeklock.protocols.amqp10.connection import Connection
 from peeklock.protocols.amqp10.events import (
     AttachReceived,
     ConnectionClosed,
@@ -149,7 +149,7 @@ class TestTime:
         server = opened()
         server.close()
         assert not server.closed
-        server.tick(later(CLOSE_WAIT))
+        server.tick(later(AMQP_CLOSE_TIMEOUT))
         assert server.closed
 
 

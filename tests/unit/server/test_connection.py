@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from peeklock.server.connection import READ_PAUSE_BYTES, SocketConnection
+from peeklock.limits import READ_PAUSE_BYTES
+from peeklock.server.connection import SocketConnection
 from peeklock.types import NO_TIMEOUT, ElapsedMs, UnixMs
 from tests.support.fake_clock import FakeClock
 

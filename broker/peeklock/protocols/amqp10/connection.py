@@ -10,9 +10,12 @@ from typing import Final, final
 
 from peeklock.errors import ProtocolViolation
 from peeklock.limits import (
+    AMQP_CLOSE_TIMEOUT,
     AMQP_FRAME_BYTES_MIN,
+    AMQP_HEARTBEATS_MIN,
     AMQP_OPEN_TIMEOUT,
     AMQP_PEER_IDLE_TIMEOUT_MIN,
+    AMQP_SASL_FRAME_BYTES_MAX,
     AMQP_UNREAD_BYTES_MAX,
 )
 from peeklock.protocols.amqp10.conditions import (
@@ -46,19 +49,14 @@ from peeklock.protocols.amqp10.performatives import (
 )
 from peeklock.protocols.amqp10.sasl import OK, SaslChallenge, SaslOutcome, decode_sasl
 from peeklock.protocols.amqp10.sasl_layer import (
-    SASL_FRAME_BYTES_READ,
     SaslClient,
     SaslExchange,
     SaslServer,
     sasl_frame,
 )
 from peeklock.protocols.amqp10.session import Session, SessionState
-from peeklock.types import NO_TIMEOUT, ElapsedMs, Millis
+from peeklock.types import NO_TIMEOUT, ElapsedMs
 
-# How long we wait for the peer's close after we have sent ours with an error.
-CLOSE_WAIT: Final = Millis(2_000)
-# A peer must hear from us this many times in the silence that it bears (§2.4.5).
-HEARTBEATS_PER_TIMEOUT: Final = 3
 EMPTY: Final = b""
 
 
@@ -80,7 +78,7 @@ class Connection:
         self.remote_open: Open | None = None
         self.closed = False  # the socket is to be closed, after what is to be sent
         self._exchange: Final = Exchange(settings)
-        self._reader: Final = FrameReader(SASL_FRAME_BYTES_READ)
+        self._reader: Final = FrameReader(AMQP_SASL_FRAME_BYTES_MAX)
         self._sasl_server: Final = server
         self._sasl: SaslExchange | None = SaslExchange(None, client) if client else None
         self._in_sasl = False  # SASL frames are exchanged, AMQP's header is to come
@@ -157,7 +155,7 @@ class Connection:
         self._discarding = True
         self._exchange.write(Close(error), 0)
         self._close_end = len(self._exchange.parts)
-        self._close_by = ElapsedMs(self._now + CLOSE_WAIT)
+        self._close_by = ElapsedMs(self._now + AMQP_CLOSE_TIMEOUT)
         if self._remote is Half.CLOSED:
             self.closed = True
 
@@ -441,7 +439,7 @@ class Connection:
                     f" at least {AMQP_PEER_IDLE_TIMEOUT_MIN} can be kept",
                     NOT_ALLOWED,
                 )
-            self._heartbeat_ms = max(1, open_.idle_time_out // HEARTBEATS_PER_TIMEOUT)
+            self._heartbeat_ms = max(1, open_.idle_time_out // AMQP_HEARTBEATS_MIN)
             self._heartbeat_at = ElapsedMs(self._now + self._heartbeat_ms)
         if self._local is Half.HEADER:
             self._write_open()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from peeklock.errors import ProtocolViolation
+from peeklock.limits import AMQP_SASL_FRAME_BYTES_MAX
 from peeklock.protocols.amqp10.conditions import ILLEGAL_STATE
 from peeklock.protocols.amqp10.events import (
     Event,
@@ -22,9 +23,6 @@ from peeklock.protocols.amqp10.sasl import (
     SaslResponse,
     encode_sasl,
 )
-
-SASL_FRAME_BYTES_MAX: Final = 512  # §5.3.1: larger ones are not allowed
-SASL_FRAME_BYTES_READ: Final = 8192  # but tokens are longer, and everybody sends them
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def plain_response(user: str, password: str) -> bytes:
 
 def sasl_frame(performative: SaslPerformative) -> bytes:
     body = encode_sasl(performative)
-    assert len(body) + HEADER_BYTES <= SASL_FRAME_BYTES_READ
+    assert len(body) + HEADER_BYTES <= AMQP_SASL_FRAME_BYTES_MAX
     return frame_header(len(body), 0, SASL_FRAME) + body
 
 
