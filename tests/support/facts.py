@@ -27,6 +27,7 @@ from peeklock.entities.facts import (
     Relocated,
     Removed,
     Renewed,
+    Rewritten,
     RuleCreated,
     RuleDeleted,
     SessionLocked,
@@ -144,6 +145,10 @@ def _enqueued(message: Message | None, **given: object) -> Enqueued:
     return Enqueued(message=message, body_at=NOWHERE if message else place, **given)  # type: ignore[arg-type]
 
 
+def _rewritten(queue_id: QueueId, number: SequenceNumber, message: Message) -> Rewritten:
+    return Rewritten(queue_id, number, message, message.size)
+
+
 facts = st.one_of(
     st.builds(
         QueueCreated,
@@ -178,6 +183,7 @@ facts = st.one_of(
     st.builds(Deferred, queue_ids, runs),
     st.builds(Removed, queue_ids, runs, st.sampled_from(Cause), texts, texts),
     st.builds(Relocated, queue_ids, sequence_numbers, messages),
+    st.builds(_rewritten, queue_ids, sequence_numbers, messages),
     st.builds(Numbered, queue_ids, sequence_numbers),
     st.builds(Captured, queue_ids, sequence_numbers, positions),
     st.builds(

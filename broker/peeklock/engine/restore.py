@@ -21,6 +21,7 @@ from peeklock.entities.facts import (
     Relocated,
     Removed,
     Renewed,
+    Rewritten,
     SubscriptionCreated,
     TopicCreated,
     Unlocked,
@@ -31,7 +32,16 @@ from peeklock.entities.queue_index import LOCKED
 from peeklock.types import EntityPath, Lsn, QueueId, SequenceNumber
 
 # Facts that the snapshot may know already, message by message.
-OF_MESSAGES: Final = (Relocated, Locked, Removed, Unlocked, Renewed, Deferred, HeldFor)
+OF_MESSAGES: Final = (
+    Relocated,
+    Rewritten,
+    Locked,
+    Removed,
+    Unlocked,
+    Renewed,
+    Deferred,
+    HeldFor,
+)
 
 
 @final
@@ -102,6 +112,10 @@ class Restorer:
             if not self._is_known(queue.queue_id, fact.number, end):
                 queue.apply(fact)
             return
+        if isinstance(fact, Rewritten):
+            if not self._is_known(queue.queue_id, fact.number, end):
+                self._rewrite(queue, fact)
+            return
         assert isinstance(fact, (Locked, Removed, Unlocked, Renewed, Deferred, HeldFor))
         news = fact.numbers
         if queue.queue_id in self._through:
@@ -118,6 +132,12 @@ class Restorer:
             queue.apply(fact)
         elif numbers:
             queue.apply(narrowed(fact, numbers))
+
+    def _rewrite(self, queue: Queue, fact: Rewritten) -> None:
+        if fact.number in queue.entries:
+            queue.apply(fact)
+        else:
+            self.left_out_count += 1
 
     def _next_number(self, entity_id: QueueId) -> SequenceNumber:
         queue = self._namespace.by_id.get(entity_id)

@@ -458,6 +458,31 @@ class Relocated:
 
 
 @final
+class Rewritten:
+    """A settlement changed a message's properties: these are its bytes from now on.
+
+    They are this queue's own, also of a message that others share with it.
+    """
+
+    __slots__ = ("body_at", "message", "number", "queue_id", "size")
+    __match_args__ = ("queue_id", "number", "message")
+
+    def __init__(
+        self,
+        queue_id: QueueId,
+        number: SequenceNumber,
+        message: Message | None,
+        size: int,
+        body_at: Lsn = NOWHERE,
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.number: Final = number
+        self.message: Final = message  # None when read back
+        self.size: Final = size  # bytes, as `Message.size` says
+        self.body_at = body_at  # set once, by the journal's append
+
+
+@final
 class Numbered:
     """A queue's next sequence number: what a snapshot says beside its messages."""
 
@@ -603,6 +628,7 @@ Fact: TypeAlias = (
     | Deferred
     | Removed
     | Relocated
+    | Rewritten
     | Numbered
     | Captured
     | TopicCreated

@@ -37,6 +37,7 @@ from peeklock.entities.facts import (
     Relocated,
     Removed,
     Renewed,
+    Rewritten,
     RuleCreated,
     RuleDeleted,
     SessionLocked,
@@ -84,6 +85,7 @@ from peeklock.types import (
     EntityPath,
     LinkId,
     LockToken,
+    Lsn,
     Millis,
     QueueId,
     SequenceNumber,
@@ -339,10 +341,14 @@ class Queue:
         description: str,
         now: UnixMs,
         place: int,
+        changed: Message | None = None,
     ) -> Enqueued:
-        """Take a dead letter over, as the `place`-th of one move (from 0)."""
+        """Take a dead letter over, as the `place`-th of one move (from 0).
+
+        `changed`: it arrives with other properties, and so with bytes of its own.
+        """
         origin = Origin(source, entry.number, entry.enqueued_at, reason, description)
-        return self._arrival(entry, now, place, entry.delivery_count, origin)
+        return self._arrival(entry, now, place, entry.delivery_count, origin, changed)
 
     def take_back(self, entry: Entry, now: UnixMs, place: int) -> Enqueued:
         """A dead letter comes home, as the `place`-th of one move, as if never tried.
@@ -354,18 +360,24 @@ class Queue:
         return self._arrival(entry, now, place, 0, None)
 
     def _arrival(
-        self, entry: Entry, now: UnixMs, place: int, delivery_count: int, origin: Origin | None
+        self,
+        entry: Entry,
+        now: UnixMs,
+        place: int,
+        delivery_count: int,
+        origin: Origin | None,
+        changed: Message | None = None,
     ) -> Enqueued:
         return Enqueued(
             self.queue_id,
             SequenceNumber(self.next_number + place),
-            entry.message,
+            entry.message if changed is None else changed,
             now,
-            entry.size,
+            entry.size if changed is None else changed.size,
             entry.priority,
             delivery_count=delivery_count,
             origin=origin,
-            body_at=entry.body_at,
+            body_at=entry.body_at if changed is None else NOWHERE,
             session_id=entry.session_id,
             source_number=entry.source_number,
         )
@@ -644,8 +656,8 @@ class Queue:
             self._renew(fact.numbers, fact.until)
         elif isinstance(fact, Deferred):
             self._defer(fact.numbers)
-        elif isinstance(fact, Relocated):
-            self._relocate(fact)
+        elif isinstance(fact, (Relocated, Rewritten)):
+            self._take_bytes(fact)
         elif isinstance(fact, HeldFor):
             self._hold_for(fact.numbers, fact.link_id)
         elif isinstance(fact, QueueUpdated):
@@ -849,7 +861,7 @@ class Queue:
         residency = self._residency
         message = fact.message
         if fact.source_number != UNNUMBERED:
-            message = self._enqueue_shared(fact)
+            message = self._keep_shared(message, fact.body_at, size)
         elif message is not None:
             if fact.body_at == NOWHERE or residency.used_bytes + size <= residency.budget_bytes:
                 residency.used_bytes += size
@@ -885,14 +897,13 @@ class Queue:
             self._place(entry)
         self._watch_expiry(entry)
 
-    def _enqueue_shared(self, fact: Enqueued) -> Message | None:
+    def _keep_shared(self, message: Message | None, body_at: Lsn, size: int) -> Message | None:
         """Its bytes may be other queues', too; returns what of it stays in memory here."""
         residency = self._residency
-        message = fact.message
-        if fact.body_at != NOWHERE:
-            residency.want_shared(fact.body_at, fact.size)
+        if body_at != NOWHERE:
+            residency.want_shared(body_at, size)
         if message is not None:
-            if not residency.keep_shared(message, must=fact.body_at == NOWHERE):
+            if not residency.keep_shared(message, must=body_at == NOWHERE):
                 message = None
         return message
 
@@ -1044,6 +1055,13 @@ class Queue:
         for lane in self._lanes:
             lane.trim(self.entries)
 
+    def _take_bytes(self, fact: Relocated | Rewritten) -> None:
+        """The message's bytes are elsewhere from now on; perhaps they are others."""
+        if isinstance(fact, Relocated):
+            self._relocate(fact)
+        else:
+            self._rewrite(fact)
+
     def _relocate(self, fact: Relocated) -> None:
         entry = self.entries.get(fact.number)
         if entry is None:
@@ -1057,6 +1075,37 @@ class Queue:
         residency.keeper.drop(entry.body_at, entry.size)
         entry.body_at = fact.body_at
         residency.keeper.add(entry.body_at, entry.size)
+
+    def _rewrite(self, fact: Rewritten) -> None:
+        entry = self.entries[fact.number]
+        self._forget_bytes(entry)
+        self.size_bytes += fact.size - entry.size
+        entry.size = fact.size
+        entry.body_at = fact.body_at
+        if entry.source_number != UNNUMBERED:
+            entry.message = self._keep_shared(fact.message, fact.body_at, fact.size)
+        else:
+            entry.message = self._keep_own(fact.message, fact.body_at, fact.size)
+
+    def _forget_bytes(self, entry: Entry) -> None:
+        if entry.source_number != UNNUMBERED:
+            self._forget_shared(entry)
+            return
+        if entry.message is not None:
+            self._residency.used_bytes -= entry.size
+        if entry.body_at != NOWHERE:
+            self._residency.keeper.drop(entry.body_at, entry.size)
+
+    def _keep_own(self, message: Message | None, body_at: Lsn, size: int) -> Message | None:
+        """Its bytes are this queue's; returns what of it stays in memory."""
+        residency = self._residency
+        if body_at != NOWHERE:
+            residency.keeper.add(body_at, size)
+        if message is not None:
+            if body_at != NOWHERE and residency.used_bytes + size > residency.budget_bytes:
+                return None
+            residency.used_bytes += size
+        return message
 
     def _trim_deadlines(self) -> None:
         """Drop what is stale from the tops of the heaps, so that deadlines are true."""

@@ -86,7 +86,7 @@ class Entry:
         self.number: Final = number
         self.message = message  # None: read it from the journal at `body_at`
         self.body_at = body_at
-        self.size: Final = size
+        self.size = size
         self.priority: Final = priority
         self.enqueued_at: Final = enqueued_at
         self.expires_at: Final = expires_at

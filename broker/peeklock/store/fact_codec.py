@@ -39,6 +39,7 @@ from peeklock.entities.facts import (
     Relocated,
     Removed,
     Renewed,
+    Rewritten,
     RuleCreated,
     RuleDeleted,
     SessionLocked,
@@ -102,6 +103,7 @@ LINK_CLOSED: Final = 26
 DELIVERY_KEPT: Final = 27
 DELIVERY_FORGOTTEN: Final = 28
 HELD_FOR: Final = 29
+REWRITTEN: Final = 30
 
 INLINE: Final = 1  # flags of ENQUEUED and RELOCATED: the message follows
 HAS_ORIGIN: Final = 2  # the dead letter's origin follows
@@ -113,6 +115,7 @@ CODE: Final = Struct(">BI")  # type, queue
 # type, queue, number, enqueued at, size, priority, flags, delivery count, expires, not before
 ENQUEUED_HEAD: Final = Struct(">BIQQIBBIQQ")
 RELOCATED_HEAD: Final = Struct(">BIQB")
+REWRITTEN_HEAD: Final = Struct(">BIQ")
 # durable, priority, ttl, length of the annotations, length of the bare message
 MESSAGE_HEAD: Final = Struct(">BBqII")
 U8: Final = Struct(">B")
@@ -139,6 +142,11 @@ def encode_fact(parts: list[bytes], fact: Fact, at: Lsn) -> Lsn:
     """Append the bytes of `fact`, which begin at `at`; returns where they end."""
     if isinstance(fact, Enqueued):
         return encode_enqueued(parts, fact, at)
+    if isinstance(fact, Rewritten):
+        assert fact.message is not None
+        parts.append(REWRITTEN_HEAD.pack(REWRITTEN, fact.queue_id, fact.number))
+        fact.body_at = Lsn(at + REWRITTEN_HEAD.size)
+        return encode_message(parts, fact.message, fact.body_at)
     if isinstance(fact, Relocated):
         if fact.shares is not None:
             fact.body_at = fact.shares.body_at
@@ -272,7 +280,7 @@ def encode_rare(fact: Fact) -> bytes:
     ):
         return encode_of_link(fact)
     assert not isinstance(fact, (Enqueued, Locked, Removed, Unlocked, Renewed))
-    assert not isinstance(fact, (Deferred, Relocated))
+    assert not isinstance(fact, (Deferred, Relocated, Rewritten))
     return encode_of_topic(fact)
 
 
@@ -470,6 +478,10 @@ class FactReader:
             inline = self._u8() == INLINE
             body_at = self._skip_message() if inline else Lsn(self._i64())
             return Relocated(queue_id, number, None, body_at)
+        if code == REWRITTEN:
+            number = SequenceNumber(self._u64())
+            body_at = Lsn(self._base + self._at)
+            return Rewritten(queue_id, number, None, self._skip_sized(), body_at)
         if code == QUEUE_CREATED:
             dead_letters_of = QueueId(self._u32())
             created_at = UnixMs(self._u64())
@@ -607,9 +619,15 @@ class FactReader:
     def _skip_message(self) -> Lsn:
         """Over a message; returns its position. Nothing of it is read."""
         at = self._at
-        lengths = MESSAGE_HEAD.unpack_from(self._data, at)
-        self._at = at + MESSAGE_HEAD.size + int(lengths[3]) + int(lengths[4])
+        self._skip_sized()
         return Lsn(self._base + at)
+
+    def _skip_sized(self) -> int:
+        """Over a message; returns its size, as `Message.size` says."""
+        lengths = MESSAGE_HEAD.unpack_from(self._data, self._at)
+        size = int(lengths[3]) + int(lengths[4])
+        self._at += MESSAGE_HEAD.size + size
+        return size
 
     def _origin(self) -> Origin:
         number = SequenceNumber(self._u64())

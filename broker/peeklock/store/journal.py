@@ -54,8 +54,8 @@ class Journal(Protocol):
     def append(self, facts: list[Fact]) -> Lsn:
         """Buffer `facts` as one unit; returns the position after them.
 
-        A message that the journal does not hold yet is written with its `Enqueued` or
-        `Relocated`, whose `body_at` is set to where it lies.
+        A message that the journal does not hold yet is written with its `Enqueued`,
+        `Rewritten` or `Relocated`, whose `body_at` is set to where it lies.
         """
         ...
 

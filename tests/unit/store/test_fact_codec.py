@@ -6,6 +6,7 @@ from peeklock.entities.facts import (
     Fact,
     QueueCreated,
     QueueUpdated,
+    Rewritten,
     RuleCreated,
     TopicCreated,
     TopicUpdated,
@@ -49,3 +50,11 @@ def test_settings_without_when_they_were_changed() -> None:
     assert isinstance(other, TopicUpdated)
     for fact in (queue, update, topic, other):
         assert (fact.updated_at, fact.settings.max_bytes) == (NEVER, 5)
+
+
+def test_a_rewritten_message() -> None:
+    """Code 30, as docs/FORMAT.md has it; its size is that of its parts."""
+    message = pack(">BBqII", 1, 4, -1, 3, 5) + b"ann" + b"bare!"
+    (fact,) = read(pack(">BIQ", 30, 7, 12) + message)
+    assert isinstance(fact, Rewritten)
+    assert (fact.queue_id, fact.number, fact.size, fact.body_at) == (7, 12, 8, 13)
