@@ -131,6 +131,14 @@ class MessageTooLarge(BrokerError):
         self.limit = limit
 
 
+class MessageUnreadable(BrokerError):
+    """The message's bytes cannot be read from the disk, so it cannot be changed."""
+
+    def __init__(self, number: int, why: str) -> None:
+        super().__init__(f"message {number} cannot be read, and so not be changed: {why}")
+        self.number = number
+
+
 class DeliveryTooLarge(BrokerError):
     """A message is larger than its receiver takes."""
 

@@ -227,6 +227,9 @@ FORWARD_HOPS_MAX: Final = 4
 FORWARD_RUN_MAX: Final = 100
 # When a target takes nothing, it is asked again after this.
 FORWARD_RETRY: Final = Millis(1000)
+# Messages whose properties one settlement changes, with these: all are read and written anew,
+# and others wait. A single one may be larger.
+CHANGED_BYTES_MAX: Final = 4 * MIB
 # Messages that one peek or management request may ask for.
 PEEK_COUNT_MAX: Final = 1000
 # And their bytes; the first one is shown, however large.

@@ -151,15 +151,29 @@ def test_a_topic_and_its_rules(given: dict[str, Any]) -> None:
     }
 
 
-@pytest.mark.lacks(
+@pytest.mark.shows(
     "settling",
-    "changing properties with abandon, defer and dead-letter (`propertiesToModify`)",
-    "Accepted, and the properties stay as they were; reason and description of a dead letter "
-    "are kept.",
+    "change properties with abandon, defer and dead-letter (`propertiesToModify`)",
 )
-def test_properties_are_not_changed_by_settling(given: dict[str, Any]) -> None:
-    letter = {"DeadLetterReason": "bad", "DeadLetterErrorDescription": ""}
-    assert play("servicebus", "modify", **given) == [{}, {}, letter]
+def test_properties_are_changed_by_settling(given: dict[str, Any]) -> None:
+    at = 1767323045000  # its way with all times in properties
+    before = {"kind": "x", "since": at}
+    seen = {**before, "seen": True}
+    again = {**before, "seen": 2, "rate": 0.5, "none": None, "at": at}
+    reason = {"DeadLetterReason": "bad", "DeadLetterErrorDescription": ""}
+    assert play("servicebus", "modify", **given) == {
+        "abandoned": seen,
+        "deferred": seen,
+        "again": again,
+        "letter": {**seen, **reason},
+        "fromDeferred": {**again, **reason, "last": "y"},
+    }
+
+
+@pytest.mark.shows("refusals", "properties that make a message too large")
+def test_properties_that_are_too_much_are_refused(given: dict[str, Any]) -> None:
+    got = play("servicebus", "modifyTooMuch", **given)
+    assert got == {"code": "MessageSizeExceeded", "names": ["log"], "count": 0}
 
 
 @pytest.mark.differs(

@@ -22,6 +22,7 @@ from peeklock.entities.dispositions import (
     Verdict,
 )
 from peeklock.entities.queue_index import READY
+from tests.support.changes import job, setting
 from tests.support.disk_house import (
     DiskHouse,
     Image,
@@ -38,6 +39,8 @@ SESSION_COUNT = 3
 IMAGES_MAX = 16  # an example; the last ones are where segments go
 DEAD_LETTER = Disposition(Verdict.DEAD_LETTER, reason="bad", description="why")
 LATER = Disposition(Verdict.ABANDON, not_before=5_000_000)
+TRIED = setting(Verdict.ABANDON, tried=True)
+CHANGED = [TRIED, setting(Verdict.DEFER, place="x" * 40), setting(Verdict.DEAD_LETTER, bad=1)]
 
 steps = st.one_of(
     st.tuples(st.just("send"), st.integers(1, 8), st.sampled_from([10, 300, 900, 6000])),
@@ -47,14 +50,17 @@ steps = st.one_of(
         st.just("take copies"),
         st.sampled_from([1, 2, 5, 20]),
         st.tuples(
-            st.sampled_from("abc"), st.sampled_from([COMPLETE, COMPLETE, RELEASE, DEAD_LETTER])
+            st.sampled_from("abc"),
+            st.sampled_from([COMPLETE, COMPLETE, RELEASE, DEAD_LETTER, *CHANGED]),
         ),
     ),
     st.tuples(st.just("send in sessions"), st.integers(1, 6), st.sampled_from([10, 900])),
     st.tuples(
         st.just("take a session"),
         st.sampled_from([1, 2, 5, 20]),
-        st.sampled_from([COMPLETE, COMPLETE, ABANDON, LATER, RELEASE, DEFER, DEAD_LETTER]),
+        st.sampled_from(
+            [COMPLETE, COMPLETE, ABANDON, LATER, RELEASE, DEFER, DEAD_LETTER, *CHANGED]
+        ),
     ),
     st.tuples(st.just("schedule"), st.integers(1, 3), st.integers(0, 300)),
     st.tuples(st.just("hold"), st.integers(1, 4), st.none()),
@@ -62,7 +68,10 @@ steps = st.one_of(
         st.just("settle"),
         st.sampled_from([1, 2, 5, 20, 50]),
         st.sampled_from(
-            [COMPLETE, COMPLETE, COMPLETE, ABANDON, LATER, RELEASE, DEFER, DEAD_LETTER]
+            [
+                *(COMPLETE, COMPLETE, COMPLETE, ABANDON, LATER, RELEASE, DEFER, DEAD_LETTER),
+                *CHANGED,
+            ]
         ),
     ),
     st.tuples(st.just("redrive"), st.integers(1, 3), st.none()),
@@ -84,7 +93,7 @@ def do_in_sessions(disk: DiskHouse, what: str, count: int, more: object) -> None
     queue = house.namespace.find("sessions")
     if what == "send in sessions":
         for place in range(count):
-            body = b"%d:" % disk.journal.end + b"x" * int(str(more))
+            body = job(b"%d:" % disk.journal.end + b"x" * int(str(more)))
             house.send(queue, body, session_id=f"session-{place % SESSION_COUNT}")
         return
     assert isinstance(more, Disposition)
@@ -99,11 +108,13 @@ def do_in_queue_or_topic(disk: DiskHouse, what: str, count: int, more: object) -
     house = disk.house
     if what == "send":
         for _ in range(count):
-            house.send(disk.queue, b"%d:" % disk.journal.end + b"x" * int(str(more)))
+            body = job(b"%d:" % disk.journal.end + b"x" * int(str(more)))
+            house.send(disk.queue, body)
     elif what == "publish":
         topic = house.namespace.find_topic("tickets")
         for _ in range(count):
-            house.send(topic, b"%d:" % disk.journal.end + b"x" * int(str(more)))
+            body = job(b"%d:" % disk.journal.end + b"x" * int(str(more)))
+            house.send(topic, body)
     elif what == "take copies":
         assert isinstance(more, tuple)
         which, how = more
@@ -113,7 +124,7 @@ def do_in_queue_or_topic(disk: DiskHouse, what: str, count: int, more: object) -
             house.engine.settle_tokens(queue, tokens, how, house.now)
     elif what == "schedule":
         for _ in range(count):
-            body = b"later %d" % disk.journal.end
+            body = job(b"later %d" % disk.journal.end)
             house.send(disk.queue, body, not_before=house.now + 1_000_000)
     elif what == "hold":
         disk.lock(count)
@@ -136,7 +147,6 @@ def do_in_queue_or_topic(disk: DiskHouse, what: str, count: int, more: object) -
 def check(
     disk: DiskHouse,
     image: Image,
-    bodies: dict[tuple[int, int], bytes],
     *,
     damage_count: int = 0,
 ) -> None:
@@ -151,6 +161,7 @@ def check(
         expected = disk.expected(report.end)
         assert pictures(recovered.namespace, now) == pictures(expected, now)
         assert recovered.live._areas == live_bytes_of(recovered.namespace)
+        bodies = disk.bodies(report.end)
         for key, body in bodies_of(recovered).items():
             assert body == bodies[key]
     finally:
@@ -177,14 +188,13 @@ def test_a_crash_anywhere_leaves_what_was(life: list[tuple[str, int, object]]) -
             disk.finish()
         assert disk.live._areas == live_bytes_of(disk.house.namespace)
         images.append(Image(disk.folder, disk.journal.durable))
-        bodies = disk.bodies()
         for image in images[-IMAGES_MAX:]:
             synced = without_what_was_not_synced(image)
             damaged = with_a_damaged_snapshot(image)
-            check(disk, image, bodies)
-            check(disk, synced, bodies)
+            check(disk, image)
+            check(disk, synced)
             if damaged is not None:
-                check(disk, damaged, bodies, damage_count=1)
+                check(disk, damaged, damage_count=1)
     finally:
         disk.close()
         shutil.rmtree(root)

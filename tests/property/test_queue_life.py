@@ -22,13 +22,15 @@ from peeklock.entities.dispositions import (
     Disposition,
     Verdict,
 )
-from peeklock.entities.facts import Enqueued, Fact, Relocated, Removed
+from peeklock.entities.facts import Enqueued, Fact, Relocated, Removed, Rewritten
 from peeklock.entities.queue import Queue, token_of
-from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING
+from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING, Entry
 from peeklock.errors import BrokerError
 from peeklock.limits import DUPLICATE_WINDOW_MIN
+from peeklock.protocols.amqp10.primitives import read_value
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import LockToken, Lsn, SequenceNumber, UnixMs
+from tests.support.changes import job, properties_of, setting
 from tests.support.house import House, pictures, replayed
 
 DISPOSITIONS = [
@@ -37,7 +39,13 @@ DISPOSITIONS = [
     RELEASE,
     DEFER,
     Disposition(Verdict.DEAD_LETTER, reason="bad", description="why"),
+    setting(Verdict.ABANDON, tried=True),
+    setting(Verdict.ABANDON, tried="by a worker with a long name"),
+    setting(Verdict.DEFER, tried=False, later="x" * 50),
+    setting(Verdict.DEAD_LETTER, bad=True),
 ]
+MESSAGE_BYTES_MAX = 1000
+TOO_MUCH = setting(Verdict.ABANDON, all_of_it="x" * MESSAGE_BYTES_MAX)
 
 
 class QueueLife(RuleBasedStateMachine):
@@ -84,6 +92,7 @@ class QueueLife(RuleBasedStateMachine):
             lock_duration_ms=1000,
             retry=RetryPolicy(first_ms=retry_ms, jitter=0.5),
             duplicate_window_ms=window_ms,
+            max_message_bytes=MESSAGE_BYTES_MAX,
         )
         self.dead = self.house.dead_letters(self.queue)
 
@@ -98,7 +107,7 @@ class QueueLife(RuleBasedStateMachine):
     def send(self, count: int, priority: int, delay: int, ttl: int) -> None:
         for _ in range(count):
             at = self.house.now + delay if delay else 0
-            self.house.send(self.queue, not_before=at, ttl_ms=ttl, priority=priority)
+            self.house.send(self.queue, job(), not_before=at, ttl_ms=ttl, priority=priority)
 
     @rule(key=st.integers(0, 4), delay=st.sampled_from([0, 0, 700]))
     def send_again(self, key: int, delay: int) -> None:
@@ -107,7 +116,7 @@ class QueueLife(RuleBasedStateMachine):
         number = self.queue.next_number
         message_id = b"id-%d" % key
         at = now + delay if delay else 0
-        self.house.send(self.queue, not_before=at, message_id=message_id)
+        self.house.send(self.queue, job(), not_before=at, message_id=message_id)
         taken = self.queue.next_number > number
         window = self.queue.settings.duplicate_window_ms
         before = self.taken_at.get(message_id)
@@ -151,7 +160,7 @@ class QueueLife(RuleBasedStateMachine):
         self.serve()
 
     @precondition(lambda self: self.tokens)
-    @rule(data=st.data(), disposition=st.sampled_from(DISPOSITIONS))
+    @rule(data=st.data(), disposition=st.sampled_from([*DISPOSITIONS, TOO_MUCH]))
     def settle(self, data: st.DataObject, disposition: Disposition) -> None:
         receiver, token = data.draw(st.sampled_from(self.tokens))
         queue = receiver.queue
@@ -165,14 +174,19 @@ class QueueLife(RuleBasedStateMachine):
         )
         attempts = entry.delivery_count if entry is not None else 0
         was_aside = entry is not None and entry.set_aside
+        before = properties_of(entry.message) if entry is not None else {}
         try:
             self.house.engine.settle_tokens(queue, [token], disposition, self.house.now)
         except BrokerError:
-            assert not holds, "a holder was refused"
+            assert not holds or disposition is TOO_MUCH, "a holder was refused"
             assert queue.entries.get(number) is entry, "a stale settle changed something"
             return
         assert holds, "a stale holder was not refused"
-        self.check_settled(queue, number, attempts, disposition, was_aside)
+        found = self.check_settled(queue, number, attempts, disposition, was_aside)
+        if found is not None:
+            given = disposition.properties or {}
+            set_now = {name: read_value(value, 0)[0] for name, value in given.items()}
+            assert properties_of(found.message) == {**before, **set_now}
         self.serve()
 
     def check_settled(
@@ -182,8 +196,8 @@ class QueueLife(RuleBasedStateMachine):
         attempts: int,
         disposition: Disposition,
         was_aside: bool,
-    ) -> None:
-        """What the design's table says of each disposition."""
+    ) -> Entry | None:
+        """What the design's table says of each disposition; returns where it is now."""
         entry = queue.entries.get(number)
         verdict = disposition.verdict
         gives_up = (
@@ -199,12 +213,14 @@ class QueueLife(RuleBasedStateMachine):
             assert newest.origin is not None
             assert newest.origin.number == number
             assert newest.delivery_count == attempts
+            return newest
         else:
             counted = verdict in (Verdict.ABANDON, Verdict.DEFER, Verdict.DEAD_LETTER)
             assert entry is not None
             assert entry.delivery_count == attempts + counted
             if was_aside:
                 assert entry.state == DEFERRED, "what was fetched by number stays set aside"
+        return entry
 
     @precondition(lambda self: self.tokens)
     @rule(data=st.data())
@@ -300,7 +316,15 @@ class QueueLife(RuleBasedStateMachine):
                 assert queue.counts[state] == actual
             assert queue.size_bytes == sum(entry.size for entry in queue.entries.values())
             for entry in queue.entries.values():
+                assert entry.message is not None
+                assert entry.size == entry.message.size
+            for entry in queue.entries.values():
                 assert (entry.lock is not None) == (entry.state == LOCKED)
+
+    @invariant()
+    def memory_counts_what_is_there(self) -> None:
+        queues = self.house.namespace.by_id.values()
+        assert self.house.namespace.residency.used_bytes == sum(q.size_bytes for q in queues)
 
     @invariant()
     def order_is_priority_then_number(self) -> None:
@@ -362,7 +386,7 @@ class QueueLife(RuleBasedStateMachine):
 
 def copied(fact: Fact) -> Fact:
     """As the codec would give it back: a snapshot's facts carry no message."""
-    assert not isinstance(fact, Relocated)
+    assert not isinstance(fact, (Relocated, Rewritten))
     return fact
 
 

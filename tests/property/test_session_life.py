@@ -26,6 +26,7 @@ from peeklock.errors import BrokerError
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import LockToken, Lsn, SequenceNumber, SessionId
 from tests.property.test_queue_life import DISPOSITIONS
+from tests.support.changes import job
 from tests.support.house import House, pictures, replayed
 
 LOCK_MS = 1000
@@ -77,7 +78,7 @@ class SessionLife(RuleBasedStateMachine):
     def send(self, name: str, count: int, delay: int, ttl: int) -> None:
         for _ in range(count):
             at = self.house.now + delay if delay else 0
-            self.house.send(self.queue, not_before=at, ttl_ms=ttl, session_id=name)
+            self.house.send(self.queue, job(), not_before=at, ttl_ms=ttl, session_id=name)
         self.serve()
 
     @rule(

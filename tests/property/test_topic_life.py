@@ -31,11 +31,13 @@ from peeklock.protocols.amqp10.sections import (
 from peeklock.protocols.amqp10.values import AmqpValue
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import NEVER, Lsn, Millis
+from tests.support.changes import setting
 from tests.support.house import House, pictures, replayed
 
 NAMES = ("a", "b", "c")
 KINDS = ("x", "y")
 DEAD_LETTER = Disposition(Verdict.DEAD_LETTER, reason="bad")
+CHANGED = [setting(Verdict.ABANDON, tried=1), setting(Verdict.DEAD_LETTER, tried="no")]
 ALL = RuleSettings("all")
 NONE = RuleSettings("none", "false")
 IS_X = RuleSettings("is x", "correlation", properties=(("sys.Label", "x"),))
@@ -86,7 +88,9 @@ class TopicLife(RuleBasedStateMachine):
     def subscribe(self, name: str, rules: list[RuleSettings], limit: int) -> None:
         if name in self.model:
             return
-        chosen = QueueSettings(max_messages=limit, lock_duration_ms=1000)
+        chosen = QueueSettings(
+            max_messages=limit, lock_duration_ms=1000, max_delivery_count=1000
+        )
         facts = self.house.namespace.create_subscription(
             "tickets", name, chosen, self.house.now, tuple(rules)
         )
@@ -163,7 +167,7 @@ class TopicLife(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         count=st.integers(1, 3),
-        how=st.sampled_from([COMPLETE, RELEASE, DEAD_LETTER]),
+        how=st.sampled_from([COMPLETE, RELEASE, DEAD_LETTER, *CHANGED]),
     )
     def receive(self, data: st.DataObject, count: int, how: Disposition) -> None:
         name = data.draw(st.sampled_from(sorted(n for n, has in self.model.items() if has)))
@@ -175,9 +179,9 @@ class TopicLife(RuleBasedStateMachine):
         if tokens:
             self.house.engine.settle_tokens(queue, tokens, how, self.house.now)
         self.house.engine.detach(receiver, self.house.now)
-        if how is not RELEASE:
+        if how.verdict not in (Verdict.RELEASE, Verdict.ABANDON):
             del self.model[name][: len(tokens)]
-        if how is DEAD_LETTER:
+        if how.verdict is Verdict.DEAD_LETTER:
             self.dead[name] += [message for message, _changed in taken]
 
     @rule(ms=st.sampled_from([10, 20_000]))

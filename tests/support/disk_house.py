@@ -13,7 +13,7 @@ from typing import Any
 
 from peeklock.engine.dispatch import Receiver
 from peeklock.engine.restore import Restorer
-from peeklock.entities.facts import Enqueued, Fact, Relocated
+from peeklock.entities.facts import Enqueued, Fact, Relocated, Rewritten
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.residency import Residency
@@ -209,19 +209,30 @@ class DiskHouse:
         """What all appends up to a position make, without any disk."""
         return replayed([(at, facts) for at, facts in self.recording.appends if at <= end])
 
-    def bodies(self) -> dict[tuple[int, int], bytes]:
-        """The body of each message that ever was in a queue, by queue and number."""
-        at_position: dict[Lsn, bytes] = {}
-        found: dict[tuple[int, int], bytes] = {}
-        for _end, facts in self.recording.appends:
-            for fact in facts:
-                if isinstance(fact, Enqueued | Relocated):
-                    message = fact.message
-                    if message is not None:
-                        at_position[fact.body_at] = message.bare
-                    if isinstance(fact, Enqueued):
-                        found[fact.queue_id, fact.number] = at_position[fact.body_at]
-        return found
+    def bodies(self, end: int = NEVER_BY_ITSELF) -> dict[tuple[int, int], bytes]:
+        """The body of each message that ever was in a queue, by queue and number.
+
+        As of position `end`: a settlement may have changed it later.
+        """
+        kept = [facts for at, facts in self.recording.appends if at <= end]
+        return bodies_after(kept, [facts for _at, facts in self.recording.appends])
+
+
+def bodies_after(
+    kept: list[list[Fact]], all_appends: list[list[Fact]]
+) -> dict[tuple[int, int], bytes]:
+    """What the `kept` ones of all appends make of each message's body."""
+    at_position: dict[Lsn, bytes] = {}
+    for facts in all_appends:
+        for fact in facts:
+            if isinstance(fact, Enqueued | Relocated | Rewritten) and fact.message is not None:
+                at_position[fact.body_at] = fact.message.bare
+    found: dict[tuple[int, int], bytes] = {}
+    for facts in kept:
+        for fact in facts:
+            if isinstance(fact, Enqueued | Rewritten):
+                found[fact.queue_id, fact.number] = at_position[fact.body_at]
+    return found
 
 
 def without_what_was_not_synced(image: Image) -> Image:

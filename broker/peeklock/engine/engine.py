@@ -40,6 +40,7 @@ from peeklock.entities.facts import (
     QueueCreated,
     QueueUpdated,
     Removed,
+    Rewritten,
     RuleCreated,
     RuleDeleted,
     SubscriptionCreated,
@@ -81,6 +82,7 @@ from peeklock.types import (
     BY_TIME,
     NEVER,
     NO_LINK,
+    NONCE_BYTES,
     NOWHERE,
     LinkId,
     LockToken,
@@ -384,7 +386,7 @@ class Engine:
         queue = receiver.queue
         link = self.namespace.links.by_id.get(receiver.link_id)
         numbers: list[SequenceNumber] = []
-        lost: list[tuple[int, LockLost]] = []
+        lost: list[tuple[int, BrokerError]] = []
         for place, token in enumerate(tokens):
             try:
                 numbers.append(queue.held_by(token, now))
@@ -393,9 +395,13 @@ class Engine:
                     lost.append((place, error))  # else it is said again, and done already
         lsn = self.journal.end
         if numbers:
-            decided = queue.settle(numbers, disposition, now)
-            facts = self.relay.with_moves(queue, decided, now)
-            if link is not None and not settled:  # it may miss the answer, and ask again
+            try:
+                facts = self.relay.settled(queue, numbers, disposition, now)
+            except BrokerError as error:  # nothing is changed: they are held as before
+                facts = []
+                lost = with_refused(lost, tokens, numbers, error)
+            if facts and link is not None and not settled:
+                # It may miss the answer, and ask again.
                 gone = {place for place, _error in lost}
                 done = [bytes(t) for place, t in enumerate(tokens) if place not in gone]
                 facts = facts + self.namespace.links.keep(link, done, disposition.verdict)
@@ -409,7 +415,7 @@ class Engine:
         receiver: Receiver,
         first: int,
         count: int,
-        lost: list[tuple[int, LockLost]],
+        lost: list[tuple[int, BrokerError]],
         outcome: object,
         lsn: Lsn,
     ) -> None:
@@ -431,8 +437,7 @@ class Engine:
         """Settle from outside a link (a management node): all, or `LockLost` and none."""
         self._use(queue, now)
         numbers = [queue.held_by(token, now) for token in tokens]
-        facts = queue.settle(numbers, disposition, now)
-        self._commit(queue, self.relay.with_moves(queue, facts, now))
+        self._commit(queue, self.relay.settled(queue, numbers, disposition, now))
 
     def renew(self, queue: Queue, tokens: list[LockToken], now: UnixMs) -> list[UnixMs]:
         """Longer locks; returns until when. All, or `LockLost` and none."""
@@ -724,7 +729,7 @@ class Engine:
             for fact in facts:
                 if fact.queue_id == queue.queue_id:
                     queue.apply(fact)
-                    if isinstance(fact, Enqueued):
+                    if isinstance(fact, (Enqueued, Rewritten)):
                         line.enqueued_lsn = lsn
                 else:
                     self._apply_elsewhere(fact, lsn)
@@ -973,3 +978,18 @@ def numbered(first: SequenceNumber, fresh: list[bool]) -> list[SequenceNumber]:
         found.append(SequenceNumber(number) if is_fresh else UNNUMBERED)
         number += is_fresh
     return found
+
+
+def with_refused(
+    lost: list[tuple[int, BrokerError]],
+    tokens: list[LockToken],
+    numbers: list[SequenceNumber],
+    error: BrokerError,
+) -> list[tuple[int, BrokerError]]:
+    """`lost`, and the places of the tokens that hold `numbers`, in their order."""
+    held = set(numbers)
+    why = dict(lost)
+    for place, token in enumerate(tokens):
+        if place not in why and int.from_bytes(token[NONCE_BYTES:], "big") in held:
+            why[place] = error
+    return [(place, why[place]) for place in sorted(why)]

@@ -16,7 +16,7 @@ from peeklock.entities.kept_links import KeptLink, LinkKey, opened
 from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
-from peeklock.errors import QuotaExceeded
+from peeklock.errors import BrokerError, QuotaExceeded
 from peeklock.filters.filter import Filter
 from peeklock.limits import KEPT_DELIVERIES_MAX
 from peeklock.types import LinkId, Millis, QueueId, SequenceNumber, UnixMs
@@ -114,7 +114,10 @@ class LinkDesk:
             if claim is not None:
                 chosen.setdefault(claim, []).append(tag)
         for disposition, tags in chosen.items():
-            self._settle(kept, queue, [(tag, held.pop(tag)) for tag in tags], disposition, now)
+            deliveries = [(tag, held[tag]) for tag in tags]
+            if self._settle(kept, queue, deliveries, disposition, now):
+                for tag in tags:
+                    del held[tag]
         unknown = [held.pop(tag) for tag in list(held) if tag not in claims and says_all]
         if unknown:
             self._engine.commit(queue, queue.settle(unknown, RELEASE, now), now)
@@ -230,12 +233,21 @@ class LinkDesk:
         deliveries: list[tuple[bytes, SequenceNumber]],
         disposition: Disposition,
         now: UnixMs,
-    ) -> None:
-        """Settle, and remember that it was done, by one append."""
-        facts = queue.settle([number for _tag, number in deliveries], disposition, now)
+    ) -> bool:
+        """Settle, and remember that it was done, by one append.
+
+        Says whether it was: what is refused stays held, so its receiver says it again, and is
+        told why.
+        """
+        numbers = [number for _tag, number in deliveries]
+        try:
+            facts = self._engine.relay.settled(queue, numbers, disposition, now)
+        except BrokerError:
+            return False
         tags = [tag for tag, _number in deliveries]
         facts = facts + self._engine.namespace.links.keep(kept, tags, disposition.verdict)
-        self._engine.commit(queue, facts, now)
+        self._engine.commit_facts(facts)
+        return True
 
     def _answer(self, peer: Peer, link: object) -> None:
         self._engine.outbox.hold(self._engine.journal.end, LinkReady(peer, link))

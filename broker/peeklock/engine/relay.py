@@ -5,25 +5,41 @@ where `forward_to` leads, which may be a topic or forward again. All of it is on
 message is never in two places, or in none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
 from peeklock.entities.arrivals import Arrivals, Onward, Stillborn
-from peeklock.entities.dispositions import Disposition, Verdict
-from peeklock.entities.facts import Cause, Fact, Origin, Removed
+from peeklock.entities.dispositions import Disposition, Properties, Verdict
+from peeklock.entities.facts import Cause, Fact, Origin, Removed, Rewritten
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import Entry
 from peeklock.entities.submission import Passage, SharedBytes, Submission
 from peeklock.entities.topic import Topic
-from peeklock.errors import BrokerError, ForwardTargetGone, InvalidRequest
-from peeklock.limits import DEAD_LETTER_TEXT_CHARACTERS_MAX, FORWARD_HOPS_MAX
+from peeklock.errors import (
+    BrokerError,
+    DiskFull,
+    ForwardTargetGone,
+    InvalidRequest,
+    MessageTooLarge,
+    MessageUnreadable,
+    QuotaExceeded,
+)
+from peeklock.limits import (
+    CHANGED_BYTES_MAX,
+    DEAD_LETTER_TEXT_CHARACTERS_MAX,
+    FORWARD_HOPS_MAX,
+)
+from peeklock.message import Message
 from peeklock.store.journal import Journal, MessageDamaged
-from peeklock.types import NEVER, SequenceNumber, UnixMs
+from peeklock.types import NEVER, NOWHERE, SequenceNumber, UnixMs
 
 FORWARD_REFUSED: Final = "ForwardingRefused"
 TOO_MANY_HOPS: Final = "MaxTransferHopCountExceeded"  # Service Bus' word
 Send: TypeAlias = tuple[Queue | Topic, list[Submission]]
+Changed: TypeAlias = Mapping[SequenceNumber, Message]  # messages with other properties
+UNCHANGED: Final[Changed] = MappingProxyType({})
 
 
 @final
@@ -61,7 +77,7 @@ class Relay:
         """What gives way to all that an append brings in; raises `QuotaExceeded`."""
         facts: list[Fact] = []
         for entity_id, load in arrivals.loads.items():
-            if load.count:
+            if load.count or load.size_bytes:
                 queue = self._namespace.by_id[entity_id]
                 facts.extend(queue.room_for(load.size_bytes, load.count))
         return facts
@@ -90,6 +106,64 @@ class Relay:
             return self._bury_here(dead, arrivals, now)
         target = self._namespace.find_target(source, source.settings.forward_to)
         return target.send_all([one.given], now, arrivals)
+
+    # ---- what is settled
+
+    def settled(
+        self,
+        queue: Queue,
+        numbers: list[SequenceNumber],
+        disposition: Disposition,
+        now: UnixMs,
+        arrivals: Arrivals | None = None,
+    ) -> list[Fact]:
+        """What a disposition of held messages leads to; `arrivals`: see `with_moves`.
+
+        One that changes properties may be refused, and then nothing is changed: raises
+        `MessageTooLarge`, `QuotaExceeded`, `InvalidRequest`, `MessageUnreadable`.
+        """
+        facts = queue.settle(numbers, disposition, now)
+        if disposition.properties is None:
+            return self.with_moves(queue, facts, now, arrivals)
+        changed = self._changed(queue, numbers, disposition.properties)
+        together = arrivals or Arrivals()
+        rewritten = rewritten_where_they_are(queue, changed, facts)
+        for fact in rewritten:
+            together.load(queue.queue_id).grow(fact.size - queue.entries[fact.number].size)
+        facts = self.with_moves(queue, [*rewritten, *facts], now, together, changed)
+        return self.room(together) + facts if arrivals is None else facts
+
+    def _changed(
+        self, queue: Queue, numbers: list[SequenceNumber], properties: Properties
+    ) -> Changed:
+        """These messages with these properties."""
+        if not self._journal.has_room:
+            raise DiskFull(
+                "the broker's disk is nearly full; settling without properties still works"
+            )
+        size = changed_bytes(queue, numbers, properties)
+        if size > CHANGED_BYTES_MAX and len(numbers) > 1:
+            raise QuotaExceeded(
+                f"{len(numbers)} messages to be changed by one settlement, to {size} bytes;"
+                f" allowed are {CHANGED_BYTES_MAX}: settle fewer at once"
+            )
+        return {
+            number: self._with_properties(queue, queue.entries[number], properties)
+            for number in numbers
+        }
+
+    def _with_properties(self, queue: Queue, entry: Entry, properties: Properties) -> Message:
+        message = entry.message
+        if message is None:
+            try:
+                message = self._journal.fetch(entry.body_at)
+            except (MessageDamaged, OSError) as error:
+                raise MessageUnreadable(entry.number, str(error)) from error
+        changed = self._namespace.lens.with_properties(message, properties)
+        limit = queue.settings.max_message_bytes
+        if changed.size > limit and changed.size > entry.size:  # the limit may be younger
+            raise MessageTooLarge(changed.size, limit)
+        return changed
 
     # ---- dead letters
 
@@ -137,7 +211,12 @@ class Relay:
         return facts
 
     def with_moves(
-        self, queue: Queue, facts: list[Fact], now: UnixMs, arrivals: Arrivals | None = None
+        self,
+        queue: Queue,
+        facts: list[Fact],
+        now: UnixMs,
+        arrivals: Arrivals | None = None,
+        changed: Changed = UNCHANGED,
     ) -> list[Fact]:
         """`facts` of `queue`, and for each message it dead-letters, its arrival elsewhere.
 
@@ -147,25 +226,30 @@ class Relay:
         together = arrivals or Arrivals()
         for fact in facts:
             if isinstance(fact, Removed) and fact.cause is Cause.DEAD_LETTERED:
-                moved.extend(self._moved_dead(queue, fact, together, now))
+                moved.extend(self._moved_dead(queue, fact, together, now, changed))
         if not moved:
             return facts
         room = self.room(together) if arrivals is None else []
         return room + facts + moved
 
     def _moved_dead(
-        self, queue: Queue, fact: Removed, arrivals: Arrivals, now: UnixMs
+        self, queue: Queue, fact: Removed, arrivals: Arrivals, now: UnixMs, changed: Changed
     ) -> list[Fact]:
         if queue.settings.forward_dead_letters_to:
             try:
-                letters = [self._dead_letter(queue, number, fact) for number in fact.numbers]
+                letters = [
+                    self._dead_letter(queue, number, fact, changed.get(number))
+                    for number in fact.numbers
+                ]
                 return self._forward_dead(queue, letters, arrivals, now)
             except (BrokerError, MessageDamaged, OSError):
                 if len(fact.numbers) > 1:  # let each have its own fate
                     return [
                         moved
                         for number in fact.numbers
-                        for moved in self._moved_dead(queue, alone(fact, number), arrivals, now)
+                        for moved in self._moved_dead(
+                            queue, alone(fact, number), arrivals, now, changed
+                        )
                     ]
         dead_letters = self._namespace.dead_letters_of(queue)
         load = arrivals.load(dead_letters.queue_id)
@@ -177,14 +261,17 @@ class Relay:
                 fact.description,
                 now,
                 load.number(),
+                changed.get(number),
             )
             for number in fact.numbers
         ]
 
-    def _dead_letter(self, queue: Queue, number: SequenceNumber, fact: Removed) -> Submission:
+    def _dead_letter(
+        self, queue: Queue, number: SequenceNumber, fact: Removed, changed: Message | None
+    ) -> Submission:
         entry = queue.entries[number]
         origin = Origin(queue.path, number, entry.enqueued_at, fact.reason, fact.description)
-        return as_dead(self._submission_of(entry, 0), origin)
+        return as_dead(self._submission_of(entry, 0, changed), origin)
 
     # ---- what is there already
 
@@ -224,9 +311,11 @@ class Relay:
         gone: list[Fact] = [Removed(queue.queue_id, numbers, Cause.MOVED)]
         return gone + self.room(arrivals) + moved
 
-    def _submission_of(self, entry: Entry, hop_count: int) -> Submission:
-        """As its sender handed it in, but that its bytes are stored."""
-        message = entry.message
+    def _submission_of(
+        self, entry: Entry, hop_count: int, changed: Message | None = None
+    ) -> Submission:
+        """As its sender handed it in, but that its bytes are stored, unless it is `changed`."""
+        message = entry.message if changed is None else changed
         if message is None:
             message = self._journal.fetch(entry.body_at)
         message_id, session_id = self._namespace.lens.identity(message)
@@ -235,10 +324,31 @@ class Relay:
             entry.source_number or entry.number,
             entry.expires_at,
             hop_count,
-            entry.body_at,
+            entry.body_at if changed is None else NOWHERE,
             entry.origin,
         )
         return Submission(message, NEVER, message_id, session_id, passage)
+
+
+def changed_bytes(queue: Queue, numbers: list[SequenceNumber], properties: Properties) -> int:
+    """How large these messages may become, all together."""
+    added = sum(len(name) + len(value) for name, value in properties.items())
+    return sum(queue.entries[number].size + added for number in numbers)
+
+
+def rewritten_where_they_are(
+    queue: Queue, changed: Changed, facts: list[Fact]
+) -> list[Rewritten]:
+    """Facts of those that stay in their queue; what leaves it arrives elsewhere changed."""
+    gone: set[SequenceNumber] = set()
+    for fact in facts:
+        if isinstance(fact, Removed):
+            gone.update(fact.numbers)
+    return [
+        Rewritten(queue.queue_id, number, message, message.size)
+        for number, message in changed.items()
+        if number not in gone
+    ]
 
 
 def as_dead(given: Submission, origin: Origin) -> Submission:

@@ -11,7 +11,7 @@ from typing import Final, final
 from peeklock.engine.dispatch import Receiver
 from peeklock.engine.effects import Accepted, Peer, Refused, Settled
 from peeklock.engine.engine import Engine
-from peeklock.engine.relay import Send
+from peeklock.engine.relay import Send, changed_bytes
 from peeklock.entities.arrivals import Arrivals
 from peeklock.entities.dispositions import RELEASE, Disposition
 from peeklock.entities.facts import Fact
@@ -146,8 +146,11 @@ class Transactions:
     ) -> None:
         """Settle when the transaction is discharged. Raises `LockLost` when it is too late."""
         try:
+            queue = receiver.queue
             self._count(txn, len(tokens), 0)
-            numbers = [receiver.queue.held_by(token, now) for token in tokens]
+            numbers = [queue.held_by(token, now) for token in tokens]
+            if disposition.properties is not None:
+                self._count(txn, 0, changed_bytes(queue, numbers, disposition.properties))
         except BrokerError as error:
             txn.failure = txn.failure or error
             raise
@@ -225,8 +228,9 @@ class Transactions:
                     raise LockLost(token)  # settled twice in one transaction
                 seen.add((queue.queue_id, number))
                 queue.held_by(token, now)
-            decided = queue.settle(one.numbers, one.disposition, now)
-            facts.extend(self._engine.relay.with_moves(queue, decided, now, arrivals))
+            facts.extend(
+                self._engine.relay.settled(queue, one.numbers, one.disposition, now, arrivals)
+            )
         return facts
 
     def _send_facts(self, txn: Transaction, arrivals: Arrivals, now: UnixMs) -> list[Fact]:

@@ -28,6 +28,10 @@ class Load:
         self.number_count += 1
         return self.number_count - 1
 
+    def grow(self, size: int) -> None:
+        """Messages that are there already get larger by so much; smaller ones gain nothing."""
+        self.size_bytes += max(0, size)
+
     def take(self, size: int) -> int:
         """As `number`, for a message that stays."""
         self.count += 1

@@ -1,7 +1,8 @@
 """What a receiver decides about a delivery it holds."""
 
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from peeklock.types import NEVER, UnixMs
 
@@ -16,11 +17,15 @@ class Verdict(IntEnum):
     DEAD_LETTER = 5  # cannot be done: to the dead-letter queue, with a reason
 
 
+# Application properties by name, each value as it is encoded.
+Properties: TypeAlias = Mapping[str, bytes]
+
+
 @final
 class Disposition:
     """A verdict and what belongs to it."""
 
-    __slots__ = ("description", "not_before", "reason", "verdict")
+    __slots__ = ("description", "not_before", "properties", "reason", "verdict")
     __match_args__ = ("verdict", "not_before", "reason", "description")
 
     def __init__(
@@ -29,6 +34,7 @@ class Disposition:
         not_before: UnixMs = NEVER,
         reason: str = "",
         description: str = "",
+        properties: Properties | None = None,
     ) -> None:
         self.verdict: Final = verdict
         self.not_before: Final = (
@@ -36,6 +42,8 @@ class Disposition:
         )
         self.reason: Final = reason  # dead-letter
         self.description: Final = description  # dead-letter
+        # Abandon, defer, dead-letter: to be set on the message; None: it stays as it is.
+        self.properties: Final = properties
 
 
 COMPLETE: Final = Disposition(Verdict.COMPLETE)

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from peeklock.entities.dispositions import Properties
 from peeklock.filters.actions import Changes
 from peeklock.filters.view import PropertyView
 from peeklock.message import Message
@@ -23,6 +24,13 @@ class Lens(Protocol):
 
     def changed(self, message: Message, changes: Changes) -> Message:
         """The message with some of its properties changed; raises `FilterError`."""
+        ...
+
+    def with_properties(self, message: Message, properties: Properties) -> Message:
+        """The message with these application properties set.
+
+        Raises `InvalidRequest` where they cannot be, and `MessageTooLarge` for too many.
+        """
         ...
 
     def identity(self, message: Message) -> tuple[bytes, SessionId | None]:

@@ -3,11 +3,12 @@
 from typing import Final, final
 
 from peeklock.clock import IdSource
+from peeklock.entities.dispositions import Properties
 from peeklock.errors import BrokerError, ProtocolViolation
 from peeklock.filters.actions import Changes
 from peeklock.filters.view import PropertyView
 from peeklock.frontends.amqp_message import identity_of
-from peeklock.frontends.amqp_rewrite import rewritten
+from peeklock.frontends.amqp_rewrite import rewritten, with_properties
 from peeklock.frontends.amqp_view import MessageView
 from peeklock.message import Message
 from peeklock.types import SequenceNumber, SessionId, UnixMs
@@ -31,6 +32,9 @@ class AmqpLens:
 
     def changed(self, message: Message, changes: Changes) -> Message:
         return rewritten(message, changes)
+
+    def with_properties(self, message: Message, properties: Properties) -> Message:
+        return with_properties(message, properties)
 
     def identity(self, message: Message) -> tuple[bytes, SessionId | None]:
         try:

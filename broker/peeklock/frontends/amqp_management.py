@@ -12,11 +12,10 @@ from uuid import UUID
 from peeklock.engine.effects import Peer
 from peeklock.engine.engine import Engine
 from peeklock.entities.dispositions import (
-    ABANDON,
     COMPLETE,
-    DEFER,
     RELEASE,
     Disposition,
+    Properties,
     Verdict,
 )
 from peeklock.entities.queue import Queue, token_of
@@ -37,6 +36,7 @@ from peeklock.frontends.amqp_message import (
 )
 from peeklock.frontends.amqp_namespace import NamespaceOperations
 from peeklock.frontends.amqp_nodes import Node
+from peeklock.frontends.amqp_outcomes import properties_of
 from peeklock.frontends.amqp_request import (
     NO_CONTENT,
     NOT_IMPLEMENTED,
@@ -198,17 +198,19 @@ class ManagementNode:
         status = request.text("disposition-status", "")
         if status == "completed":
             return COMPLETE
+        properties = properties_to_modify(request)
         if status == "abandoned":
-            return ABANDON
+            return Disposition(Verdict.ABANDON, properties=properties)
         if status == "released":  # ours: Service Bus has no word for giving it back untried
             return RELEASE
         if status in ("defered", "deferred"):  # Service Bus' spelling, and the right one
-            return DEFER
+            return Disposition(Verdict.DEFER, properties=properties)
         if status == "suspended":
             return Disposition(
                 Verdict.DEAD_LETTER,
                 reason=request.text("deadletter-reason", ""),
                 description=request.text("deadletter-description", ""),
+                properties=properties,
             )
         raise InvalidRequest(
             f"disposition-status {status!r}; there are completed, abandoned, released, defered,"
@@ -305,3 +307,15 @@ class ManagementNode:
         reply.result = {
             "reasons": [{"reason": reason, "count": count} for reason, count in counts.items()]
         }
+
+
+def properties_to_modify(request: Request) -> Properties | None:
+    """What is to be set on the messages; None: nothing."""
+    given = request.arguments.get("properties-to-modify")
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise InvalidRequest(
+            f"{request.operation}: properties-to-modify is a map, not {given!r}"
+        )
+    return properties_of(given)

@@ -1,4 +1,4 @@
-"""A message with some of its properties changed, as actions of rules want it.
+"""A message with some of its properties changed, as actions of rules and settlements want it.
 
 Only what changes is encoded anew; every other entry, field and section stays the bytes that it
 was. An application property keeps its AMQP type where the new value has room in it.
@@ -10,11 +10,18 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from peeklock.errors import FilterError, ProtocolViolation
+from peeklock.entities.dispositions import Properties
+from peeklock.errors import (
+    FilterError,
+    InvalidRequest,
+    MessageTooLarge,
+    ProtocolViolation,
+)
 from peeklock.filters.actions import Change, Changes
 from peeklock.filters.values import Value
 from peeklock.filters.view import SystemProperty
 from peeklock.frontends.amqp_view import EPOCH, FIELDS, MILLISECOND, TIMESPAN
+from peeklock.limits import AMQP_MAP_BYTES_MAX
 from peeklock.message import Message
 from peeklock.protocols.amqp10.decimals import write_decimal
 from peeklock.protocols.amqp10.primitives import (
@@ -47,6 +54,7 @@ from peeklock.protocols.amqp10.values import (
 )
 
 NULL: Final = b"\x40"
+SECTION_HEAD_BYTES: Final = 3
 LIST: Final = 0x0  # of a format code's lower four bits (§1.6.22)
 MAP: Final = 0x1  # §1.6.23
 TICK: Final = timedelta(microseconds=1)  # ten of .NET's
@@ -74,7 +82,35 @@ def rewritten(message: Message, changes: Changes) -> Message:
     return Message(bare, message.annotations, message.durable, message.priority, message.ttl_ms)
 
 
+def with_properties(message: Message, given: Properties) -> Message:
+    """`message` with these application properties set, in place or behind those it has.
+
+    A footer (§3.2.8) stays as it is, even if it signs what is changed here: the broker cannot
+    know what it says. Raises `InvalidRequest` where none can be set, and `MessageTooLarge`.
+    """
+    try:
+        properties, user, rest = divided(message.bare)
+        user = with_encoded(user, given)
+    except ProtocolViolation as error:
+        raise InvalidRequest(f"the message's properties cannot be changed: {error}") from None
+    size = len(user) - SECTION_HEAD_BYTES
+    if size > AMQP_MAP_BYTES_MAX:
+        raise MessageTooLarge(size, AMQP_MAP_BYTES_MAX, "map of application properties")
+    bare = properties + user + rest
+    return Message(bare, message.annotations, message.durable, message.priority, message.ttl_ms)
+
+
 def rewritten_bare(bare: bytes, changes: Changes) -> bytes:
+    properties, user, rest = divided(bare)
+    if changes.system:
+        properties = with_fields(properties, changes.system)
+    if changes.user:
+        user = with_entries(user, changes.user)
+    return properties + user + rest
+
+
+def divided(bare: bytes) -> tuple[bytes, bytes, bytes]:
+    """The properties' section, the application properties', and what is behind them."""
     at = 0
     properties = b""
     if section_at(bare, at) == PROPERTIES:
@@ -86,11 +122,7 @@ def rewritten_bare(bare: bytes, changes: Changes) -> bytes:
         end = skip_value(bare, value_at(bare, at))
         user = bare[at:end]
         at = end
-    if changes.system:
-        properties = with_fields(properties, changes.system)
-    if changes.user:
-        user = with_entries(user, changes.user)
-    return properties + user + bare[at:]
+    return properties, user, bare[at:]
 
 
 def section_at(bare: bytes, at: int) -> int:
@@ -169,6 +201,26 @@ def with_entries(section: bytes, changes: dict[str, Change]) -> bytes:
             entries += [encode_value(change.name), encode_value(amqp_value(change.value))]
     if not entries:
         return b""
+    out = bytearray((0x00, 0x53, APPLICATION_PROPERTIES))
+    write_encoded_map(out, b"".join(entries), len(entries))
+    return bytes(out)
+
+
+def with_encoded(section: bytes, given: Properties) -> bytes:
+    """The application properties with some set, by their exact names, to encoded values."""
+    flat = elements(section, MAP)
+    if len(flat) % 2:
+        raise ProtocolViolation("AMQP 1.0 §1.6.23", "a map with a key that has no value")
+    left = dict(given)
+    entries: list[bytes] = []
+    for place in range(0, len(flat), 2):
+        key = read_value(flat[place], 0)[0]
+        encoded = flat[place + 1]
+        if isinstance(key, str):
+            encoded = left.pop(key, encoded)
+        entries += [flat[place], encoded]
+    for name, encoded in left.items():
+        entries += [encode_value(name), encoded]
     out = bytearray((0x00, 0x53, APPLICATION_PROPERTIES))
     write_encoded_map(out, b"".join(entries), len(entries))
     return bytes(out)

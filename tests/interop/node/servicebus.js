@@ -252,18 +252,52 @@ exports.forwards = (given) =>
 
 // What settling is to change in the message's properties.
 exports.modify = async (given) => {
-    await sending(given, ['a', 'b', 'c']);
     return using(given, async (client) => {
+        const at = new Date(Date.UTC(2026, 0, 2, 3, 4, 5));
+        const applicationProperties = { kind: 'x', since: at };
+        const jobs = ['a', 'b', 'c'].map((body) => ({ body, applicationProperties }));
+        await client.createSender(given.queue).sendMessages(jobs);
         const receiver = client.createReceiver(given.queue);
         const [a, b, c] = await receiver.receiveMessages(3, WAIT);
         await receiver.abandonMessage(a, { seen: true });
         await receiver.deferMessage(b, { seen: true });
         await receiver.deadLetterMessage(c, { deadLetterReason: 'bad', seen: true });
         const [abandoned] = await receiver.receiveMessages(1, WAIT);
-        const [deferred] = await receiver.receiveDeferredMessages(b.sequenceNumber);
+        // What is received by number is settled through the management node.
+        const byNumber = async () => {
+            const [message] = await receiver.receiveDeferredMessages(b.sequenceNumber);
+            return message;
+        };
+        const deferred = await byNumber();
+        await receiver.abandonMessage(deferred, { seen: 2, rate: 0.5, none: null, at });
+        const again = await byNumber();
+        await receiver.deadLetterMessage(again, { deadLetterReason: 'bad', last: 'y' });
         const dead = client.createReceiver(given.queue, { subQueueType: 'deadLetter' });
-        const [letter] = await dead.receiveMessages(1, WAIT);
-        return [abandoned, deferred, letter].map((one) => one.applicationProperties ?? {});
+        const [letter, fromDeferred] = await dead.receiveMessages(2, WAIT);
+        const found = { abandoned, deferred, again, letter, fromDeferred };
+        for (const name of Object.keys(found)) {
+            found[name] = found[name].applicationProperties ?? {};
+        }
+        return found;
+    });
+};
+
+exports.modifyTooMuch = async (given) => {
+    return using(given, async (client) => {
+        const log = 'x'.repeat(40000);
+        const applicationProperties = { log };
+        await client.createSender(given.queue).sendMessages({ body: 'a', applicationProperties });
+        const receiver = client.createReceiver(given.queue);
+        const [message] = await receiver.receiveMessages(1, WAIT);
+        let code = null;
+        try {
+            await receiver.abandonMessage(message, { more: log });
+        } catch (error) {
+            code = error.code;
+        }
+        await receiver.close();
+        const [again] = await client.createReceiver(given.queue).receiveMessages(1, WAIT);
+        return { code, names: Object.keys(again.applicationProperties), count: again.deliveryCount };
     });
 };
 

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from peeklock.errors import FilterError
+from peeklock.errors import FilterError, InvalidRequest, MessageTooLarge
 from peeklock.filters.actions import Changes, sql_action
 from peeklock.filters.values import Value
 from peeklock.filters.view import SystemProperty
-from peeklock.frontends.amqp_rewrite import rewritten
+from peeklock.frontends.amqp_rewrite import rewritten, with_properties
 from peeklock.frontends.amqp_view import MessageView
+from peeklock.limits import AMQP_MAP_BYTES_MAX
 from peeklock.message import Message
 from peeklock.protocols.amqp10.primitives import encode_value
 from peeklock.protocols.amqp10.sections import (
@@ -220,3 +221,45 @@ def test_what_was_set_is_what_is_seen(
         if isinstance(name, str) and name.lower() not in changes.user:
             assert view.user(name) == value
     assert encode_value(b"x") in message.bare
+
+
+class TestWithProperties:
+    """What settling sets: by exact names, in exact types."""
+
+    def test_the_rest_is_the_bytes_that_it_was(self) -> None:
+        properties = Properties(message_id="m")
+        before = encode_bare(
+            properties, {"a": UByte(1), "B": "x"}, DataBody([b"one"]), {Symbol("footer"): 1}
+        )
+        message = Message(before, b"annotations", True, 7, 5000)
+        given = {"a": encode_value(Int(5)), "b": encode_value(None)}
+        after = with_properties(message, given)
+        assert after.bare == encode_bare(
+            properties,
+            {"a": Int(5), "B": "x", "b": None},
+            DataBody([b"one"]),
+            {Symbol("footer"): 1},
+        )
+        assert isinstance(read_application_properties(after.bare)["a"], Int)
+        assert (after.annotations, after.durable) == (b"annotations", True)
+        assert (after.priority, after.ttl_ms) == (7, 5000)
+
+    @pytest.mark.parametrize(
+        "bare", [b"", encode_bare(None, None, DataBody([b"x"])), encode_bare(None, {}, None)]
+    )
+    def test_a_message_without_any_gets_some(self, bare: bytes) -> None:
+        after = with_properties(Message(bare), {"a": encode_value("b")})
+        assert read_application_properties(after.bare) == {"a": "b"}
+        assert after.bare.endswith(b"x") == bare.endswith(b"x")
+
+    def test_no_more_than_a_sender_may_have(self) -> None:
+        given = {"a": encode_value("x" * AMQP_MAP_BYTES_MAX)}
+        with pytest.raises(MessageTooLarge, match="up to 65536"):
+            with_properties(Message(b""), given)
+
+    @pytest.mark.parametrize(
+        "noise", [b"noise", b"\x00\x53\x74\x40", b"\x00\x53\x74\xc1\x02\x01\x40"]
+    )
+    def test_what_cannot_be_read_is_refused(self, noise: bytes) -> None:
+        with pytest.raises(InvalidRequest, match="cannot be changed"):
+            with_properties(Message(noise), {"a": encode_value("b")})
