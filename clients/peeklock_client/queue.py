@@ -1,12 +1,12 @@
 """A handle to one queue: everything that can be done with it."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from peeklock_client.errors import BatchRefused, Refused
-from peeklock_client.job import Job
+from peeklock_client.job import Job, modifications
 from peeklock_client.message import ReceivedMessage, encode_job
 from peeklock_client.message_session import MessageSession
 from peeklock_client.receiver import PREFETCH_DEFAULT, Receiver
@@ -252,17 +252,25 @@ class Queue:
         result = await self._request("peeklock:dead-letter-reasons", {})
         return {item["reason"]: item["count"] for item in maps(result.get("reasons"))}
 
-    async def settle_token(self, token: object, status: str, reason: str, why: str) -> None:
+    async def settle_token(
+        self,
+        token: object,
+        status: str,
+        properties: Mapping[str, Any] | None = None,
+        *,
+        reason: str = "",
+        why: str = "",
+    ) -> None:
         """Settle what was leased by number; see `DeferredJob`."""
-        await self._request(
-            "com.microsoft:update-disposition",
-            {
-                "lock-tokens": [token],
-                "disposition-status": status,
-                "deadletter-reason": reason,
-                "deadletter-description": why,
-            },
-        )
+        arguments: dict[str, object] = {
+            "lock-tokens": [token],
+            "disposition-status": status,
+            "deadletter-reason": reason,
+            "deadletter-description": why,
+        }
+        if properties:
+            arguments["properties-to-modify"] = modifications(properties)
+        await self._request("com.microsoft:update-disposition", arguments)
 
     async def renew_token(self, token: object) -> None:
         """Renew the lock of what was leased by number; see `DeferredJob`."""
@@ -303,26 +311,34 @@ class DeferredJob:
         self.message = message
 
     async def complete(self) -> None:
-        await self._queue.settle_token(self._lock_token, "completed", "", "")
+        await self._queue.settle_token(self._lock_token, "completed")
 
-    async def abandon(self) -> None:
+    async def abandon(self, *, properties: Mapping[str, Any] | None = None) -> None:
         """Failed: it stays deferred, with one more attempt counted."""
-        await self._queue.settle_token(self._lock_token, "abandoned", "", "")
+        await self._queue.settle_token(self._lock_token, "abandoned", properties)
 
     async def release(self) -> None:
         """Give it back untried: it stays deferred, and no attempt is counted."""
-        await self._queue.settle_token(self._lock_token, "released", "", "")
+        await self._queue.settle_token(self._lock_token, "released")
 
-    async def defer(self) -> None:
+    async def defer(self, *, properties: Mapping[str, Any] | None = None) -> None:
         """Set it aside again: as `abandon`."""
-        await self._queue.settle_token(self._lock_token, "defered", "", "")
+        await self._queue.settle_token(self._lock_token, "defered", properties)
 
     async def renew(self) -> None:
         """Hold it for the queue's lock duration from now. As often as one likes."""
         await self._queue.renew_token(self._lock_token)
 
-    async def dead_letter(self, reason: str = "", description: str = "") -> None:
-        await self._queue.settle_token(self._lock_token, "suspended", reason, description)
+    async def dead_letter(
+        self,
+        reason: str = "",
+        description: str = "",
+        *,
+        properties: Mapping[str, Any] | None = None,
+    ) -> None:
+        await self._queue.settle_token(
+            self._lock_token, "suspended", properties, reason=reason, why=description
+        )
 
 
 def maps(value: object) -> list[dict[str, Any]]:

@@ -117,6 +117,72 @@ async def test_a_job_goes_to_the_dead_letters_with_its_reason_and_back(orders: Q
     assert await bodies(orders) == ["bad one"]
 
 
+async def test_settling_sets_properties(orders: Queue) -> None:
+    await orders.send("a", properties={"tries": 0, "kind": "x"})
+    async for job in orders.receive(count=1):
+        await job.abandon(delay=0.1, properties={"tries": 1, "rate": 0.5, "none": None})
+    async for job in orders.receive(count=1):
+        assert job.properties == {"tries": 1, "kind": "x", "rate": 0.5, "none": None}
+        number = job.sequence_number
+        await job.defer(properties={"tries": 2})
+    [deferred] = await orders.receive_deferred([number])
+    assert deferred.message.application_properties["tries"] == 2
+    await deferred.abandon(properties={"tries": 3})
+    [deferred] = await orders.receive_deferred([number])
+    await deferred.defer(properties={"late": True})
+    [deferred] = await orders.receive_deferred([number])
+    await deferred.dead_letter("bad", properties={"tries": 4})
+    [letter] = await orders.dead_letters.peek()
+    found = letter.application_properties
+    assert (found["tries"], found["late"], letter.dead_letter_reason) == (4, True, "bad")
+    async for job in orders.dead_letters.receive(count=1):
+        await job.complete()
+
+
+async def test_a_dead_letter_brings_properties(orders: Queue) -> None:
+    await orders.send("a")
+    async for job in orders.receive(count=1):
+        await job.dead_letter("bad", "why", properties={"line": 3})
+    [letter] = await orders.dead_letters.peek()
+    assert letter.application_properties == {
+        "line": 3,
+        "DeadLetterReason": "bad",
+        "DeadLetterErrorDescription": "why",
+    }
+
+
+async def test_properties_that_are_too_much_are_refused(client: Client) -> None:
+    orders = await client.create_queue("small", max_message_bytes=500)
+    await orders.send("a")
+    async for job in orders.receive(count=1):
+        with pytest.raises(Refused, match="up to 500"):
+            await job.abandon(properties={"log": "x" * 500})
+    async for job in orders.receive(count=1):
+        assert (job.attempt, job.properties) == (1, {})
+        await job.complete()
+
+
+@pytest.mark.parametrize(
+    ("properties", "error"),
+    [
+        ({"x-opt-delivery-time": 1}, ValueError),
+        ({"DeadLetterReason": "x"}, ValueError),
+        ({"größe": 1}, ValueError),
+        ({"parts": [1]}, ValueError),
+        ({"log": "x" * 64_000}, ValueError),
+        ({"object": object()}, TypeError),
+    ],
+)
+async def test_what_settling_cannot_set_is_said_before(
+    orders: Queue, properties: dict[str, object], error: type[Exception]
+) -> None:
+    await orders.send("a")
+    async for job in orders.receive(count=1):
+        with pytest.raises(error):
+            await job.abandon(properties=properties)
+        await job.complete()
+
+
 async def test_a_deferred_job_is_had_by_its_number_only(orders: Queue) -> None:
     await orders.send("later")
     async for job in orders.receive(count=1):

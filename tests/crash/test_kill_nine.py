@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import pytest
@@ -55,6 +56,7 @@ class Load:
         async for job in client.queue(QUEUE).receive(prefetch=50):
             self.audit.receive(str(job.message_id), job.attempt, job.sequence_number)
             assert crc32(job.body[4:]).to_bytes(4, "big") == job.body[:4]
+            check_tries(job, self.audit)
             task = asyncio.create_task(self.settle(job))
             settling.add(task)
             task.add_done_callback(settling.discard)
@@ -69,7 +71,7 @@ class Load:
                 await job.complete()
                 self.audit.completed.add(name)
             elif what < 0.9:
-                await job.abandon()
+                await job.abandon(properties=tried(job.attempt))
                 self.audit.failures[name] = job.attempt
             else:
                 await job.release()
@@ -95,6 +97,18 @@ class Load:
             for done in await asyncio.gather(*tasks, return_exceptions=True):
                 assert isinstance(done, PeeklockError), done
         self.audit.drop_all()
+
+
+def tried(attempt: int) -> dict[str, Any]:
+    """What a failed attempt leaves on its job; each time of another size."""
+    return {"tries": attempt, "log": "x" * (attempt * 97 % 600)}
+
+
+def check_tries(job: Job, audit: Audit) -> None:
+    """What was set is there as a whole, and that of the last attempt that was confirmed."""
+    tries = job.properties.get("tries", 0)
+    assert job.properties == (tried(tries) if tries else {})
+    assert audit.failures.get(str(job.message_id), 0) <= tries < job.attempt
 
 
 async def left_over(broker: BrokerProcess) -> list[str]:

@@ -59,7 +59,7 @@ def disposition_of(state: DeliveryState) -> Disposition | None:
 def with_annotations(
     state: Modified, annotations: Mapping[AmqpValue, AmqpValue]
 ) -> Disposition:
-    """What a later delivery should show becomes application properties (docs/adr/0025)."""
+    """What a later delivery should show becomes application properties (docs/adr/0027)."""
     properties = properties_of(annotations)
     if state.undeliverable_here:
         return Disposition(Verdict.DEFER, properties=properties)
