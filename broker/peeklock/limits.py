@@ -81,6 +81,33 @@ AMQP_REQUEST_BYTES_MAX: Final = 4 * MIB
 REPLIES_WAITING_MAX: Final = 100
 
 # ---- connections (server/app.py, connection.py, switchboard.py)
+# ---- MQTT (protocols/mqtt/)
+
+# One packet, header and all, as we announce it (5.0 §3.1.2.11.4). A packet is buffered whole,
+# and a thousand half-read ones are 1 GiB; signals are small, and EMQX takes as much. 3.1.1
+# cannot announce it, and is held to it, too.
+MQTT_PACKET_BYTES_MAX: Final = 1 * MIB
+# The first packet, from somebody who has not logged in: names, a token, a will of 64 KiB.
+MQTT_CONNECT_BYTES_MAX: Final = 128 * KIB
+# The properties of one packet. As objects they take some thirty times their bytes.
+MQTT_PROPERTIES_BYTES_MAX: Final = 64 * KIB
+# Topic filters of one SUBSCRIBE or UNSUBSCRIBE: a client that comes back may list all it had.
+MQTT_FILTERS_MAX: Final = 4096
+# QoS 1 and 2 messages of a peer that are not acknowledged (5.0 §4.9): what one read of a fast
+# publisher brings waits for one fsync. 3.1.1 knows no such bound but its packet identifiers.
+MQTT_RECEIVE_MAX: Final = 1000
+# QoS 1 and 2 messages under way to a peer that does not name its own bound: its packet
+# identifiers would allow 65,535, and each is remembered.
+MQTT_IN_FLIGHT_MAX: Final = 1000
+# Topic aliases of one direction of a connection: each may stand for a name of 64 KiB.
+MQTT_TOPIC_ALIAS_MAX: Final = 32
+# What a client may send ahead while its CONNECT is being decided: subscriptions, a little.
+MQTT_UNREAD_BYTES_MAX: Final = 2 * MQTT_CONNECT_BYTES_MAX
+# A client that has connected must have logged in within this, an exchange of AUTH included.
+MQTT_CONNECT_TIMEOUT: Final = Millis(30_000)
+# How long a client waits for the answer to its PINGREQ before it takes the server for gone.
+MQTT_PING_TIMEOUT: Final = Millis(10_000)
+
 
 # Open connections of one broker: 1,000 workers with room; a file descriptor each.
 CONNECTIONS_MAX: Final = 10_000
