@@ -1,0 +1,59 @@
+"""Keep alive (§3.1.2.10): who has to be heard from by when."""
+
+from typing import Final, final
+
+from peeklock.types import NEVER, Millis, UnixMs, soonest
+
+
+@final
+class KeepAlive:
+    """Of one connection, once it is open. `seconds` is 0 where nobody counts."""
+
+    def __init__(self, *, is_server: bool, ping_timeout_ms: int) -> None:
+        self.seconds = 0
+        self._is_server: Final = is_server
+        self._ping_timeout_ms: Final = ping_timeout_ms
+        self._heard_by: UnixMs = NEVER  # the server's patience, or the client's for PINGRESP
+        self._ping_at: UnixMs = NEVER
+
+    @property
+    def period_ms(self) -> Millis:
+        return Millis(1000 * self.seconds)
+
+    def start(self, seconds: int, now: UnixMs) -> None:
+        self.seconds = seconds
+        self.heard(now)
+        self.sent(now)
+
+    def stop(self) -> None:
+        self.seconds = 0
+        self._heard_by = NEVER
+        self._ping_at = NEVER
+
+    def heard(self, now: UnixMs) -> None:
+        """A whole packet has come: one and a half times the period from now [MQTT-3.1.2-22]."""
+        if self._is_server and self.seconds:
+            self._heard_by = UnixMs(now + self.period_ms * 3 // 2)
+
+    def sent(self, now: UnixMs) -> None:
+        """A client that sends nothing for a period has to ping [MQTT-3.1.2-20]."""
+        if not self._is_server and self.seconds:
+            self._ping_at = UnixMs(now + self.period_ms)
+
+    def pinged(self, now: UnixMs) -> None:
+        if not self._is_server and self._heard_by == NEVER:
+            self._heard_by = UnixMs(now + self._ping_timeout_ms)
+
+    def answered(self) -> None:
+        """PINGRESP has come."""
+        if not self._is_server:
+            self._heard_by = NEVER
+
+    def is_lost(self, now: UnixMs) -> bool:
+        return self._heard_by != NEVER and now >= self._heard_by
+
+    def is_ping_due(self, now: UnixMs) -> bool:
+        return self._ping_at != NEVER and now >= self._ping_at
+
+    def next_deadline(self) -> UnixMs:
+        return soonest(self._heard_by, self._ping_at)
