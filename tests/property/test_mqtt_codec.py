@@ -1,4 +1,4 @@
-"""Every packet of MQTT, both versions: there and back, in any pieces, and nonsense (§1.5–§3)."""
+"""Every packet of MQTT, both versions: there and back, in pieces, and nonsense (§1.5–§3)."""
 
 from contextlib import suppress
 
