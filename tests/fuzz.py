@@ -45,12 +45,18 @@ from peeklock.protocols.amqp10.primitives import encode_value, read_value
 from peeklock.protocols.amqp10.sasl import decode_sasl
 from peeklock.protocols.amqp10.sasl_layer import SaslServer
 from peeklock.protocols.amqp10.sections import read_body, read_properties
+from peeklock.protocols.mqtt.acceptance import Acceptance
+from peeklock.protocols.mqtt.connection import Connection as MqttConnection
+from peeklock.protocols.mqtt.packet_reader import PacketReader
+from peeklock.protocols.mqtt.packets import decode_packet, encode_packet
+from peeklock.protocols.mqtt.settings import ConnectionSettings as MqttSettings
 from peeklock.store.fact_codec import BadFact, FactReader
 from peeklock.store.record import Scanner, encode_record
 from peeklock.types import ElapsedMs, EntityPath, Lsn, QueueId, UnixMs
 from tests.support import amqp_bytes as wire
 from tests.support.facts import QUEUE, enqueued, removed
 from tests.support.fake_ids import FakeIds
+from tests.support.mqtt_corpus import cases, read_bytes
 
 NOW = UnixMs(1)
 ELAPSED = ElapsedMs(1)
@@ -166,6 +172,32 @@ def event(data: bytes) -> None:
             continue
 
 
+def mqtt_connection(data: bytes) -> None:
+    """A whole connection, before and after it is open: as AMQP's, in both versions."""
+    for opening in (b"", *MQTT_OPENINGS):
+        one = MqttConnection.server(MQTT_SETTINGS, NOW)
+        one.receive_data(opening, NOW)
+        if opening:
+            one.accept(Acceptance())
+        one.receive_data(data, NOW)
+        assert len(one.data_to_send()) < MIB
+        assert one.held_bytes < MIB
+        one.receive_eof(NOW)
+        assert one.closed
+
+
+def mqtt_packets(data: bytes) -> None:
+    """What can be read can be written: a message goes on to others."""
+    for is_v5 in (False, True):
+        reader = PacketReader(MIB)
+        reader.feed(data)
+        while reader.next_packet():
+            packet = decode_packet(
+                reader.first, reader.data, reader.at, reader.end, is_v5=is_v5
+            )
+            encode_packet(packet, is_v5=is_v5)
+
+
 DECODERS: dict[str, Callable[[bytes], object]] = {
     "value": value,
     "performative": performative,
@@ -187,6 +219,17 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "cesql": cesql,
 }
 PARSED_SHARE = 0.1
+# And so do those of MQTT.
+MQTT_DECODERS: dict[str, Callable[[bytes], object]] = {
+    "mqtt connection": mqtt_connection,
+    "mqtt packets": mqtt_packets,
+}
+MQTT_SHARE = 0.3
+MQTT_SETTINGS = MqttSettings(packet_bytes_max=64 * 1024, topic_alias_maximum=4)
+MQTT_OPENINGS = (
+    b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01c",
+    b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01c",
+)
 
 EVENT = CloudEvent(
     {
@@ -257,6 +300,17 @@ PAYLOAD = (
 )
 VIEWS = [seen(PAYLOAD), seen(wire.data_section(b""))]
 
+
+def mqtt_corpus() -> list[bytes]:
+    """What tests/corpus/mqtt has the peers send."""
+    return [
+        read_bytes(line[2:], is_v5=case.version == 5)
+        for case in cases()
+        for line in case.lines
+        if line.startswith("> ")
+    ]
+
+
 TEXTS = [
     b"a = 1 AND b <> 'it''s' OR NOT c",
     b"sys.Label LIKE 's%_' ESCAPE '!' AND [a] NOT IN (1, -2, 0x3)",
@@ -290,17 +344,22 @@ def changed(data: bytes, chance: random.Random) -> bytes:
 def fuzz(seconds: float, seed: int) -> int:
     """How many inputs there were; raises what a decoder or parser should not have raised."""
     chance = random.Random(seed)
-    seeds = corpus()
+    kinds = (
+        (PARSED_SHARE, TEXTS, PARSERS),
+        (MQTT_SHARE, mqtt_corpus(), MQTT_DECODERS),
+        (1 - PARSED_SHARE - MQTT_SHARE, corpus(), DECODERS),
+    )
+    shares = [share for share, _seeds, _decoders in kinds]
     count = 0
     end = time.monotonic() + seconds
     told = time.monotonic() + PROGRESS_SECONDS
     while time.monotonic() < end:
         for _ in range(200):
-            parsed = chance.random() < PARSED_SHARE
-            data = changed(chance.choice(TEXTS if parsed else seeds), chance)
+            ((_share, seeds, decoders),) = chance.choices(kinds, shares)
+            data = changed(chance.choice(seeds), chance)
             if chance.random() < 0.05:
                 data = chance.randbytes(chance.randrange(100))
-            for name, decode in (PARSERS if parsed else DECODERS).items():
+            for name, decode in decoders.items():
                 try:
                     decode(data)
                 except REFUSALS:
@@ -322,11 +381,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     given = parser.parse_args()
-    print(
-        f"fuzzing {', '.join([*DECODERS, *PARSERS])} for {given.seconds:g} s, seed {given.seed}"
-    )
+    names = ", ".join([*DECODERS, *MQTT_DECODERS, *PARSERS])
+    print(f"fuzzing {names} for {given.seconds:g} s, seed {given.seed}")
     count = fuzz(given.seconds, given.seed)
-    print(f"{count:,} inputs, 1 in 10 of them texts for parsers: answered or refused, all")
+    print(f"{count:,} inputs, texts for parsers and MQTT among them: answered or refused, all")
 
 
 if __name__ == "__main__":

@@ -89,8 +89,9 @@ REPLIES_WAITING_MAX: Final = 100
 MQTT_PACKET_BYTES_MAX: Final = 1 * MIB
 # The first packet, from somebody who has not logged in: names, a token, a will of 64 KiB.
 MQTT_CONNECT_BYTES_MAX: Final = 128 * KIB
-# The properties of one packet. As objects they take some thirty times their bytes.
-MQTT_PROPERTIES_BYTES_MAX: Final = 64 * KIB
+# The properties of one packet: a few of the greatest length, 64 KiB, or as many small ones. As
+# objects these take some thirty times their bytes.
+MQTT_PROPERTIES_BYTES_MAX: Final = 192 * KIB
 # Topic filters of one SUBSCRIBE or UNSUBSCRIBE: a client that comes back may list all it had.
 MQTT_FILTERS_MAX: Final = 4096
 # QoS 1 and 2 messages of a peer that are not acknowledged (5.0 §4.9): what one read of a fast

@@ -4,9 +4,12 @@ Bytes go in by `receive_data` and come out by `data_to_send`; what the peer mean
 events. Nothing here raises for what a peer does: a violation leaves as CONNACK or DISCONNECT
 with its reason code, or in 3.1.1 as a close, and its text names the normative statement.
 
-What the connection holds of a peer's bytes is at most a packet and the names of its topic
-aliases, or what came ahead of the decision about its CONNECT; `held_bytes` says how much that
-is, and `ConnectionSettings` how much it may be.
+What the connection holds of a peer's bytes is its CONNECT, the names of its topic aliases, and
+a packet that is not there in full, or what came ahead of the decision about the CONNECT.
+`held_bytes` says how much that is but for the CONNECT, and `ConnectionSettings` how much it may
+be.
+
+What the owner says to a connection that has closed meanwhile goes nowhere.
 """
 
 from collections.abc import Iterable
@@ -165,6 +168,8 @@ class Connection:
         What it had sent ahead is dealt with now; its events are `take_events`' to give.
         """
         connect = self.connect
+        if self.closed:
+            return
         assert connect is not None
         assert not (given.session_present and connect.clean_start), "[MQTT-3.2.2-2]"
         assert connect.client_id or given.assigned_client_id, "[MQTT-3.2.2-16]"
@@ -173,9 +178,7 @@ class Connection:
             self.client_id = given.assigned_client_id
         if given.session_expiry_interval is not None:
             self.session_expiry_interval = given.session_expiry_interval
-        limits = PeerLimits(connect.properties)
-        self._writer.wants_problem_information = limits.wants_problem_information
-        self._open(limits, keep_alive_for(connect, self.settings))
+        self._open(PeerLimits(connect.properties), keep_alive_for(connect, self.settings))
         self.messages.keep(given.kept_sent, given.kept_received)
         told = connack_properties(given, connect, self.settings)
         if not self._writer.send(Connack(SUCCESS, given.session_present, told)):
@@ -191,6 +194,8 @@ class Connection:
     ) -> None:
         """Do not let a client in; the connection closes [MQTT-3.2.2-7]."""
         assert reason_code >= FAILURE
+        if self.closed:
+            return
         self._state = step(self._state, Step.REFUSAL)
         texts = {REASON_STRING: reason, SERVER_REFERENCE: server_reference}
         told: dict[int, PropertyValue] = {}
@@ -205,6 +210,8 @@ class Connection:
         self, reason_code: int, data: bytes | None = None, reason: str | None = None
     ) -> None:
         """Send an AUTH (§4.12): a challenge, an answer to one, or a step of doing it anew."""
+        if self.closed:
+            return
         is_connected = self._state is State.CONNECTED
         self._authentication.send(
             reason_code, is_server=self.is_server, is_connected=is_connected
@@ -443,7 +450,9 @@ class Connection:
 
     def _on_connect(self, connect: Connect) -> None:
         self._take_connect(connect)
-        self._writer.packet_bytes_max = PeerLimits(connect.properties).packet_bytes_max
+        limits = PeerLimits(connect.properties)
+        self._writer.packet_bytes_max = limits.packet_bytes_max
+        self._writer.wants_problem_information = limits.wants_problem_information
         check_will(connect, self.settings)
         self._tell(ConnectReceived(connect))
 
@@ -558,6 +567,7 @@ class Connection:
             )
         )  # fmt: skip
         self.closed = True
+        self._writer.is_closed = True
         self._state = State.CLOSED
         self._connect_by = NEVER
         self._keep_alive.stop()

@@ -11,16 +11,21 @@ from peeklock.protocols.mqtt.subscribe import Suback, Unsuback
 
 @final
 class PacketWriter:
-    """The packets that wait for the owner to take them, in order."""
+    """The packets that wait for the owner to take them, in order.
+
+    Once it is closed nothing joins them: what the owner still says goes nowhere.
+    """
 
     def __init__(self) -> None:
         self.is_v5 = True
         self.packet_bytes_max = PACKET_BYTES_MAX  # the peer's [MQTT-3.1.2-24] [MQTT-3.2.2-15]
         self.wants_problem_information = True
+        self.is_closed = False  # nothing follows a DISCONNECT [MQTT-3.14.4-1]
         self._parts: list[bytes] = []
 
     def write(self, packet: bytes) -> None:
-        self._parts.append(packet)
+        if not self.is_closed:
+            self._parts.append(packet)
 
     def send(self, given: Packet) -> bool:
         """Whether it could be sent: some packets are too large for the peer, even bare.
@@ -34,7 +39,7 @@ class PacketWriter:
         packet = self.fitted(given)
         if packet is None:
             return False
-        self._parts.append(packet)
+        self.write(packet)
         return True
 
     def fitted(self, given: Packet) -> bytes | None:

@@ -210,7 +210,7 @@ class Properties:
         """With the length in front; one byte 0 when there are none [MQTT-2.2.2-1]."""
         encoded = self._encoded
         if encoded is None:
-            encoded = write_properties(self)
+            encoded = write_properties(self._values, self.user, self.subscription_identifiers)
             self._encoded = encoded
         return encoded
 
@@ -310,10 +310,14 @@ def read_number(data: bytes, at: int, end: int, kind: PropertyKind) -> tuple[int
     return value, at
 
 
-def write_properties(given: Properties) -> bytes:
+def write_properties(
+    values: dict[int, PropertyValue],
+    user: tuple[UserProperty, ...],
+    subscription_identifiers: tuple[int, ...],
+) -> bytes:
     """All of them, the length in front."""
     parts: list[bytes] = []
-    for identifier, value in given.values.items():
+    for identifier, value in values.items():
         encoding = KINDS[identifier].encoding
         parts.append(bytes((identifier,)))
         if isinstance(value, int):
@@ -327,9 +331,9 @@ def write_properties(given: Properties) -> bytes:
             parts.append(write_text(value))
         else:
             parts.append(write_binary(value))
-    for number in given.subscription_identifiers:
+    for number in subscription_identifiers:
         parts.append(b"\x0b" + write_varint(number))
-    for name, text in given.user:
+    for name, text in user:
         parts.append(b"\x26" + write_text(name) + write_text(text))
     body = b"".join(parts)
     return write_varint(len(body)) + body
