@@ -178,7 +178,7 @@ def mqtt_connection(data: bytes) -> None:
         one = MqttConnection.server(MQTT_SETTINGS, NOW)
         one.receive_data(opening, NOW)
         if opening:
-            one.accept(Acceptance())
+            one.accept(Acceptance(), NOW)
         one.receive_data(data, NOW)
         assert len(one.data_to_send()) < MIB
         assert one.held_bytes < MIB

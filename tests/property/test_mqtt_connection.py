@@ -98,7 +98,7 @@ def played(version: int, pieces: list[bytes]) -> tuple[list[object], bytes, bool
 def opened(version: int, ours: ConnectionSettings) -> Connection:
     one = Connection.server(ours, NOW)
     one.receive_data(encode_packet(Connect("c", version), is_v5=version == MQTT_5_0), NOW)
-    one.accept(Acceptance())
+    one.accept(Acceptance(), NOW)
     one.data_to_send()
     return one
 
@@ -200,7 +200,7 @@ class Session(RuleBasedStateMachine):
         )
         self.server = Connection.server(ends, NOW)
         self.server.receive_data(self.client.data_to_send(), NOW)
-        self.server.accept(acceptance)
+        self.server.accept(acceptance, NOW)
         self.client.receive_data(self.server.data_to_send(), NOW)
         assert self.client.is_open
         for packet_id in self.released:
@@ -313,5 +313,5 @@ def test_what_a_client_sends_ahead_waits_for_the_decision() -> None:
             encode_packet(Connect("c", version), is_v5=is_v5) + ahead, NOW
         )
         assert [type(event) for event in events] == [ConnectReceived]
-        one.accept(Acceptance())
+        one.accept(Acceptance(), NOW)
         assert [type(event) for event in one.take_events()] == [Publish]

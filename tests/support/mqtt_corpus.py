@@ -185,7 +185,7 @@ class Stage:
         elif isinstance(event, ConnectReceived):
             if not event.connect.properties.has(AUTHENTICATION_METHOD):  # else: do auth
                 given = None if event.connect.client_id else "assigned"
-                one.accept(Acceptance(assigned_client_id=given))
+                one.accept(Acceptance(assigned_client_id=given), NOW)
         elif isinstance(event, Publish):
             if event.qos:
                 one.messages.acknowledge(event.packet_id)
@@ -211,7 +211,7 @@ class Stage:
             self.connection.authenticate(int(code, 16), data.encode())
         else:
             assert verb == "accept"
-            self.connection.accept(Acceptance())
+            self.connection.accept(Acceptance(), NOW)
         self.sent += self.connection.data_to_send()
 
     def expect_sent(self, rest: str) -> None:

@@ -77,7 +77,7 @@ class Pair:
 
     def _answer(self, one: Connection, event: Event) -> None:
         if isinstance(event, ConnectReceived):
-            one.accept(self._acceptance)
+            one.accept(self._acceptance, NOW)
         elif isinstance(event, Publish):
             if event.qos and self._answers:
                 one.messages.acknowledge(event.packet_id)

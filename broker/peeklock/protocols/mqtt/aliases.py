@@ -25,7 +25,7 @@ class IncomingAliases:
 
     def resolve(self, alias: int, topic_name: str) -> str:
         """The name that a PUBLISH means which came with this alias, and perhaps a name."""
-        if alias > self.maximum:
+        if alias > self.maximum:  # all up to it are taken [MQTT-3.3.2-10] [MQTT-3.3.2-12]
             what = f"a topic alias of {alias}; the maximum is {self.maximum}"
             raise MqttViolation("MQTT-3.3.2-9", what, TOPIC_ALIAS_INVALID)
         known = self._names.get(alias)

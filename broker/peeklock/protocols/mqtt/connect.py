@@ -131,7 +131,9 @@ def read_connect(data: bytes, at: int, end: int) -> Connect:
             )
     # In this order [MQTT-3.1.3-1], and there if their flags say so: [MQTT-3.1.2-9],
     # [MQTT-3.1.2-16], [MQTT-3.1.2-17], [MQTT-3.1.2-18], [MQTT-3.1.2-19].
-    client_id, at = read_text(data, at, end, "the client identifier")  # [MQTT-3.1.3-3]
+    client_id, at = read_text(
+        data, at, end, "the client identifier"
+    )  # [MQTT-3.1.3-3] [MQTT-3.1.3-4]
     clean_start = flags & CLEAN_START != 0
     if not client_id and not clean_start and not is_v5:
         what = "no client identifier, and no clean session"

@@ -162,14 +162,15 @@ class Connection:
         """Of the peer's bytes: what has come and is not dealt with, and its aliases' names."""
         return self._reader.unread_bytes + self.messages.alias_characters
 
-    def accept(self, given: Acceptance) -> None:
-        """Let a client in [MQTT-3.1.4-5].
+    def accept(self, given: Acceptance, now: UnixMs) -> None:
+        """Let a client in [MQTT-3.1.4-5]; its keep alive begins to count.
 
         What it had sent ahead is dealt with now; its events are `take_events`' to give.
         """
-        connect = self.connect
         if self.closed:
             return
+        self._now = now
+        connect = self.connect
         assert connect is not None
         assert not (given.session_present and connect.clean_start), "[MQTT-3.2.2-2]"
         assert connect.client_id or given.assigned_client_id, "[MQTT-3.2.2-16]"
@@ -200,9 +201,8 @@ class Connection:
         texts = {REASON_STRING: reason, SERVER_REFERENCE: server_reference}
         told: dict[int, PropertyValue] = {}
         told.update({key: text for key, text in texts.items() if text is not None})
-        if (
-            self.is_v5 or reason_code in RETURN_CODES
-        ):  # else close alone [MQTT-3.2.2-6 of 3.1.1]
+        # Where 3.1.1 has no word for it, it just closes [MQTT-3.2.2-6 of 3.1.1].
+        if self.is_v5 or reason_code in RETURN_CODES:
             self._writer.send(Connack(reason_code, False, Properties(told, user)))
         self._end(reason_code, reason or f"refused with 0x{reason_code:02x}")
 
@@ -228,11 +228,11 @@ class Connection:
             self._end(PACKET_TOO_LARGE, "the peer takes no AUTH of that size")
         self._consume()
 
-    def ping(self) -> None:
+    def ping(self, now: UnixMs) -> None:
         """Ask a server whether it is there; `tick` does so when nothing else was sent."""
         assert not self.is_server
         self._writer.write(PINGREQ_BYTES)
-        self._keep_alive.pinged(self._now)
+        self._keep_alive.pinged(now)
 
     def disconnect(
         self,
@@ -300,7 +300,7 @@ class Connection:
         elif self._keep_alive.is_lost(now):
             self._on_silence()
         elif self._keep_alive.is_ping_due(now):
-            self.ping()
+            self.ping(now)
             self._keep_alive.sent(now)
         return self.take_events()
 
@@ -484,7 +484,7 @@ class Connection:
             )
         if not connack.session_present:
             self.messages.forget_kept()  # [MQTT-3.2.2-5]
-        # The server's keep alive, if it names one [MQTT-3.2.2-21].
+        # The server's keep alive, if it names one [MQTT-3.1.2-21] [MQTT-3.2.2-21].
         self._open(PeerLimits(told), told.number(SERVER_KEEP_ALIVE, connect.keep_alive))
         self._tell(Connected(connack))
 
@@ -566,7 +566,7 @@ class Connection:
                 is_will_due=has_will and was_open and not is_discarded,
             )
         )  # fmt: skip
-        self.closed = True
+        self.closed = True  # [MQTT-3.14.4-2] [MQTT-4.13.2-1]
         self._writer.is_closed = True
         self._state = State.CLOSED
         self._connect_by = NEVER

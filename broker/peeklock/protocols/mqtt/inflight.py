@@ -83,7 +83,10 @@ class Outgoing:
                 return packet_id
 
     def send(self, packet_id: int, qos: int) -> None:
-        """A PUBLISH goes out under this identifier."""
+        """A PUBLISH goes out under this identifier [MQTT-4.3.2-1] [MQTT-4.3.3-1].
+
+        It is not acknowledged before its PUBACK [MQTT-4.3.2-3] or PUBREC [MQTT-4.3.3-3] comes.
+        """
         self._states[packet_id] = PUBACK_AWAITED if qos == 1 else PUBREC_AWAITED
         self._count += 1
 
@@ -148,7 +151,7 @@ class Incoming:
                 raise MqttViolation("MQTT-3.3.4-7", what, RECEIVE_MAXIMUM_EXCEEDED)
             self._states[packet_id] = PUBACK_DUE if qos == 1 else PUBREC_DUE
             self._order.append(packet_id)
-            return FRESH
+            return FRESH  # whatever its DUP says [MQTT-4.3.2-5]
         if state == PUBREL_AWAITED and qos == 2:
             return RECORDED  # never delivered twice [MQTT-4.3.3-10]
         if dup and state == (PUBACK_DUE if qos == 1 else PUBREC_DUE):

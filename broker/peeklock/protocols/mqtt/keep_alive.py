@@ -31,9 +31,15 @@ class KeepAlive:
         self._ping_at = NEVER
 
     def heard(self, now: UnixMs) -> None:
-        """A whole packet has come: one and a half times the period from now [MQTT-3.1.2-22]."""
-        if self._is_server and self.seconds:
-            self._heard_by = UnixMs(now + self.period_ms * 3 // 2)
+        """A whole packet has come: one and a half times the period from now [MQTT-3.1.2-22].
+
+        A client goes on waiting for PINGRESP, but a server that sends something is there.
+        """
+        if self._is_server:
+            if self.seconds:
+                self._heard_by = UnixMs(now + self.period_ms * 3 // 2)
+        elif self._heard_by != NEVER:
+            self._heard_by = UnixMs(now + self._ping_timeout_ms)
 
     def sent(self, now: UnixMs) -> None:
         """A client that sends nothing for a period has to ping [MQTT-3.1.2-20]."""

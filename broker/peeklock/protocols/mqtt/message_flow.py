@@ -68,6 +68,7 @@ class MessageFlow:
         self._writer: Final = writer
         self._limits = PeerLimits(NO_PROPERTIES)
         self._is_v5 = True
+        self._is_open = False
         self.outgoing: Final = Outgoing(0)
         self.incoming: Final = Incoming(settings.receive_maximum)
         self._aliases_in = IncomingAliases(0)
@@ -77,6 +78,7 @@ class MessageFlow:
         settings = self._settings
         self._limits = limits
         self._is_v5 = is_v5
+        self._is_open = True
         # The initial send quota is not above the peer's receive maximum [MQTT-4.9.0-1].
         self.outgoing.maximum = min(limits.receive_maximum, settings.in_flight_max)
         if is_v5:
@@ -114,8 +116,8 @@ class MessageFlow:
             return NOT_OFFERED  # [MQTT-3.2.2-11] [MQTT-3.2.2-14]
         packet_id = NO_PACKET_ID
         if qos:
-            if self.outgoing.quota == 0:
-                return NO_QUOTA
+            if self.outgoing.quota == 0:  # nothing else is held up [MQTT-3.3.4-8]
+                return NO_QUOTA  # [MQTT-3.3.4-7] [MQTT-3.3.4-9]
             packet_id = self.outgoing.allot()
             if packet_id == NONE:
                 return NO_QUOTA
@@ -124,6 +126,7 @@ class MessageFlow:
 
     def publish_encoded(self, encoded: EncodedPublish) -> int:
         """Send a message that was encoded for many; as `publish`. Of a server only."""
+        assert self._is_open, "a message before the CONNACK [MQTT-3.2.0-1]"
         assert encoded.is_v5 == self._is_v5
         if encoded.packet_bytes > self._writer.packet_bytes_max:
             return TOO_LARGE
@@ -176,6 +179,7 @@ class MessageFlow:
         packet_id: int,
         found: Properties,
     ) -> int:
+        assert self._is_open, "a message before the CONNACK [MQTT-3.2.0-1]"
         aliases = self._aliases_out
         alias = NO_ALIAS
         is_new = False
@@ -213,6 +217,8 @@ class MessageFlow:
         self, packet_id: int, reason_code: int = SUCCESS, found: Properties = NO_PROPERTIES
     ) -> None:
         """Answer a QoS 1 or 2 message by PUBACK or PUBREC: the owner has it, or refuses it.
+
+        [MQTT-4.3.2-4] [MQTT-4.3.3-8]; a client does so whatever it thinks of it [MQTT-4.5.0-2].
 
         In 3.1.1 there is no refusal: the code is not sent.
         """
@@ -296,7 +302,7 @@ class MessageFlow:
                 return PublishAcknowledged(packet_id, given.reason_code, given.properties)
             self.outgoing.move(packet_id, RELEASE_DUE)
             if self._settings.answers_by_itself:
-                self.release(packet_id)
+                self.release(packet_id)  # in the order of the PUBRECs [MQTT-4.6.0-4]
             return PublishRecorded(packet_id, given.reason_code, given.properties)
         if state in (NONE, KEPT):
             if given.reason_code < FAILURE:

@@ -53,6 +53,7 @@ def decode_text(encoded: bytes, what: str) -> str:
     except UnicodeDecodeError:
         raise malformed("MQTT-1.5.4-1", f"{what} is not well-formed UTF-8") from None
     if "\0" in text:
+        # In topic names and filters, too [MQTT-4.7.3-2].
         raise malformed("MQTT-1.5.4-2", f"{what} has a null character")
     return text
 

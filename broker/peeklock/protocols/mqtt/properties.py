@@ -146,8 +146,9 @@ KINDS: Final[dict[int, PropertyKind]] = {
 class Properties:
     """The properties of one packet or will. Not changed once made, so they may be shared.
 
-    User properties keep their order and their duplicates [MQTT-3.3.2-18]. What was read keeps
-    its bytes, and leaves as it came where a PUBLISH is passed on.
+    User properties keep their order and their duplicates [MQTT-3.3.2-18] [MQTT-3.1.3-10]. What
+    was read keeps its bytes, and leaves as it came where a PUBLISH is passed on [MQTT-3.3.2-4]
+    [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-20].
     """
 
     __slots__ = ("_encoded", "_values", "subscription_identifiers", "user")
@@ -277,6 +278,7 @@ def read_properties(data: bytes, at: int, end: int, where: int) -> tuple[Propert
                 continue
             taken = number
         elif kind.encoding == TEXT:
+            # UTF-8 Encoded Strings all [MQTT-3.3.2-13] [MQTT-3.3.2-19].
             taken, place = read_text(data, place, after, kind.name)
         else:
             taken, place = read_binary(data, place, after, kind.name)

@@ -111,7 +111,10 @@ class Requests:
     def suback(
         self, packet_id: int, reason_codes: tuple[int, ...], found: Properties = NO_PROPERTIES
     ) -> bool:
-        """A code for each filter [MQTT-3.8.4-6]. `False`: the client takes no such packet."""
+        """Answer [MQTT-3.8.4-1], with a code for each filter [MQTT-3.8.4-6].
+
+        `False`: the client takes no packet of that size.
+        """
         count = self._filters.pop(packet_id)
         assert count == len(reason_codes), "a code for each filter"
         return self._writer.send(Suback(packet_id, reason_codes, found))
@@ -119,7 +122,10 @@ class Requests:
     def unsuback(
         self, packet_id: int, reason_codes: tuple[int, ...], found: Properties = NO_PROPERTIES
     ) -> bool:
-        """A code for each filter [MQTT-3.11.3-2]. `False`: the client takes no such packet."""
+        """Answer [MQTT-3.10.4-4], with a code for each filter [MQTT-3.11.3-2].
+
+        `False`: the client takes no packet of that size.
+        """
         count = -self._filters.pop(packet_id)
         assert count == len(reason_codes), "a code for each filter"
         return self._writer.send(Unsuback(packet_id, reason_codes, found))

@@ -27,7 +27,7 @@ def check_topic_name(name: str, what: str = "the topic name") -> None:
     """Raises unless one can publish to it. UTF-8 and U+0000 were looked at when it was read."""
     if not name:
         raise protocol_error("MQTT-4.7.3-1", f"{what} is empty")
-    if "+" in name or "#" in name:
+    if "+" in name or "#" in name:  # [MQTT-4.7.0-1]
         raise malformed("MQTT-3.3.2-2", f"{what} {name!r:.80} has a wildcard")
 
 

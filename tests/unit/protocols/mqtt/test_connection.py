@@ -68,7 +68,7 @@ def opened(connect: Connect, settings: ConnectionSettings = ORDINARY) -> Connect
     """A server's connection that let this client in."""
     one = Connection.server(settings, NOW)
     one.receive_data(encode_packet(connect, is_v5=connect.version == MQTT_5_0), NOW)
-    one.accept(Acceptance())
+    one.accept(Acceptance(), NOW)
     one.data_to_send()
     return one
 
@@ -138,6 +138,20 @@ class TestTime:
         assert pair.client.tick(after(60_000 + MQTT_PING_TIMEOUT - 1)) == []
         closed = closing(pair.client.tick(after(60_000 + MQTT_PING_TIMEOUT)))
         assert closed.reason_code == KEEP_ALIVE_TIMEOUT
+
+    def test_a_server_that_sends_something_is_there(self) -> None:
+        pair = Pair(Connect("c", keep_alive=60))
+        pair.run()
+        pair.client.ping(after(1_000))
+        message = encode_packet(Publish("a", b""), is_v5=True)
+        pair.client.receive_data(message, after(9_000))
+        assert pair.client.next_deadline() == after(9_000 + MQTT_PING_TIMEOUT)
+
+    def test_a_long_decision_is_no_silence_of_the_client(self) -> None:
+        one = Connection.server(ORDINARY, NOW)
+        one.receive_data(encode_packet(Connect("c", keep_alive=1), is_v5=True), NOW)
+        one.accept(Acceptance(), after(20_000))
+        assert one.next_deadline() == after(21_500)
 
     def test_a_login_takes_only_so_long(self) -> None:
         one = Connection.server(ORDINARY, NOW)
@@ -268,7 +282,7 @@ class TestLogin:
         tiny = Connect("c", properties=Properties({MAXIMUM_PACKET_SIZE: 5}))
         one = Connection.server(ORDINARY, NOW)
         one.receive_data(encode_packet(tiny, is_v5=True), NOW)
-        one.accept(Acceptance())
+        one.accept(Acceptance(), NOW)
         closing(one.take_events())
         assert one.data_to_send() == b""
 
@@ -282,7 +296,7 @@ class TestLogin:
         assert len(client.receive_data(server.data_to_send(), NOW)) == 1
         client.authenticate(0x18, b"3")
         assert len(server.receive_data(client.data_to_send(), NOW)) == 1
-        server.accept(Acceptance(authentication_data=b"4"))
+        server.accept(Acceptance(authentication_data=b"4"), NOW)
         (event,) = client.receive_data(server.data_to_send(), NOW)
         assert isinstance(event, Connected)
         assert event.connack.properties.binary(AUTHENTICATION_DATA) == b"4"
@@ -354,7 +368,7 @@ class TestEnding:
         one = Connection.server(ORDINARY, NOW)
         one.receive_data(encode_packet(Connect("c"), is_v5=True), NOW)
         one.receive_eof(NOW)
-        one.accept(Acceptance())
+        one.accept(Acceptance(), NOW)
         one.refuse(NOT_AUTHORIZED)
         one.authenticate(0x18)
         one.disconnect()
@@ -375,6 +389,13 @@ class TestEnding:
 
 
 class TestMessages:
+    def test_none_before_the_connack(self) -> None:
+        """[MQTT-3.2.0-1]: an owner's mistake is its own."""
+        one = Connection.server(ORDINARY, NOW)
+        one.receive_data(encode_packet(Connect("c"), is_v5=True), NOW)
+        with pytest.raises(AssertionError):
+            one.messages.publish("a", b"")
+
     def test_the_owner_may_hold_pubrel_and_pubcomp_back(self) -> None:
         """Until what they promise is durable [MQTT-4.3.3-4] [MQTT-4.3.3-11]."""
         pair = Pair(client=OWNER_ANSWERS, server=OWNER_ANSWERS)
@@ -444,7 +465,7 @@ class TestMessages:
         connect = Connect("c", clean_start=False, properties=Properties({RECEIVE_MAXIMUM: 1}))
         one = Connection.server(ORDINARY, NOW)
         one.receive_data(encode_packet(connect, is_v5=True), NOW)
-        one.accept(Acceptance(session_present=True, kept_sent=(1, 2, 3)))
+        one.accept(Acceptance(session_present=True, kept_sent=(1, 2, 3)), NOW)
         assert one.messages.redeliver(Publish("a", b"", 1, packet_id=1)) == 1
         assert one.messages.redeliver(Publish("a", b"", 1, packet_id=2)) == NO_QUOTA
         one.receive_data(b"\x40\x02\x00\x01", NOW)
@@ -456,7 +477,7 @@ class TestMessages:
         one = Connection.server(ORDINARY, NOW)
         connect = Connect("c", clean_start=False, properties=small)
         one.receive_data(encode_packet(connect, is_v5=True), NOW)
-        one.accept(Acceptance(session_present=True, kept_sent=(1,)))
+        one.accept(Acceptance(session_present=True, kept_sent=(1,)), NOW)
         assert one.messages.redeliver(Publish("a", bytes(60), 1, packet_id=1)) == TOO_LARGE
         assert one.messages.publish("a", b"", 1) == 1
 
