@@ -13,8 +13,8 @@ from peeklock.protocols.mqtt.properties import (
     SERVER_KEEP_ALIVE,
     SESSION_EXPIRY_INTERVAL,
     Properties,
-    PropertyValue,
     UserProperty,
+    properties,
 )
 from peeklock.protocols.mqtt.settings import ConnectionSettings
 
@@ -51,20 +51,23 @@ def keep_alive_for(connect: Connect, settings: ConnectionSettings) -> int:
 def connack_properties(
     given: Acceptance, connect: Connect, settings: ConnectionSettings
 ) -> Properties:
-    told: dict[int, PropertyValue] = settings.announced(by_server=True)
-    if given.session_expiry_interval is not None:
-        told[SESSION_EXPIRY_INTERVAL] = given.session_expiry_interval
+    """Of the CONNACK: what the settings announce, and what the owner says."""
     keep_alive = keep_alive_for(connect, settings)
-    if keep_alive != connect.keep_alive:
-        told[SERVER_KEEP_ALIVE] = keep_alive
-    if given.assigned_client_id is not None:
-        told[ASSIGNED_CLIENT_IDENTIFIER] = given.assigned_client_id  # [MQTT-3.1.3-7]
-    wants_it = connect.properties.number(REQUEST_RESPONSE_INFORMATION, 0) == 1
-    if given.response_information is not None and wants_it:  # [MQTT-3.1.2-28]
-        told[RESPONSE_INFORMATION] = given.response_information
-    method = connect.properties.text(AUTHENTICATION_METHOD)
-    if method is not None:
-        told[AUTHENTICATION_METHOD] = method  # [MQTT-4.12.0-5]
-    if given.authentication_data is not None:
-        told[AUTHENTICATION_DATA] = given.authentication_data
-    return Properties(told, given.user)
+    wants_response_information = connect.properties.number(REQUEST_RESPONSE_INFORMATION, 0) == 1
+    said = properties(
+        numbers={
+            SESSION_EXPIRY_INTERVAL: given.session_expiry_interval,
+            SERVER_KEEP_ALIVE: None if keep_alive == connect.keep_alive else keep_alive,
+        },
+        texts={
+            ASSIGNED_CLIENT_IDENTIFIER: given.assigned_client_id,  # [MQTT-3.1.3-7]
+            RESPONSE_INFORMATION: (  # [MQTT-3.1.2-28]
+                given.response_information if wants_response_information else None
+            ),
+            AUTHENTICATION_METHOD: connect.properties.text(
+                AUTHENTICATION_METHOD  # [MQTT-4.12.0-5]
+            ),
+        },
+        binaries={AUTHENTICATION_DATA: given.authentication_data},
+    )
+    return Properties(settings.announced(by_server=True) | said.values, given.user)

@@ -56,7 +56,7 @@ from peeklock.protocols.mqtt.properties import (
     SERVER_REFERENCE,
     SESSION_EXPIRY_INTERVAL,
     Properties,
-    PropertyValue,
+    properties,
 )
 from peeklock.protocols.mqtt.publish import PUBLISH_TYPE, read_publish
 from peeklock.protocols.mqtt.reason_codes import (
@@ -199,11 +199,10 @@ class Connection:
             return
         self._state = step(self._state, Step.REFUSAL)
         texts = {REASON_STRING: reason, SERVER_REFERENCE: server_reference}
-        told: dict[int, PropertyValue] = {}
-        told.update({key: text for key, text in texts.items() if text is not None})
         # Where 3.1.1 has no word for it, it just closes [MQTT-3.2.2-6 of 3.1.1].
         if self.is_v5 or reason_code in RETURN_CODES:
-            self._writer.send(Connack(reason_code, False, Properties(told, user)))
+            told = properties(texts=texts, user=user)
+            self._writer.send(Connack(reason_code, False, told))
         self._end(reason_code, reason or f"refused with 0x{reason_code:02x}")
 
     def authenticate(
@@ -217,14 +216,14 @@ class Connection:
             reason_code, is_server=self.is_server, is_connected=is_connected
         )
         self._state = step(self._state, Step.CHALLENGE if self.is_server else Step.RESPONSE)
-        told: dict[int, PropertyValue] = {}
-        if self._authentication.method is not None:
-            told[AUTHENTICATION_METHOD] = self._authentication.method
-        if data is not None:
-            told[AUTHENTICATION_DATA] = data
-        if reason is not None:
-            told[REASON_STRING] = reason
-        if not self._writer.send(Auth(reason_code, Properties(told))):
+        told = properties(
+            texts={
+                AUTHENTICATION_METHOD: self._authentication.method,
+                REASON_STRING: reason,
+            },
+            binaries={AUTHENTICATION_DATA: data},
+        )
+        if not self._writer.send(Auth(reason_code, told)):
             self._end(PACKET_TOO_LARGE, "the peer takes no AUTH of that size")
         self._consume()
 
@@ -246,18 +245,17 @@ class Connection:
         """Close, with a DISCONNECT where there may be one; nothing follows [MQTT-3.14.4-1]."""
         if self.closed:
             return
-        told: dict[int, PropertyValue] = {}
-        if reason is not None:
-            told[REASON_STRING] = reason
-        if server_reference is not None:
-            told[SERVER_REFERENCE] = server_reference
         if session_expiry_interval is not None:
             assert not self.is_server, "[MQTT-3.14.2-2]"
-            told[SESSION_EXPIRY_INTERVAL] = session_expiry_interval
             self.session_expiry_interval = session_expiry_interval
+        told = properties(
+            numbers={SESSION_EXPIRY_INTERVAL: session_expiry_interval},
+            texts={REASON_STRING: reason, SERVER_REFERENCE: server_reference},
+            user=user,
+        )
         if self._state is State.CONNECTED and (self.is_v5 or not self.is_server):
             if self.is_v5 or reason_code == SUCCESS:  # 3.1.1's says that all is well
-                self._writer.send(Disconnect(reason_code, Properties(told, user)))
+                self._writer.send(Disconnect(reason_code, told))
         self._end(reason_code, reason or f"we disconnect with 0x{reason_code:02x}")
 
     # ---- bytes and time

@@ -222,14 +222,14 @@ NO_PROPERTIES: Final = Properties(encoded=b"\0")
 def properties(
     *,
     user: tuple[UserProperty, ...] = (),
-    numbers: dict[int, int] | None = None,
+    numbers: dict[int, int | None] | None = None,
     texts: dict[int, str | None] | None = None,
     binaries: dict[int, bytes | None] | None = None,
 ) -> Properties:
     """Properties of what is there; `None` stands for one that is not."""
     values: dict[int, PropertyValue] = {}
     if numbers is not None:
-        values.update(numbers)
+        values.update({key: number for key, number in numbers.items() if number is not None})
     if texts is not None:
         values.update({key: text for key, text in texts.items() if text is not None})
     if binaries is not None:
