@@ -184,6 +184,7 @@ class Connection:
         told = connack_properties(given, connect, self.settings)
         if not self._writer.send(Connack(SUCCESS, given.session_present, told)):
             self._end(PACKET_TOO_LARGE, "the client takes no CONNACK of that size")
+        self._reader.feed(b"")
         self._consume()
 
     def refuse(
@@ -225,6 +226,7 @@ class Connection:
         )
         if not self._writer.send(Auth(reason_code, told)):
             self._end(PACKET_TOO_LARGE, "the peer takes no AUTH of that size")
+        self._reader.feed(b"")
         self._consume()
 
     def ping(self, now: UnixMs) -> None:
@@ -263,9 +265,13 @@ class Connection:
     def receive_data(self, data: bytes, now: UnixMs) -> list[Event]:
         """What the peer has sent; never raises."""
         self._now = now
-        if not self.closed:
+        if self.closed:
+            return self.take_events()
+        if self._is_held():
+            self._reader.keep(data)
+        else:
             self._reader.feed(data)
-            self._consume()
+        self._consume()
         return self.take_events()
 
     def receive_eof(self, now: UnixMs) -> list[Event]:
@@ -492,6 +498,7 @@ class Connection:
         self._reader.packet_bytes_max = self.settings.packet_bytes_max
         self._writer.packet_bytes_max = limits.packet_bytes_max
         self.messages.open(limits, is_v5=self.is_v5)
+        self.requests.is_open = True
         self._keep_alive.start(keep_alive, self._now)
 
     def _on_auth(self, auth: Auth) -> None:

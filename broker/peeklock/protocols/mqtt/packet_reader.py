@@ -1,7 +1,8 @@
 """Cuts a stream of bytes into packets (§2.1): one byte, a length, and as many bytes.
 
-One buffer and an offset; a packet is told by where it lies, so only payloads are copied. Of a
-large packet the pieces are kept as they come and joined once.
+One buffer and an offset; a packet is told by where it lies, so only payloads are copied. What
+has to wait, such as a large packet's beginning, is gathered aside: it costs its bytes, however
+small the pieces are in which it comes, and is copied once more when it is whole.
 """
 
 from typing import Final, final
@@ -22,34 +23,39 @@ class PacketReader:
         self.first = 0
         self.at = 0
         self.end = 0  # also where the next packet begins
-        self._pieces: list[bytes] = []  # of the packet that begins at `end`, behind `data`
-        self._missing = 0  # bytes of it that have not come, as far as is known
+        self._aside = bytearray()  # what follows behind `data`
+        self._missing = 0  # bytes of the next packet that have not come, as far as is known
 
     def feed(self, data: bytes) -> None:
         if len(data) < self._missing:
-            self._pieces.append(data)
+            self._aside += data
             self._missing -= len(data)
             return
         rest = self.data[self.end :]
-        if self._pieces:
-            self.data = b"".join((rest, *self._pieces, data))
-            self._pieces.clear()
+        if self._aside:
+            self.data = b"".join((rest, self._aside, data))
+            self._aside = bytearray()
         else:
             self.data = rest + data if rest else data
         self._missing = 0
         self.end = 0
 
+    def keep(self, data: bytes) -> None:
+        """As `feed`, while nobody asks for packets; a `feed` comes before somebody does."""
+        self._aside += data
+        self._missing = 0
+
     def clear(self) -> None:
         """Nothing that has come is wanted any more."""
         self.data = EMPTY
         self.end = 0
-        self._pieces.clear()
+        self._aside = bytearray()
         self._missing = 0
 
     @property
     def unread_bytes(self) -> int:
         """What has come and was not taken."""
-        return len(self.data) - self.end + sum(len(piece) for piece in self._pieces)
+        return len(self.data) - self.end + len(self._aside)
 
     def peek(self) -> int:
         """The first byte of what comes next; -1 when nothing has come."""

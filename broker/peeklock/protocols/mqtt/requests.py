@@ -41,6 +41,7 @@ class Requests:
         self._outgoing: Final = outgoing  # a client's identifiers are shared with its messages
         self._filters: Final[dict[int, int]] = {}  # how many filters; negative: unsubscribe
         self.is_v5 = True
+        self.is_open = False
 
     # ---- client
 
@@ -48,8 +49,7 @@ class Requests:
         self, filters: tuple[FilterRequest, ...], found: Properties = NO_PROPERTIES
     ) -> int:
         """Its packet identifier, which the answer has [MQTT-3.8.4-2]; or TOO_LARGE."""
-        packet_id = self._outgoing.allot()
-        assert packet_id
+        packet_id = self._allot()
         if not self._writer.send(Subscribe(packet_id, filters, found)):
             return TOO_LARGE
         self._outgoing.request(packet_id)
@@ -60,12 +60,17 @@ class Requests:
         self, topic_filters: tuple[str, ...], found: Properties = NO_PROPERTIES
     ) -> int:
         """Its packet identifier, which the answer has [MQTT-3.10.4-5]; or TOO_LARGE."""
-        packet_id = self._outgoing.allot()
-        assert packet_id
+        packet_id = self._allot()
         if not self._writer.send(Unsubscribe(packet_id, topic_filters, found)):
             return TOO_LARGE
         self._outgoing.request(packet_id)
         self._filters[packet_id] = -len(topic_filters)
+        return packet_id
+
+    def _allot(self) -> int:
+        assert self.is_open, "a request before the CONNACK [MQTT-3.1.2-30]"
+        packet_id = self._outgoing.allot()
+        assert packet_id, "all packet identifiers are in use"
         return packet_id
 
     def on_suback(self, suback: Suback) -> Event:

@@ -278,6 +278,18 @@ class TestLogin:
         assert closing(events).reason_code == QUOTA_EXCEEDED
         assert one.held_bytes == 0
 
+    def test_what_came_ahead_in_pieces_is_dealt_with(self) -> None:
+        one = Connection.server(ORDINARY, NOW)
+        connect = encode_packet(Connect("c"), is_v5=True)
+        ahead = encode_packet(Publish("t", b"x" * 300), is_v5=True)
+        stream = connect + ahead + ahead
+        one.receive_data(stream[: len(connect) + 100], NOW)
+        for at in range(len(connect) + 100, len(stream) - 10, 7):
+            assert one.receive_data(stream[at : min(at + 7, len(stream) - 10)], NOW) == []
+        one.accept(Acceptance(), NOW)
+        assert len(one.take_events()) == 1
+        assert len(one.receive_data(stream[-10:], NOW)) == 1
+
     def test_a_client_that_takes_no_connack(self) -> None:
         tiny = Connect("c", properties=Properties({MAXIMUM_PACKET_SIZE: 5}))
         one = Connection.server(ORDINARY, NOW)
@@ -528,6 +540,12 @@ class TestMessages:
 
 
 class TestRequests:
+    def test_none_before_the_connack(self) -> None:
+        """[MQTT-3.1.2-30]: an owner's mistake is its own."""
+        one = Connection.client(ORDINARY, Connect("c"), NOW)
+        with pytest.raises(AssertionError):
+            one.requests.subscribe((FilterRequest("a"),))
+
     def test_answers_may_come_late_and_in_any_order(self) -> None:
         one = opened(Connect("c"))
         client = Connection.client(ORDINARY, Connect("c"), NOW)
