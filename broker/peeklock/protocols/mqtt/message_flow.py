@@ -106,11 +106,12 @@ class MessageFlow:
         payload: bytes,
         qos: int = 0,
         retain: bool = False,
-        found: Properties = NO_PROPERTIES,
+        properties: Properties = NO_PROPERTIES,
     ) -> int:
         """Send a message. Its packet identifier, 0 with QoS 0; negative when it was not sent.
 
-        `topic_name` has no wildcards and fits (topics.py, primitives.py). 3.1.1 drops `found`.
+        `topic_name` has no wildcards and fits (topics.py, primitives.py). 3.1.1 drops the
+        properties.
         """
         if qos > self._limits.maximum_qos or (retain and not self._limits.retain_available):
             return NOT_OFFERED  # [MQTT-3.2.2-11] [MQTT-3.2.2-14]
@@ -122,7 +123,7 @@ class MessageFlow:
             if packet_id == NONE:
                 return NO_QUOTA
         # DUP is 0 on a first delivery [MQTT-4.3.1-1] [MQTT-4.3.2-2] [MQTT-4.3.3-2].
-        return self._send(topic_name, payload, qos, retain, False, packet_id, found)
+        return self._send(topic_name, payload, qos, retain, False, packet_id, properties)
 
     def publish_encoded(self, encoded: EncodedPublish) -> int:
         """Send a message that was encoded for many; as `publish`. Of a server only."""
@@ -177,7 +178,7 @@ class MessageFlow:
         retain: bool,
         dup: bool,
         packet_id: int,
-        found: Properties,
+        properties: Properties,
     ) -> int:
         assert self._is_open, "a message before the CONNACK [MQTT-3.2.0-1]"
         aliases = self._aliases_out
@@ -192,9 +193,9 @@ class MessageFlow:
                 alias = aliases.free()
                 is_new = alias != NO_ALIAS
             if alias != NO_ALIAS:
-                found = found.with_number(TOPIC_ALIAS, alias)
+                properties = properties.with_number(TOPIC_ALIAS, alias)
         packet = write_publish(
-            written, payload, qos, retain, dup, packet_id, found, is_v5=self._is_v5
+            written, payload, qos, retain, dup, packet_id, properties, is_v5=self._is_v5
         )
         if len(packet) > self._writer.packet_bytes_max:
             return TOO_LARGE
@@ -214,7 +215,7 @@ class MessageFlow:
     # ---- what we answer
 
     def acknowledge(
-        self, packet_id: int, reason_code: int = SUCCESS, found: Properties = NO_PROPERTIES
+        self, packet_id: int, reason_code: int = SUCCESS, properties: Properties = NO_PROPERTIES
     ) -> None:
         """Answer a QoS 1 or 2 message by PUBACK or PUBREC: the owner has it, or refuses it.
 
@@ -226,7 +227,7 @@ class MessageFlow:
         assert state in (PUBACK_DUE, PUBREC_DUE), f"message {packet_id} waits for no answer"
         kind = PUBACK if state == PUBACK_DUE else PUBREC
         check_code(kind, reason_code)
-        packet = self._writer.fitted(Acknowledgement(kind, packet_id, reason_code, found))
+        packet = self._writer.fitted(Acknowledgement(kind, packet_id, reason_code, properties))
         assert packet is not None
         ends = kind == PUBACK or (reason_code >= FAILURE and self._is_v5)  # [MQTT-4.3.3-9]
         for part in self.incoming.answer(packet_id, packet, ends=ends):

@@ -108,11 +108,11 @@ def write_publish(
     retain: bool,
     dup: bool,
     packet_id: int,
-    found: Properties,
+    properties: Properties,
     *,
     is_v5: bool,
 ) -> bytes:
-    """The whole packet. `topic_name` is empty where `found` has an alias for it."""
+    """The whole packet. `topic_name` is empty where `properties` have an alias for it."""
     first = PUBLISH_TYPE | qos << 1
     if retain:
         first |= RETAIN
@@ -121,18 +121,18 @@ def write_publish(
     topic = topic_name.encode("utf-8")
     topic_bytes = len(topic)
     assert topic_bytes <= 0xFFFF, "a topic name of more than 65,535 bytes [MQTT-4.7.3-3]"
-    properties = found.encoded() if is_v5 else b""
-    size = 2 + topic_bytes + len(properties) + len(payload)
+    written = properties.encoded() if is_v5 else b""
+    size = 2 + topic_bytes + len(written) + len(payload)
     if qos == 0:
         head = bytes((topic_bytes >> 8, topic_bytes & 0xFF))
         length = ONE_BYTE[size] if size < 0x80 else write_varint(size)
-        return b"".join((ONE_BYTE[first], length, head, topic, properties, payload))
+        return b"".join((ONE_BYTE[first], length, head, topic, written, payload))
     assert 0 < packet_id <= 0xFFFF
     size += 2
     head = bytes((topic_bytes >> 8, topic_bytes & 0xFF))
     length = ONE_BYTE[size] if size < 0x80 else write_varint(size)
     number = bytes((packet_id >> 8, packet_id & 0xFF))
-    return b"".join((ONE_BYTE[first], length, head, topic, number, properties, payload))
+    return b"".join((ONE_BYTE[first], length, head, topic, number, written, payload))
 
 
 @final
@@ -150,16 +150,16 @@ class EncodedPublish:
         payload: bytes,
         qos: int,
         retain: bool,
-        found: Properties,
+        properties: Properties,
         *,
         is_v5: bool,
     ) -> None:
         topic = write_text(topic_name)
-        properties = found.encoded() if is_v5 else b""
-        size = len(topic) + (2 if qos else 0) + len(properties) + len(payload)
+        written = properties.encoded() if is_v5 else b""
+        size = len(topic) + (2 if qos else 0) + len(written) + len(payload)
         first = PUBLISH_TYPE | qos << 1 | (RETAIN if retain else 0)
         self.head: Final = ONE_BYTE[first] + write_varint(size) + topic
-        self.tail: Final = properties + payload
+        self.tail: Final = written + payload
         self.qos: Final = qos
         self.is_v5: Final = is_v5
         self.packet_bytes: Final = len(self.head) + len(self.tail) + (2 if qos else 0)

@@ -46,22 +46,22 @@ class Requests:
     # ---- client
 
     def subscribe(
-        self, filters: tuple[FilterRequest, ...], found: Properties = NO_PROPERTIES
+        self, filters: tuple[FilterRequest, ...], properties: Properties = NO_PROPERTIES
     ) -> int:
         """Its packet identifier, which the answer has [MQTT-3.8.4-2]; or TOO_LARGE."""
         packet_id = self._allot()
-        if not self._writer.send(Subscribe(packet_id, filters, found)):
+        if not self._writer.send(Subscribe(packet_id, filters, properties)):
             return TOO_LARGE
         self._outgoing.request(packet_id)
         self._filters[packet_id] = len(filters)
         return packet_id
 
     def unsubscribe(
-        self, topic_filters: tuple[str, ...], found: Properties = NO_PROPERTIES
+        self, topic_filters: tuple[str, ...], properties: Properties = NO_PROPERTIES
     ) -> int:
         """Its packet identifier, which the answer has [MQTT-3.10.4-5]; or TOO_LARGE."""
         packet_id = self._allot()
-        if not self._writer.send(Unsubscribe(packet_id, topic_filters, found)):
+        if not self._writer.send(Unsubscribe(packet_id, topic_filters, properties)):
             return TOO_LARGE
         self._outgoing.request(packet_id)
         self._filters[packet_id] = -len(topic_filters)
@@ -114,7 +114,10 @@ class Requests:
         self._filters[packet_id] = count
 
     def suback(
-        self, packet_id: int, reason_codes: tuple[int, ...], found: Properties = NO_PROPERTIES
+        self,
+        packet_id: int,
+        reason_codes: tuple[int, ...],
+        properties: Properties = NO_PROPERTIES,
     ) -> bool:
         """Answer [MQTT-3.8.4-1], with a code for each filter [MQTT-3.8.4-6].
 
@@ -122,10 +125,13 @@ class Requests:
         """
         count = self._filters.pop(packet_id)
         assert count == len(reason_codes), "a code for each filter"
-        return self._writer.send(Suback(packet_id, reason_codes, found))
+        return self._writer.send(Suback(packet_id, reason_codes, properties))
 
     def unsuback(
-        self, packet_id: int, reason_codes: tuple[int, ...], found: Properties = NO_PROPERTIES
+        self,
+        packet_id: int,
+        reason_codes: tuple[int, ...],
+        properties: Properties = NO_PROPERTIES,
     ) -> bool:
         """Answer [MQTT-3.10.4-4], with a code for each filter [MQTT-3.11.3-2].
 
@@ -133,4 +139,4 @@ class Requests:
         """
         count = -self._filters.pop(packet_id)
         assert count == len(reason_codes), "a code for each filter"
-        return self._writer.send(Unsuback(packet_id, reason_codes, found))
+        return self._writer.send(Unsuback(packet_id, reason_codes, properties))
