@@ -27,6 +27,7 @@ from peeklock.protocols.mqtt.settings import ConnectionSettings
 from tests.support.mqtt_packets import VERSIONS, as_tuple, packets, publishes
 from tests.support.mqtt_pair import NOW, Pair
 
+QOS_1_2 = st.integers(1, 2)
 CHUNKS = st.lists(st.integers(1, 60), min_size=1, max_size=6).map(tuple)
 SMALL = ConnectionSettings(
     packet_bytes_max=2 * KIB, connect_bytes_max=1 * KIB, unread_bytes_max=1 * KIB,
@@ -315,3 +316,24 @@ def test_what_a_client_sends_ahead_waits_for_the_decision() -> None:
         assert [type(event) for event in events] == [ConnectReceived]
         one.accept(Acceptance(), NOW)
         assert [type(event) for event in one.take_events()] == [Publish]
+
+
+@settings(max_examples=100)
+@given(version=VERSIONS, order=st.permutations(range(6)), qos=st.lists(QOS_1_2, min_size=6))
+def test_answers_keep_the_order_of_messages_however_they_are_decided(
+    version: int, order: list[int], qos: list[int]
+) -> None:
+    """[MQTT-4.6.0-2] [MQTT-4.6.0-3], from a server, too; and none is held back for good."""
+    pair = Pair(Connect("c", version), answers=False)
+    pair.run()
+    numbers = [pair.client.messages.publish("t", b"", one) for one in qos[:6]]
+    pair.run()
+    for place in order:
+        pair.server.messages.acknowledge(numbers[place])
+    answered = []
+    for event in pair.client.receive_data(pair.server.data_to_send(), NOW):
+        assert isinstance(event, PublishAcknowledged | PublishRecorded)
+        answered.append(event.packet_id)
+    assert answered == numbers
+    pair.run()
+    assert pair.client.messages.quota == pair.client.settings.in_flight_max

@@ -23,6 +23,7 @@ from peeklock.protocols.mqtt.properties import (
     read_properties,
 )
 from peeklock.protocols.mqtt.reason_codes import QUOTA_EXCEEDED, MqttViolation
+from peeklock.protocols.mqtt.varint import write_varint
 
 FULL = Properties(
     {CONTENT_TYPE: "text/plain", CORRELATION_DATA: b"\1", TOPIC_ALIAS: 3},
@@ -119,7 +120,7 @@ def test_each_is_refused_where_it_may_not_stand_and_when_it_is_there_twice(
 def test_too_many_are_refused_before_they_are_read() -> None:
     pair = b"\x26\x00\x00\x00\x00"
     body = pair * (MQTT_PROPERTIES_BYTES_MAX // len(pair) + 1)
-    data = module.write_varint(len(body)) + body
+    data = write_varint(len(body)) + body
     with pytest.raises(MqttViolation) as caught:
         read_properties(data, 0, len(data), CONNECT | CONNACK)
     assert caught.value.reason_code == QUOTA_EXCEEDED
