@@ -46,10 +46,12 @@ from peeklock.protocols.amqp10.sasl import decode_sasl
 from peeklock.protocols.amqp10.sasl_layer import SaslServer
 from peeklock.protocols.amqp10.sections import read_body, read_properties
 from peeklock.protocols.mqtt.acceptance import Acceptance
+from peeklock.protocols.mqtt.connect import Connect
 from peeklock.protocols.mqtt.connection import Connection as MqttConnection
 from peeklock.protocols.mqtt.packet_reader import PacketReader
 from peeklock.protocols.mqtt.packets import decode_packet, encode_packet
 from peeklock.protocols.mqtt.settings import ConnectionSettings as MqttSettings
+from peeklock.protocols.mqtt.subscribe import FilterRequest
 from peeklock.store.fact_codec import BadFact, FactReader
 from peeklock.store.record import Scanner, encode_record
 from peeklock.types import ElapsedMs, EntityPath, Lsn, QueueId, UnixMs
@@ -186,6 +188,21 @@ def mqtt_connection(data: bytes) -> None:
         assert one.closed
 
 
+def mqtt_client(data: bytes) -> None:
+    """Our own end, with a message and a request under way, against a hostile server."""
+    for version, connack in MQTT_CONNACKS:
+        one = MqttConnection.client(MQTT_SETTINGS, Connect("c", version), NOW)
+        one.receive_data(connack, NOW)
+        one.messages.publish("a", b"x", 1)
+        one.messages.publish("a", b"x", 2)
+        one.requests.subscribe((FilterRequest("a"),))
+        one.receive_data(data, NOW)
+        one.data_to_send()
+        assert one.held_bytes < MIB
+        one.receive_eof(NOW)
+        assert one.closed
+
+
 def mqtt_packets(data: bytes) -> None:
     """What can be read can be written: a message goes on to others."""
     for is_v5 in (False, True):
@@ -222,10 +239,12 @@ PARSED_SHARE = 0.1
 # And so do those of MQTT.
 MQTT_DECODERS: dict[str, Callable[[bytes], object]] = {
     "mqtt connection": mqtt_connection,
+    "mqtt client": mqtt_client,
     "mqtt packets": mqtt_packets,
 }
 MQTT_SHARE = 0.3
 MQTT_SETTINGS = MqttSettings(packet_bytes_max=64 * 1024, topic_alias_maximum=4)
+MQTT_CONNACKS = ((4, b"\x20\x02\x00\x00"), (5, b"\x20\x03\x00\x00\x00"))
 MQTT_OPENINGS = (
     b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01c",
     b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01c",
