@@ -80,7 +80,6 @@ AMQP_REQUEST_BYTES_MAX: Final = 4 * MIB
 # Replies that wait for the credit of whoever asked; more means that nobody takes them.
 REPLIES_WAITING_MAX: Final = 100
 
-# ---- connections (server/app.py, connection.py, switchboard.py)
 # ---- MQTT (protocols/mqtt/)
 
 # One packet, header and all, as we announce it (5.0 §3.1.2.11.4). A packet is buffered whole,
@@ -109,6 +108,7 @@ MQTT_CONNECT_TIMEOUT: Final = Millis(30_000)
 # How long a client waits for the answer to its PINGREQ before it takes the server for gone.
 MQTT_PING_TIMEOUT: Final = Millis(10_000)
 
+# ---- connections (server/app.py, connection.py, switchboard.py)
 
 # Open connections of one broker: 1,000 workers with room; a file descriptor each.
 CONNECTIONS_MAX: Final = 10_000
