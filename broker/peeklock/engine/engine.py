@@ -397,9 +397,9 @@ class Engine:
         if numbers:
             try:
                 facts = self.relay.settled(queue, numbers, disposition, now)
-            except BrokerError as error:  # nothing is changed: they are held as before
+            except BrokerError as refusal:  # nothing is changed: they are held as before
                 facts = []
-                lost = with_refused(lost, tokens, numbers, error)
+                lost = with_refused(lost, tokens, numbers, refusal)
             if facts and link is not None and not settled:
                 # It may miss the answer, and ask again.
                 gone = {place for place, _error in lost}
