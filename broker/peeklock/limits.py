@@ -229,6 +229,12 @@ MQTT_STRING_BYTES_MAX: Final = 65_535
 # thread. A larger one has the attributes that its properties repeat.
 EVENT_FILTERED_BYTES_MAX: Final = 64 * KIB
 
+# A document over HTTP that is read to find its event, or a batch of them: in plain Python that
+# takes up to 0.3 s. Binary mode has an event's data as bytes, up to what its entity takes.
+EVENT_DOCUMENT_BYTES_MAX: Final = 1 * MIB
+# Beyond it, it is read on a thread of its own, while others are served: 64 KiB take some ms.
+EVENT_SCANNED_AT_ONCE_BYTES_MAX: Final = 64 * KIB
+
 # ---- messages (frontends/amqp_intake.py)
 
 # A message-id and, where they decide something, a session's id and a partition key, in

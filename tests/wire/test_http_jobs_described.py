@@ -42,9 +42,14 @@ def reader(shared: BrokerProcess) -> Reader:
 def test_each_operation_and_what_may_become_of_it(reader: Reader, queue: str) -> None:
     at, head = "/{entity}/messages", "/{entity}/messages/head"
     number, locked = "/{entity}/messages/{number}", "/{entity}/messages/{which}/{token}"
+    events, event = "/{entity}/events", {"ce_id": "1", "ce_source": "/a", "ce_type": "t"}
     for entity in (queue, "no/$such", f"{queue}/$deadletterqueue"):
         reader.ask_as(at, "POST", f"/{entity}/messages")
         reader.ask_as(at, "POST", f"/{entity}/messages", BrokerProperties="?")
+        reader.ask_as(events, "POST", f"/{entity}/events", **event)
+        reader.ask_as(events, "POST", f"/{entity}/events", ce_specversion="1.0", **event)
+        cbor = {"Content_Type": "application/cloudevents+cbor"}
+        reader.ask_as(events, "POST", f"/{entity}/events", **cbor)
         for method in ("POST", "DELETE"):
             reader.ask_as(head, method, f"/{entity}/messages/head?timeout=0")
             reader.ask_as(head, method, f"/{entity}/messages/head?timeout=0")

@@ -1,6 +1,9 @@
 """Builds the HTTP front-end: what it may ask of the broker, and no more."""
 
-from typing import Final
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
 
 from starlette.applications import Starlette
 
@@ -16,6 +19,8 @@ from peeklock.server.config import Config, is_loopback
 from peeklock.server.desk import Desk
 from peeklock.server.switchboard import Switchboard
 from peeklock.server.waiting_room import WaitingRoom
+
+Made = TypeVar("Made")
 
 
 class HostNames:
@@ -47,6 +52,11 @@ def make_http_application(
 ) -> Starlette:
     desk = Desk(engine, clock, switchboard.turn)
     switchboard.residents.update((desk, waiting_room))
+    # One thread: with more of them, the loop would have its turn more rarely.
+    reading = ThreadPoolExecutor(1, "peeklock-events")
+
+    async def apart(make: Callable[[], Made]) -> Made:
+        return await asyncio.get_running_loop().run_in_executor(reading, make)
 
     def health() -> dict[str, object]:
         if engine.draining:
@@ -65,6 +75,7 @@ def make_http_application(
             is_expected_host=HostNames(config).is_expected,
             send=desk.send,
             wait=waiting_room.wait,
+            apart=apart,
             jobs=Jobs(engine, creates_queues=config.dev),
         )
     )

@@ -19,10 +19,13 @@ from peeklock.errors import BrokerError, InvalidRequest, Unauthorized
 from peeklock.frontends.errors_on_the_wire import status_of
 from peeklock.frontends.http import administration, atom
 from peeklock.frontends.http.authorization import Doorkeeper
-from peeklock.frontends.http.job_routes import JobRoutes, JobsHost, SendAll
+from peeklock.frontends.http.bodies import Bodies
+from peeklock.frontends.http.event_routes import EventRoutes
+from peeklock.frontends.http.job_routes import JobRoutes
 from peeklock.frontends.http.jobs import Jobs
 from peeklock.frontends.http.openapi import OPENAPI
 from peeklock.frontends.http.problems import CHALLENGE, problem
+from peeklock.frontends.http.routes_host import Apart, RoutesHost, SendAll
 from peeklock.frontends.http.waiting import Wait
 from peeklock.frontends.http.xml_tree import Element, write_xml
 from peeklock.limits import HTTP_BODY_BYTES_MAX
@@ -43,27 +46,32 @@ class HttpHost:
     is_expected_host: Callable[[str], bool]  # may a request call the broker by this name?
     send: SendAll
     wait: Wait
+    apart: Apart
     jobs: Jobs
 
-    def for_jobs(self) -> JobsHost:
-        return JobsHost(
+    def for_routes(self) -> RoutesHost:
+        return RoutesHost(
             jobs=self.jobs,
             doorkeeper=self.doorkeeper,
             now=self.now,
             durable=self.durable,
             send=self.send,
             wait=self.wait,
+            apart=self.apart,
             is_expected_host=self.is_expected_host,
+            bodies=Bodies(),
         )
 
 
 def make_application(host: HttpHost) -> Starlette:
     routes = Routes(host)
+    routes_host = host.for_routes()
     return Starlette(
         routes=[
             Route("/health", routes.health, methods=["GET"]),
             Route("/openapi.json", routes.describe, methods=["GET"]),
-            *JobRoutes(host.for_jobs()).routes(),
+            *JobRoutes(routes_host).routes(),
+            *EventRoutes(routes_host).routes(),
             Route("/{path:path}", routes.administer, methods=["GET", "PUT", "DELETE"]),
         ],
         exception_handlers={HTTPException: on_http_exception},
@@ -81,7 +89,7 @@ class Routes:
         return JSONResponse(found, status)
 
     async def describe(self, request: Request) -> Response:
-        """The routes of jobs, for programs that make clients of them."""
+        """The routes of jobs and events, for programs that make clients of them."""
         return JSONResponse(OPENAPI)
 
     async def administer(self, request: Request) -> Response:

@@ -5,9 +5,8 @@ In the form of Service Bus' REST API; what goes beyond it is marked so in openap
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from functools import partial, wraps
-from typing import Final, Protocol, cast
+from functools import partial
+from typing import Final, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,73 +16,37 @@ from starlette.types import Receive, Scope, Send
 from peeklock.engine.engine import Engine
 from peeklock.entities.dispositions import COMPLETE, Disposition
 from peeklock.entities.queue import Queue, token_of
-from peeklock.entities.submission import Submission
-from peeklock.entities.topic import Topic
-from peeklock.errors import BrokerError, LockLost, Unauthorized
-from peeklock.frontends.http.authorization import Doorkeeper
+from peeklock.errors import LockLost
 from peeklock.frontends.http.bodies import Bodies, Body
 from peeklock.frontends.http.handed_messages import Handed, handed, location_of
 from peeklock.frontends.http.http_dates import write_date
-from peeklock.frontends.http.jobs import Jobs, disposition_in, seconds_in
-from peeklock.frontends.http.problems import problem, problem_of
+from peeklock.frontends.http.jobs import disposition_in, seconds_in
 from peeklock.frontends.http.property_values import BROKER_PROPERTIES
+from peeklock.frontends.http.routes_host import (
+    RoutesHost,
+    answered,
+    base_of,
+    entity_of,
+    principal_of,
+)
 from peeklock.frontends.http.sent_messages import Fields, is_batch, read_batch, read_one
-from peeklock.frontends.http.waiting import ClientGone, Taken, Wait
+from peeklock.frontends.http.waiting import ClientGone, Taken
 from peeklock.limits import HTTP_BATCH_BYTES_MAX, HTTP_WAIT_DEFAULT, HTTP_WAIT_MAX
-from peeklock.security.principal import Principal
 from peeklock.store.journal import MessageDamaged
-from peeklock.types import NEVER, NONCE_BYTES, Millis, UnixMs
+from peeklock.types import NEVER, NONCE_BYTES, Millis
 
 # Where the listener leaves the names of header fields as they were written: ASGI has them in
 # lower case, and an application property's name is more than that.
 FIELD_NAMES: Final = "peeklock.field_names"
 CHUNK_BYTES: Final = 64 * 1024  # of a body, between looks at whether the client still reads
 
-Handler = Callable[["JobRoutes", Request], Awaitable[Response]]
-
-
-class SendAll(Protocol):
-    """Hands messages in; returns when they are durable, or raises `BrokerError`."""
-
-    async def __call__(self, entity: Queue | Topic, given: list[Submission]) -> None: ...
-
-
-@dataclass(frozen=True)
-class JobsHost:
-    """What the broker gives to these routes."""
-
-    jobs: Jobs
-    doorkeeper: Doorkeeper
-    now: Callable[[], UnixMs]
-    durable: Callable[[], Awaitable[None]]  # returns when all that was done is on disk
-    send: SendAll
-    wait: Wait
-    is_expected_host: Callable[[str], bool]  # may a request call the broker by this name?
-
-
-def answered(handler: Handler) -> Handler:
-    """With a problem document where it is refused."""
-
-    @wraps(handler)
-    async def answer(self: "JobRoutes", request: Request) -> Response:
-        try:
-            return await handler(self, request)
-        except BrokerError as error:
-            return problem_of(error)
-        except OSError as error:
-            return problem(500, f"the journal cannot be read: {error}")
-        except ClientGone:
-            return Response(status_code=204)  # nobody reads it
-
-    return answer
-
 
 class JobRoutes:
-    def __init__(self, host: JobsHost) -> None:
+    def __init__(self, host: RoutesHost) -> None:
         self._host: Final = host
         self._jobs: Final = host.jobs
         self._engine: Final[Engine] = host.jobs.engine
-        self._bodies: Final = Bodies()
+        self._bodies: Final = host.bodies
 
     def routes(self) -> list[BaseRoute]:
         at = "/{entity:path}/messages"
@@ -104,7 +67,7 @@ class JobRoutes:
     async def send(self, request: Request) -> Response:
         """201 when all messages of the request are on disk; none is when it is refused."""
         host = self._host
-        principal = await self._principal(request)
+        principal = await principal_of(host, request)
         entity = self._jobs.to_send_to(principal, entity_of(request), host.now())
         fields = fields_of(request)
         batch = is_batch(fields)
@@ -229,20 +192,8 @@ class JobRoutes:
 
     async def _queue(self, request: Request) -> Queue:
         """That the request wants to receive from."""
-        principal = await self._principal(request)
+        principal = await principal_of(self._host, request)
         return self._jobs.to_receive_from(principal, entity_of(request), self._host.now())
-
-    async def _principal(self, request: Request) -> Principal:
-        host = self._host
-        authority = request.headers.get("host", "localhost")
-        if not host.is_expected_host(authority):
-            raise Unauthorized(f"{authority[:80]!r} is no name of this broker")
-        # A web page of elsewhere may POST without asking, and nobody here proves anything.
-        origin = request.headers.get("origin")
-        if origin is not None and not host.is_expected_host(origin.partition("://")[2]):
-            raise Unauthorized(f"a page of {origin[:80]!r} may ask nothing here")
-        given = request.headers.get("authorization", "")
-        return await host.doorkeeper.principal(given, entity_of(request), host.now())
 
 
 Teller = Callable[[Request, Queue, Taken], Awaitable[Response]]
@@ -288,17 +239,9 @@ async def until_gone(request: Request) -> None:
         pass
 
 
-def entity_of(request: Request) -> str:
-    return str(request.path_params["entity"]).strip("/")
-
-
 def locked_of(request: Request) -> tuple[str, str]:
     """The message that a request is about, and the token of its lock."""
     return str(request.path_params["which"]), str(request.path_params["token"])
-
-
-def base_of(request: Request) -> str:
-    return f"{request.url.scheme}://{request.headers.get('host', 'localhost')}"
 
 
 def fields_of(request: Request) -> Fields:

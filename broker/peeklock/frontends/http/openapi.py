@@ -1,4 +1,4 @@
-"""The routes of jobs as an OpenAPI 3.1 document, at `/openapi.json`.
+"""The routes of jobs and events as an OpenAPI 3.1 document, at `/openapi.json`.
 
 The administration's are Service Bus' own Atom, which OpenAPI cannot describe:
 docs/reference/http.md lists them. Tests hold this page against the routes and their answers.
@@ -6,6 +6,7 @@ docs/reference/http.md lists them. Tests hold this page against the routes and t
 
 from typing import Any, Final
 
+from peeklock.cloudevents.structured import BATCH_TYPES, EVENT_TYPES
 from peeklock.frontends.http.jobs import DISPOSITIONS
 from peeklock.frontends.http.problems import PROBLEM_TYPE
 from peeklock.frontends.http.property_values import BROKER_PROPERTIES, MORE_PROPERTIES
@@ -21,10 +22,13 @@ PROBLEMS: Final = {
     "403": "The entity is full, or disabled for now.",
     "404": "No such entity; or the lock was lost: `condition` tells which.",
     "409": "The entity does not do this: a topic hands nothing out, say.",
-    "413": "The message is larger than the entity takes, or the batch than 4 MiB.",
+    "413": "The message is larger than the entity takes, the batch than 4 MiB, or the document "
+    "of an event or of several than 1 MiB.",
+    "415": "An event in a format that is not read; `detail` names those that are.",
     "503": "Too much of this at a time; again after `Retry-After`.",
     "507": "The broker's disk is nearly full; receiving and settling still work.",
 }
+EVENTS: Final = "/{entity}/events"
 AT: Final = "/{entity}/messages"
 HEAD: Final = AT + "/head"
 DEFERRED: Final = AT + "/{number}"
@@ -147,6 +151,21 @@ RENEW: Final = operation(
     "renew", "A longer lock: the queue's lock duration from now on.",
     {"200": answer("`LockedUntilUtc` is in the header.", HANDED)}, SETTLE, ENTITY, WHICH, TOKEN,
 )  # fmt: skip
+SEND_EVENTS: Final = operation(
+    "sendEvents", OURS + "Send a CloudEvent, or a batch: all of it or nothing.",
+    {"202": answer("All of it is on disk.")},
+    ("400", "401", "403", "404", "409", "413", "415", "503", "507"),
+    ENTITY,
+    text("A JSON object, as with a message: SessionId, say. Not with a batch.",
+         BROKER_PROPERTIES, "header"),
+    requestBody={
+        "description": "An event in binary mode: its attributes are header fields, `ce-id` and "
+        "the like. Or in structured mode, or a batch.",
+        "content": {"*/*": {"schema": {}}}
+        | {kind: {"schema": {"type": "object"}} for kind in EVENT_TYPES}
+        | {kind: {"schema": {"type": "array"}} for kind in BATCH_TYPES},
+    },
+)  # fmt: skip
 
 PROBLEM: Final[Json] = {
     "type": "object",
@@ -158,6 +177,7 @@ PROBLEM: Final[Json] = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "condition": {"type": "string", "description": "AMQP's word for it."},
+        "attribute": {"type": "string", "description": "Of an event: the one that is wrong."},
         "retryable": {"type": "boolean", "description": "Would it do, later?"},
     },
 }
@@ -180,12 +200,13 @@ BATCH: Final[Json] = {
 OPENAPI: Final[Json] = {
     "openapi": "3.1.0",
     "info": {
-        "title": "Jobs over HTTP",
-        "description": "Queues, topics and subscriptions of a peeklock broker, in the form of "
-        "Service Bus' REST API.",
+        "title": "Jobs and events over HTTP",
+        "description": "Queues, topics and subscriptions of a peeklock broker: jobs in the "
+        "form of Service Bus' REST API, and CloudEvents.",
         "version": "1",
     },
     "paths": {
+        EVENTS: {"post": SEND_EVENTS},
         AT: {"post": SEND},
         HEAD: {"post": LOCK_NEXT, "delete": TAKE_NEXT},
         DEFERRED: {"post": LOCK_DEFERRED},

@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from peeklock.errors import BrokerError, Busy, Unauthorized
+from peeklock.errors import BrokerError, Busy, InvalidEvent, Unauthorized
 from peeklock.frontends.errors_on_the_wire import condition_of, rest_status_of
 
 PROBLEM_TYPE: Final = "application/problem+json"
@@ -21,7 +21,12 @@ AGAIN_SECONDS: Final = 1  # for who met a limit that others' requests fill
 def problem_of(error: BrokerError) -> Response:
     """A refusal."""
     status = rest_status_of(error)
-    more = {"condition": condition_of(error), "retryable": error.retryable}
+    more: dict[str, object] = {
+        "condition": condition_of(error),
+        "retryable": error.retryable,
+    }
+    if isinstance(error, InvalidEvent):
+        more["attribute"] = error.attribute
     response = problem(status, str(error), more)
     if isinstance(error, Unauthorized):
         response.headers.update(CHALLENGE)

@@ -1,0 +1,118 @@
+"""What a POST to `/{entity}/events` brings in: CloudEvents, each as a message of AMQP's.
+
+An event goes on in AMQP's binary mode where that says all of it, else in structured mode
+(`transcode.write_exactly`). Beside the binding, the message has what the broker acts upon: an
+id for duplicate detection, the subject, a partition key, and how long it lives.
+"""
+
+from hashlib import sha256
+from typing import Final, cast
+
+from peeklock.cloudevents.amqp_binding import AmqpParts
+from peeklock.cloudevents.event import CloudEvent
+from peeklock.cloudevents.http_binding import (
+    HttpParts,
+    http_mode,
+    read_http,
+    read_http_batch,
+)
+from peeklock.cloudevents.structured import BATCH_TYPES, EVENT_TYPES, ContentMode
+from peeklock.cloudevents.timestamps import instant, is_timestamp
+from peeklock.cloudevents.transcode import Hop, write_exactly
+from peeklock.errors import InvalidEvent, InvalidRequest
+from peeklock.frontends.amqp_event import bare_of
+from peeklock.frontends.amqp_message import PARTITION_KEY
+from peeklock.frontends.http.broker_properties import (
+    TTL_MS_MAX,
+    Described,
+    read_broker_properties,
+)
+from peeklock.frontends.http.property_values import BROKER_PROPERTIES, read_object
+from peeklock.limits import ID_CHARACTERS_MAX
+from peeklock.protocols.amqp10.sections import Header, Properties, encode_message
+from peeklock.types import UnixMs
+
+READ_TYPES: Final = ", ".join((*EVENT_TYPES, *BATCH_TYPES))
+
+
+def is_scanned(parts: HttpParts) -> bool:
+    """Is the body itself a document to be read? In binary mode it is bytes."""
+    return http_mode(parts) in (ContentMode.STRUCTURED, ContentMode.BATCH)
+
+
+def payloads_of(parts: HttpParts, now: UnixMs) -> list[bytes]:
+    """The messages, encoded as AMQP has them, of all events of a request.
+
+    Raises `InvalidEvent`, which names the attribute, and in a batch the event, counted from 0;
+    and `InvalidRequest` for wrong `BrokerProperties`. The format is one that is read.
+    """
+    raw = parts.header(BROKER_PROPERTIES.lower())
+    if http_mode(parts) is not ContentMode.BATCH:
+        given = {} if raw is None else read_object(BROKER_PROPERTIES, raw.encode("latin-1"))
+        return [payload_of(read_http(parts), read_broker_properties(given), now)]
+    if raw is not None:
+        raise InvalidRequest(f"{BROKER_PROPERTIES} are one event's; a batch has none")
+    found: list[bytes] = []
+    for place, event in enumerate(read_http_batch(parts)):
+        try:
+            if isinstance(event, InvalidEvent):
+                raise event
+            found.append(payload_of(event, Described(), now))
+        except InvalidEvent as error:
+            what = f"{error.what} (in event {place} of the batch, the first being 0)"
+            raise InvalidEvent(error.attribute, what) from None
+    return found
+
+
+def payload_of(event: CloudEvent, described: Described, now: UnixMs) -> bytes:
+    """One event's message; what `described` says beside the event counts before it."""
+    parts = cast(AmqpParts, write_exactly(event, Hop.AMQP))
+    text = described.texts.get
+    own = Properties(
+        message_id=text("message_id", event_id(event)),
+        to=text("to"),
+        subject=text("subject", event.text("subject")),
+        reply_to=text("reply_to"),
+        correlation_id=text("correlation_id"),
+        group_id=text("group_id"),
+        reply_to_group_id=text("reply_to_group_id"),
+    )
+    annotations = dict(described.annotations)
+    partition_key = event.text("partitionkey")
+    if partition_key is not None and own.group_id is None:
+        annotations.setdefault(PARTITION_KEY, partition_key)
+    lives = shorter(described.ttl_ms, time_to_live(event, now))
+    return encode_message(bare_of(parts, own), Header(durable=True, ttl_ms=lives), annotations)
+
+
+def event_id(event: CloudEvent) -> str:
+    """Source and id together, which say which event it is (CloudEvents 1.0 §2.3.1).
+
+    No source has a space in it. Where both are longer than a message-id may be, it is a digest.
+    """
+    name = f"{event.source} {event.id}"
+    if len(name) <= ID_CHARACTERS_MAX:
+        return name
+    return "sha256:" + sha256(name.encode()).hexdigest()
+
+
+def time_to_live(event: CloudEvent, now: UnixMs) -> int | None:
+    """Until its `expirytime`, in milliseconds; None: for ever, or longer than AMQP can say."""
+    text = event.text("expirytime")
+    if text is None:
+        return None
+    if not is_timestamp(text):
+        raise InvalidEvent("expirytime", "no Timestamp; allowed is RFC 3339")
+    at = instant(text)
+    if at is None:
+        raise InvalidEvent("expirytime", "outside of the years 1 to 9999")
+    left = at[0] * 1000 + at[1] // 1_000_000 - now
+    if left <= 0:
+        raise InvalidEvent("expirytime", "over; the event has expired before it came")
+    return left if left <= TTL_MS_MAX else None
+
+
+def shorter(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

@@ -1,0 +1,89 @@
+"""What routes of jobs and of events have in common: whom they ask, and who asks them."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Protocol, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from peeklock.entities.queue import Queue
+from peeklock.entities.submission import Submission
+from peeklock.entities.topic import Topic
+from peeklock.errors import BrokerError, Unauthorized
+from peeklock.frontends.http.authorization import Doorkeeper
+from peeklock.frontends.http.bodies import Bodies
+from peeklock.frontends.http.jobs import Jobs
+from peeklock.frontends.http.problems import problem, problem_of
+from peeklock.frontends.http.waiting import ClientGone, Wait
+from peeklock.security.principal import Principal
+from peeklock.types import UnixMs
+
+Made = TypeVar("Made")
+Handler = Callable[[Any, Request], Awaitable[Response]]
+
+
+class SendAll(Protocol):
+    """Hands messages in; returns when they are durable, or raises `BrokerError`."""
+
+    async def __call__(self, entity: Queue | Topic, given: list[Submission]) -> None: ...
+
+
+class Apart(Protocol):
+    """Calls what takes long and touches no entity, while others are served."""
+
+    async def __call__(self, make: Callable[[], Made]) -> Made: ...
+
+
+@dataclass(frozen=True)
+class RoutesHost:
+    """What the broker gives to these routes."""
+
+    jobs: Jobs
+    doorkeeper: Doorkeeper
+    now: Callable[[], UnixMs]
+    durable: Callable[[], Awaitable[None]]  # returns when all that was done is on disk
+    send: SendAll
+    wait: Wait
+    apart: Apart
+    is_expected_host: Callable[[str], bool]  # may a request call the broker by this name?
+    bodies: Bodies  # those under way, over all routes
+
+
+def answered(handler: Handler) -> Handler:
+    """With a problem document where it is refused."""
+
+    @wraps(handler)
+    async def answer(self: object, request: Request) -> Response:
+        try:
+            return await handler(self, request)
+        except BrokerError as error:
+            return problem_of(error)
+        except OSError as error:
+            return problem(500, f"the journal cannot be read: {error}")
+        except ClientGone:
+            return Response(status_code=204)  # nobody reads it
+
+    return answer
+
+
+async def principal_of(host: RoutesHost, request: Request) -> Principal:
+    """Who asks for the entity; raises `Unauthorized`."""
+    authority = request.headers.get("host", "localhost")
+    if not host.is_expected_host(authority):
+        raise Unauthorized(f"{authority[:80]!r} is no name of this broker")
+    # A web page of elsewhere may POST without asking, and nobody here proves anything.
+    origin = request.headers.get("origin")
+    if origin is not None and not host.is_expected_host(origin.partition("://")[2]):
+        raise Unauthorized(f"a page of {origin[:80]!r} may ask nothing here")
+    given = request.headers.get("authorization", "")
+    return await host.doorkeeper.principal(given, entity_of(request), host.now())
+
+
+def entity_of(request: Request) -> str:
+    return str(request.path_params["entity"]).strip("/")
+
+
+def base_of(request: Request) -> str:
+    return f"{request.url.scheme}://{request.headers.get('host', 'localhost')}"
