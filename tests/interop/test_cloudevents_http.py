@@ -65,3 +65,17 @@ def test_what_it_sends_it_receives(broker: BrokerProcess, mode: str) -> None:
         peer.credit(1)
         got = received(peer)
     assert (got.get_attributes(), got.get_data()) == (ATTRIBUTES, DATA)
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/cloudevents+json"])
+def test_what_it_sends_it_works_on(broker: BrokerProcess, accept: str) -> None:
+    written = http.to_binary_event(sdk.CloudEvent(ATTRIBUTES, DATA))
+    peer = HttpPeer(broker)
+    sent = peer.ask_with("POST", "/tasks/events", written.body, dict(written.headers))
+    assert sent.status == 202
+    got = peer.ask("POST", "/tasks/events/head?timeout=0", Accept=accept)
+    assert got.status == 201
+    headers = {name.lower(): value for name, value in got.headers.items()}
+    their = http.from_http_event(http.HTTPMessage(headers, got.body))
+    assert (their.get_attributes(), their.get_data()) == (ATTRIBUTES, DATA)
+    assert peer.ask("DELETE", got.place).status == 200

@@ -27,7 +27,9 @@ from peeklock.cloudevents.mqtt_binding import (
 )
 from peeklock.cloudevents.structured import ContentMode
 from tests.interop.rhea_client import NODE_DIR, play
+from tests.support.broker_process import BrokerProcess
 from tests.support.events import event
+from tests.support.http_peer import HttpPeer
 
 pytestmark = pytest.mark.interop
 if not (NODE_DIR / "node_modules" / "cloudevents").is_dir():
@@ -83,6 +85,25 @@ def test_we_read_its_http(mode: str, found: ContentMode) -> None:
     parts = HttpParts(texts_of(written["headers"]), written["body"].encode())
     assert http_mode(parts) is found
     assert OURS.says_the_same_as(read_http(parts))
+
+
+@pytest.mark.parametrize("mode", ["binary", "structured"])
+def test_over_http_through_a_running_broker(mode: str) -> None:
+    """What it sends it works on, in either mode."""
+    written = play("events", "writeHttp", event=THEIRS, mode=mode)
+    with BrokerProcess() as broker:
+        peer = HttpPeer(broker)
+        for accept, expected in (
+            ("*/*", AS_TEXTS),
+            ("application/cloudevents+json", AS_TEXTS if mode == "binary" else THEIRS),
+        ):
+            headers = dict(texts_of(written["headers"]))
+            sent = peer.ask_with("POST", "/q/events", written["body"].encode(), headers)
+            assert sent.status == 202, sent.body
+            got = peer.ask("POST", "/q/events/head?timeout=0", Accept=accept)
+            assert got.status == 201
+            assert read_http_theirs(HttpParts(got.headers.items(), got.body)) == expected
+            assert peer.ask("DELETE", got.place).status == 200
 
 
 def test_it_reads_our_mqtt() -> None:

@@ -51,6 +51,8 @@ def test_each_operation_and_what_may_become_of_it(reader: Reader, queue: str) ->
         cbor = {"Content_Type": "application/cloudevents+cbor"}
         reader.ask_as(events, "POST", f"/{entity}/events", **cbor)
         for method in ("POST", "DELETE"):
+            for _ in range(2):
+                reader.ask_as(f"{events}/head", method, f"/{entity}/events/head?timeout=0")
             reader.ask_as(head, method, f"/{entity}/messages/head?timeout=0")
             reader.ask_as(head, method, f"/{entity}/messages/head?timeout=0")
             reader.ask_as(head, method, f"/{entity}/messages/head?timeout=x")

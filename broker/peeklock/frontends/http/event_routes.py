@@ -1,4 +1,7 @@
-"""The routes of CloudEvents: in over HTTP, in any of its modes (HTTP binding 1.0 §3)."""
+"""The routes of CloudEvents: in and out, in any mode of HTTP's (HTTP binding 1.0 §3).
+
+An event that is handed out is a locked message; the routes of jobs settle it.
+"""
 
 from functools import partial
 from typing import Final
@@ -11,11 +14,20 @@ from starlette.routing import BaseRoute, Route
 from peeklock.cloudevents.http_binding import HttpParts, http_mode
 from peeklock.cloudevents.structured import ContentMode
 from peeklock.entities.queue import Queue
+from peeklock.entities.queue_index import Entry
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, ProtocolViolation
 from peeklock.frontends.amqp_intake import read_sent
+from peeklock.frontends.amqp_message import bare_of
 from peeklock.frontends.http.bodies import Body
+from peeklock.frontends.http.handed_events import (
+    event_parts,
+    form_asked_for,
+    handed_event,
+)
+from peeklock.frontends.http.handed_messages import Handed, handed
+from peeklock.frontends.http.handing_out import HandingOut, Write
 from peeklock.frontends.http.received_events import READ_TYPES, is_scanned, payloads_of
 from peeklock.frontends.http.routes_host import (
     RoutesHost,
@@ -24,15 +36,23 @@ from peeklock.frontends.http.routes_host import (
     principal_of,
 )
 from peeklock.limits import EVENT_DOCUMENT_BYTES_MAX, EVENT_SCANNED_AT_ONCE_BYTES_MAX
+from peeklock.message import Message
+from peeklock.types import LockToken, UnixMs
 
 
 class EventRoutes:
     def __init__(self, host: RoutesHost) -> None:
         self._host: Final = host
         self._engine: Final = host.jobs.engine
+        self._handing: Final = HandingOut(host)
 
     def routes(self) -> list[BaseRoute]:
-        return [Route("/{entity:path}/events", self.receive, methods=["POST"])]
+        at = "/{entity:path}/events"
+        return [
+            Route(at, self.receive, methods=["POST"]),
+            Route(at + "/head", self.lock_next, methods=["POST"]),
+            Route(at + "/head", self.take_next, methods=["DELETE"]),
+        ]
 
     @answered
     async def receive(self, request: Request) -> Response:
@@ -44,6 +64,8 @@ class EventRoutes:
         announced = HttpParts(headers, b"")
         if http_mode(announced) is ContentMode.UNKNOWN_FORMAT:
             raise HTTPException(415, f"the formats of events that are read are {READ_TYPES}")
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise HTTPException(415, "a body that is encoded (Content-Encoding) is not read")
         limit = entity.settings.max_message_bytes
         if is_scanned(announced):
             limit = min(limit, EVENT_DOCUMENT_BYTES_MAX)
@@ -65,6 +87,38 @@ class EventRoutes:
             return [read_sent(payload, entity, ids, now) for payload in payloads]
         except ProtocolViolation as error:
             raise InvalidRequest(error.what) from None
+
+    @answered
+    async def lock_next(self, request: Request) -> Response:
+        queue = await self._queue(request)
+        return await self._handing.lock_next(request, queue, self._writer(request))
+
+    @answered
+    async def take_next(self, request: Request) -> Response:
+        queue = await self._queue(request)
+        return await self._handing.take_next(request, queue, self._writer(request))
+
+    async def _queue(self, request: Request) -> Queue:
+        principal = await principal_of(self._host, request)
+        return self._host.jobs.to_receive_from(principal, entity_of(request), self._host.now())
+
+    def _writer(self, request: Request) -> Write:
+        """In the mode that the request asks for."""
+        form = form_asked_for(request.headers.get("accept", ""))
+
+        async def write(
+            entry: Entry, message: Message, token: LockToken, until: UnixMs
+        ) -> Handed:
+            make = partial(event_parts, bare_of(entry, message), form)
+            is_long = len(message.bare) > EVENT_SCANNED_AT_ONCE_BYTES_MAX
+            parts = await self._host.apart(make) if is_long else make()
+            if parts is not None:
+                told = handed_event(entry, message, token, until, parts)
+                if told is not None:
+                    return told
+            return handed(entry, message, token, until)
+
+        return write
 
 
 def headers_of(request: Request) -> list[tuple[str, str]]:

@@ -64,19 +64,33 @@ def handed(entry: Entry, message: Message, token: LockToken, until: UnixMs) -> H
         content, kind = content_of(body)
         if kind == AMQP_TYPE:
             content = body_sections(bare)
-    told = write_broker_properties(entry, message, properties, token, until)
+    more: dict[str, object] = {}
     fields: list[tuple[str, str]] = []
     kind = properties.content_type or kind
     if FIELD_TEXT.fullmatch(kind):
         fields.append(("Content-Type", kind))
     elif kind:
-        told["ContentType"] = kind
+        more["ContentType"] = kind
+    fields.extend(beside_body(entry, message, properties, token, until, more))
+    fields.extend(write_properties(user))
+    return Handed(fields, content)
+
+
+def beside_body(
+    entry: Entry,
+    message: Message,
+    properties: Properties,
+    token: LockToken,
+    until: UnixMs,
+    more: dict[str, object],
+) -> list[tuple[str, str]]:
+    """What the broker knows of it, with `more` behind that, and how its body is encoded."""
+    told = write_broker_properties(entry, message, properties, token, until)
+    fields = [(BROKER_PROPERTIES, json.dumps(told | more))]
     encoding = properties.content_encoding or ""
     if FIELD_TEXT.fullmatch(encoding):
         fields.append(("Content-Encoding", encoding))
-    fields.append((BROKER_PROPERTIES, json.dumps(told)))
-    fields.extend(write_properties(user))
-    return Handed(fields, content)
+    return fields
 
 
 def location_of(base_url: str, path: str, entry: Entry, token: LockToken) -> str:

@@ -29,6 +29,7 @@ PROBLEMS: Final = {
     "507": "The broker's disk is nearly full; receiving and settling still work.",
 }
 EVENTS: Final = "/{entity}/events"
+EVENTS_HEAD: Final = EVENTS + "/head"
 AT: Final = "/{entity}/messages"
 HEAD: Final = AT + "/head"
 DEFERRED: Final = AT + "/{number}"
@@ -166,6 +167,19 @@ SEND_EVENTS: Final = operation(
         | {kind: {"schema": {"type": "array"}} for kind in BATCH_TYPES},
     },
 )  # fmt: skip
+ACCEPT: Final = parameter(
+    "Accept", "header", "An event format, for structured mode; otherwise it is binary.",
+    {"type": "string", "examples": list(EVENT_TYPES)},
+)  # fmt: skip
+EVENT: Final = "The message as a CloudEvent; as it is when it is none."
+LOCK_EVENT: Final = operation(
+    "lockNextEvent", OURS + "Take the next event under a lock; settle it as a message.",
+    {"201": answer(EVENT, LOCATED, body=True), "204": NONE}, RECEIVE, ENTITY, TIMEOUT, ACCEPT,
+)  # fmt: skip
+TAKE_EVENT: Final = operation(
+    "takeNextEvent", OURS + "Take the next event for good.",
+    {"200": answer(EVENT, HANDED, body=True), "204": NONE}, RECEIVE, ENTITY, TIMEOUT, ACCEPT,
+)  # fmt: skip
 
 PROBLEM: Final[Json] = {
     "type": "object",
@@ -207,6 +221,7 @@ OPENAPI: Final[Json] = {
     },
     "paths": {
         EVENTS: {"post": SEND_EVENTS},
+        EVENTS_HEAD: {"post": LOCK_EVENT, "delete": TAKE_EVENT},
         AT: {"post": SEND},
         HEAD: {"post": LOCK_NEXT, "delete": TAKE_NEXT},
         DEFERRED: {"post": LOCK_DEFERRED},

@@ -147,8 +147,13 @@ def read_json_property(where: str, name: str, value: object) -> AmqpValue:
 # ---- into an answer
 
 
-def write_properties(properties: dict[AmqpValue, AmqpValue]) -> list[tuple[str, str]]:
-    """Application properties as header fields, all of them ASCII."""
+def write_properties(
+    properties: dict[AmqpValue, AmqpValue], reserved: str | None = None
+) -> list[tuple[str, str]]:
+    """Application properties as header fields, all of them ASCII.
+
+    Fields whose names begin with `reserved` mean something else in this response.
+    """
     fields: list[tuple[str, str]] = []
     more: dict[str, object] = {}
     names: set[str] = set()
@@ -157,8 +162,10 @@ def write_properties(properties: dict[AmqpValue, AmqpValue]) -> list[tuple[str, 
         text = write_property(value)
         if text is None:
             continue  # a list, say, which no property may be (AMQP 1.0 §3.2.5)
-        if is_property_name(name) and name.lower() not in names:
-            names.add(name.lower())  # a field's name is the same in any case
+        folded = name.lower()  # a field's name is the same in any case
+        is_free = reserved is None or not folded.startswith(reserved)
+        if is_free and is_property_name(name) and folded not in names:
+            names.add(folded)
             fields.append((name, text))
         else:
             more[name] = json.loads(text)
