@@ -63,6 +63,7 @@ from peeklock.frontends.amqp_sessions import (
 from peeklock.frontends.amqp_tokens import TokenReply
 from peeklock.frontends.amqp_tokens import answer as answer_token
 from peeklock.frontends.amqp_transactions import Controllers, Coordinator
+from peeklock.frontends.closing import Closing
 from peeklock.frontends.errors_on_the_wire import amqp_error
 from peeklock.limits import (
     AMQP_BACKLOG_BYTES_MAX,
@@ -74,6 +75,7 @@ from peeklock.limits import (
     REPLIES_WAITING_MAX,
 )
 from peeklock.protocols.amqp10.conditions import (
+    CONNECTION_FORCED,
     INTERNAL_ERROR,
     MESSAGE_SIZE_EXCEEDED,
     RESOURCE_DELETED,
@@ -126,6 +128,11 @@ from peeklock.types import NEVER, NO_LINK, NO_TIMEOUT, ElapsedMs, LockToken, Uni
 # In our answer to a receiver's attach (§2.7.3 properties), milliseconds: with it, an end of a
 # lock tells a client whose clock is wrong how long the lock lasts.
 LOCK_DURATION: Final = Symbol("peeklock:lock-duration-ms")
+
+CLOSING_CONDITIONS: Final = {
+    Closing.SHUT_DOWN: CONNECTION_FORCED,
+    Closing.MISTAKE: INTERNAL_ERROR,
+}
 
 
 @dataclass(frozen=True)
@@ -259,9 +266,9 @@ class AmqpFrontend:
         if self._grants.lapse(self._principal, now):
             self._handle(self._connection.take_events(), now)
 
-    def close(self, condition: str, why: str) -> None:
+    def close(self, closing: Closing, why: str) -> None:
         """The broker ends the connection."""
-        self._connection.close(AmqpError(condition, why))
+        self._connection.close(AmqpError(CLOSING_CONDITIONS[closing], why))
 
     def refuse(self, why: str) -> None:
         """There are as many connections as may be: this one is told so, once it opens."""

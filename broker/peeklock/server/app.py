@@ -20,6 +20,7 @@ from peeklock.errors import BrokerError
 from peeklock.frontends.amqp10 import AmqpFrontend, AmqpHost
 from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.frontends.amqp_management import ManagementNode
+from peeklock.frontends.closing import Closing
 from peeklock.limits import CONNECTIONS_REFUSED_MAX
 from peeklock.management.definitions import TopicDefinition, ensure, in_order
 from peeklock.management.views import describe, describe_topic
@@ -312,16 +313,19 @@ class App:
     def _make_wire(self, connection: SocketConnection, peer: str, certificate: str) -> Wire:
         clock = self._clock
         frontend = AmqpFrontend(self._host, clock.now(), clock.elapsed(), peer, certificate)
+        self._let_in(frontend, connection)
+        return frontend
+
+    def _let_in(self, frontend: Wire, connection: SocketConnection) -> None:
         board = self._switchboard
         if board.open_count >= self._config.connections_max:
             self._refuse(frontend, connection)
         board.connections[frontend] = connection
-        return frontend
 
-    def _refuse(self, frontend: AmqpFrontend, connection: SocketConnection) -> None:
+    def _refuse(self, frontend: Wire, connection: SocketConnection) -> None:
         """One connection too many is told so; when there are many of them, they are cut off."""
         most = self._config.connections_max
-        log.warning("connection refused", peer=frontend.peer_name, connections=most)
+        log.warning("connection refused", peer=connection.peer_name, connections=most)
         refused = self._switchboard.refused
         if len(refused) < CONNECTIONS_REFUSED_MAX:
             frontend.refuse(f"there are {most} connections already; allowed are {most}")
@@ -349,10 +353,9 @@ class App:
         await self._confirm(deadline)
         if self._http is not None:
             await self._http.drain(max(0.0, deadline - time.monotonic()))
-        for peer, connection in list(self._switchboard.connections.items()):
-            if isinstance(peer, AmqpFrontend):
-                peer.close("amqp:connection:forced", "the broker is shutting down")
-                connection.flush()
+        for connection in list(self._switchboard.connections.values()):
+            connection.wire.close(Closing.SHUT_DOWN, "the broker is shutting down")
+            connection.flush()
         deadline = time.monotonic() + min(1.0, self._config.drain_seconds)
         while self._switchboard.connections and time.monotonic() < deadline:
             await asyncio.sleep(0.02)

@@ -1,7 +1,7 @@
 """asyncio.Protocol ⇄ Wire: all the asyncio that a protocol ever sees.
 
 What goes wrong in here is ours, and costs one connection: it is logged, and the peer is told
-`amqp:internal-error`. Nobody else notices.
+so. Nobody else notices.
 """
 
 import asyncio
@@ -11,24 +11,30 @@ from typing import Final, Protocol, cast
 import structlog
 
 from peeklock.clock import Clock
+from peeklock.engine.effects import Peer
+from peeklock.frontends.closing import Closing
 from peeklock.limits import (
     CONNECTION_LOOK_AGAIN,
     LINGER_TIMEOUT,
     READ_PAUSE_BYTES,
     WRITE_PAUSE_BYTES,
 )
+from peeklock.security.authenticators import Login
 from peeklock.security.certificates import common_name
+from peeklock.security.principal import Principal
 from peeklock.types import NO_TIMEOUT, ElapsedMs, UnixMs
 
 log = structlog.get_logger()
 
 
-class Wire(Protocol):
+class Wire(Peer, Protocol):
     """What a front-end offers to a socket. Nothing in it raises for what a peer does.
 
     It is told the time twice: `now` for entities, whose instants outlive a restart, and
     `elapsed` for the connection's own time-outs, which no setting of a clock may touch.
     """
+
+    login: Login | None  # the server takes it, checks it, calls `on_login`
 
     @property
     def closed(self) -> bool:
@@ -47,7 +53,11 @@ class Wire(Protocol):
 
     def set_writable(self, writable: bool) -> None: ...
 
-    def close(self, condition: str, why: str) -> None: ...
+    def on_login(self, principal: Principal | None, now: UnixMs) -> None: ...
+
+    def close(self, closing: Closing, why: str) -> None: ...
+
+    def refuse(self, why: str) -> None: ...
 
 
 class SocketConnection(asyncio.Protocol):
@@ -116,7 +126,7 @@ class SocketConnection(asyncio.Protocol):
         """Our own code broke on this connection: it ends, with a word if that is possible."""
         log.error("connection failed", peer=self.peer_name, exc_info=error)
         try:
-            self.wire.close("amqp:internal-error", f"a mistake of ours: {type(error).__name__}")
+            self.wire.close(Closing.MISTAKE, f"a mistake of ours: {type(error).__name__}")
         except Exception:  # then it ends without a word
             log.exception("closing it failed, too", peer=self.peer_name)
             self.abort()

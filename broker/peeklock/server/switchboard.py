@@ -10,11 +10,10 @@ import structlog
 from peeklock.clock import Clock
 from peeklock.engine.effects import Peer
 from peeklock.engine.engine import Engine
-from peeklock.frontends.amqp10 import AmqpFrontend
 from peeklock.limits import DEADLINES_LOOK_AGAIN
 from peeklock.security.authenticators import Authenticator, Login
 from peeklock.security.principal import Principal
-from peeklock.server.connection import SocketConnection
+from peeklock.server.connection import SocketConnection, Wire
 from peeklock.types import NEVER
 
 log = structlog.get_logger()
@@ -56,8 +55,8 @@ class Switchboard:
         self._touched.add(connection)
         self.turn()
         wire = connection.wire
-        if isinstance(wire, AmqpFrontend) and wire.login is not None:
-            login = wire.login
+        login = wire.login
+        if login is not None:
             wire.login = None  # each is checked once, whatever comes meanwhile
             task = asyncio.ensure_future(self._check_login(connection, wire, login))
             self._logins.add(task)
@@ -98,10 +97,8 @@ class Switchboard:
                 connection.flush()
 
     def forget(self, connection: SocketConnection) -> None:
-        wire = connection.wire
-        if isinstance(wire, AmqpFrontend):
-            self.connections.pop(wire, None)
-            self.refused.discard(wire)
+        self.connections.pop(connection.wire, None)
+        self.refused.discard(connection.wire)
 
     def _set_timer(self) -> None:
         at = self._engine.next_deadline()
@@ -125,7 +122,7 @@ class Switchboard:
         return await loop.run_in_executor(self._login_thread, self._authenticator.check, login)
 
     async def _check_login(
-        self, connection: SocketConnection, wire: AmqpFrontend, login: Login
+        self, connection: SocketConnection, wire: Wire, login: Login
     ) -> None:
         try:
             principal = await self.check_login(login)

@@ -5,7 +5,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from peeklock.engine.effects import Effect
+from peeklock.frontends.closing import Closing
 from peeklock.limits import READ_PAUSE_BYTES
+from peeklock.security.authenticators import Login
+from peeklock.security.principal import Principal
 from peeklock.server.connection import SocketConnection
 from peeklock.types import NO_TIMEOUT, ElapsedMs, UnixMs
 from tests.support.fake_clock import FakeClock
@@ -17,7 +21,7 @@ class EchoWire:
     def __init__(self) -> None:
         self.out: list[bytes] = []
         self.closed = False
-        self.farewell: tuple[str, str] | None = None
+        self.login: Login | None = None
         self.breaks_on_write = False
         self.breaks_on_close = False
 
@@ -47,10 +51,16 @@ class EchoWire:
 
     def set_writable(self, writable: bool) -> None: ...
 
-    def close(self, condition: str, why: str) -> None:
+    def on_login(self, principal: Principal | None, now: UnixMs) -> None: ...
+
+    def on_effect(self, effect: Effect) -> None: ...
+
+    def refuse(self, why: str) -> None: ...
+
+    def close(self, closing: Closing, why: str) -> None:
         if self.breaks_on_close:
             raise RuntimeError("on closing")
-        self.out.append(condition.encode())
+        self.out.append(closing.name.encode())
         self.closed = True
 
 
@@ -103,7 +113,7 @@ async def ask(stream: tuple[asyncio.StreamReader, asyncio.StreamWriter], what: b
 @pytest.mark.parametrize(
     ("what", "heard"),
     [
-        (b"break", b"amqp:internal-error"),
+        (b"break", b"MISTAKE"),
         (b"break on both", b""),
         (b"break on writing", b""),
     ],
@@ -133,7 +143,7 @@ async def test_last_words_survive_what_the_peer_still_sends(listener: Listener) 
     await asyncio.wait_for(reader.readexactly(1), 10)
     for _ in range(100):
         writer.write(bytes(100_000))
-    assert await asyncio.wait_for(reader.read(), 10) == b"mqp:internal-error"
+    assert await asyncio.wait_for(reader.read(), 10) == b"ISTAKE"
     writer.close()
 
 
@@ -164,7 +174,7 @@ async def test_a_peer_that_only_writes_is_not_read_without_bound(listener: Liste
 
 def test_an_effect_that_breaks_one_peer_reaches_the_others() -> None:
     """The switchboard hands out effects of all: what one breaks, the rest still gets."""
-    from peeklock.engine.effects import Accepted, Effect
+    from peeklock.engine.effects import Accepted
     from peeklock.security.authenticators import AnyoneIn
     from peeklock.server.switchboard import Switchboard
     from tests.support.house import House, Recorder
