@@ -38,6 +38,8 @@ def spawn(data_dir: Path) -> tuple[subprocess.Popen[str], str, float]:
             *argv,
             "--amqp",
             "127.0.0.1:0",
+            "--mqtt",
+            "off",
             "--http",
             "off",
             "--data-dir",

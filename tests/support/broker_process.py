@@ -50,6 +50,7 @@ class BrokerProcess:
         self._env |= env or {}
         self._port = 0
         self._http_port = 0
+        self._mqtt_port = 0
         self._stderr: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         self.ready_line = ""
@@ -68,6 +69,9 @@ class BrokerProcess:
             raise BrokerFailed(f"exit code {code}: {self.stderr}")
         address = self.ready_line.split("amqp=")[1].split()[0]
         self._port = int(address.rpartition(":")[2])
+        if "mqtt=" in self.ready_line:
+            address = self.ready_line.split("mqtt=")[1].split()[0]
+            self._mqtt_port = int(address.rpartition(":")[2])
         if "http=" in self.ready_line:
             address = self.ready_line.split("http=")[1].split()[0]
             self._http_port = int(address.rpartition(":")[2])
@@ -85,6 +89,7 @@ class BrokerProcess:
             [
                 *(sys.executable, "-m", self._module, "serve"),
                 *("--amqp", f"127.0.0.1:{self._port}"),
+                *("--mqtt", f"127.0.0.1:{self._mqtt_port}"),
                 *("--http", f"127.0.0.1:{self._http_port}"),
                 *self._args,
             ],
@@ -172,6 +177,10 @@ class BrokerProcess:
     @property
     def amqp_port(self) -> int:
         return self._port
+
+    @property
+    def mqtt_port(self) -> int:
+        return self._mqtt_port
 
     @property
     def http_port(self) -> int:

@@ -23,10 +23,13 @@ FORCED = "amqp:connection:forced"  # AMQP 1.0 §2.8.16
 
 def test_it_says_that_it_is_ready_and_ends_in_order(tmp_path: Path) -> None:
     with BrokerProcess(data_dir=tmp_path) as broker:
-        amqp, http = broker.amqp_port, broker.http_port
-        assert (
-            broker.ready_line == f"peeklock ready amqp=127.0.0.1:{amqp} http=127.0.0.1:{http}\n"
-        )
+        ports = {
+            "amqp": broker.amqp_port,
+            "mqtt": broker.mqtt_port,
+            "http": broker.http_port,
+        }
+        at = " ".join(f"{name}=127.0.0.1:{port}" for name, port in ports.items())
+        assert broker.ready_line == f"peeklock ready {at}\n"
         assert broker.terminate() == 0
 
 
@@ -87,7 +90,7 @@ def test_with_json_its_first_line_is_a_document(tmp_path: Path, kept: bool) -> N
         *where,
     )
     with subprocess.Popen(
-        [*argv, "--amqp", "127.0.0.1:0", "--http", "127.0.0.1:0"],
+        [*argv, "--amqp", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -142,7 +142,10 @@ class LinkReady:
 
 @final
 class LinkStolen:
-    """A recoverable link was attached elsewhere (AMQP 1.0 §2.6.1)."""
+    """A recoverable link was attached elsewhere (AMQP 1.0 §2.6.1).
+
+    Without a link: the peer's client has come in anew (MQTT 5.0 §3.1.4), and it is to go.
+    """
 
     __slots__ = ("link", "peer")
 

@@ -21,6 +21,7 @@ from peeklock.frontends.amqp10 import AmqpFrontend, AmqpHost
 from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.frontends.closing import Closing
+from peeklock.frontends.mqtt import MqttFrontend, MqttHost
 from peeklock.limits import CONNECTIONS_REFUSED_MAX
 from peeklock.management.definitions import TopicDefinition, ensure, in_order
 from peeklock.management.views import describe, describe_topic
@@ -31,7 +32,7 @@ from peeklock.security.tokens import AccessKey, JwtKey, Tokens
 from peeklock.server.bad_config import BadConfig
 from peeklock.server.commit import Committer
 from peeklock.server.config import Config, http_address, split_address
-from peeklock.server.connection import SocketConnection, Wire
+from peeklock.server.connection import SocketConnection, Wire, WireMaker
 from peeklock.server.credentials import (
     Credentials,
     announce,
@@ -42,6 +43,8 @@ from peeklock.server.credentials import (
 from peeklock.server.ending import end_behind
 from peeklock.server.housekeeping import Housekeeping
 from peeklock.server.http_listener import HttpListener
+from peeklock.server.listening import address_of, reason_of
+from peeklock.server.mqtt_listener import listen_for_mqtt
 from peeklock.server.progress import RecoveryProgress
 from peeklock.server.switchboard import Switchboard
 from peeklock.server.system import SystemClock, SystemIds
@@ -104,7 +107,9 @@ class App:
         self._waiting_room: Final = WaitingRoom(
             self.engine, self._clock, self._switchboard.turn
         )
+        self._mqtt_host: Final = MqttHost(self.engine, self._authenticator, config.dev)
         self._listener: asyncio.Server | None = None
+        self._mqtt: asyncio.Server | None = None
         self._http: HttpListener | None = None
         self._stopping: Final = asyncio.Event()
 
@@ -196,6 +201,7 @@ class App:
         self._create_configured_entities()
         self.engine.start(self._clock.now())
         await self._listen()
+        self._mqtt = await listen_for_mqtt(self._config, self._make_mqtt_connection)
         await self._listen_for_http()
         chores = asyncio.ensure_future(self._housekeep_forever())
         self._switchboard.turn()
@@ -293,12 +299,13 @@ class App:
 
     def _address(self) -> str:
         assert self._listener is not None
-        host, port = self._listener.sockets[0].getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return address_of(self._listener)
 
     def _ready_line(self) -> str:
         ephemeral = self._config.ephemeral
         listening = {"amqp": self._address()}
+        if self._mqtt is not None:
+            listening["mqtt"] = address_of(self._mqtt)
         if self._http is not None:
             listening["http"] = self._http.address
         if self._ready_as_json:
@@ -307,10 +314,28 @@ class App:
         return " ".join([*words, "ephemeral (nothing is kept)"] if ephemeral else words)
 
     def _make_connection(self) -> SocketConnection:
-        board = self._switchboard
-        return SocketConnection(self._make_wire, self._clock, board.after_read, board.forget)
+        return self._connection(self._make_amqp_wire)
 
-    def _make_wire(self, connection: SocketConnection, peer: str, certificate: str) -> Wire:
+    def _make_mqtt_connection(self) -> SocketConnection:
+        return self._connection(self._make_mqtt_wire)
+
+    def _connection(self, make_wire: WireMaker) -> SocketConnection:
+        board = self._switchboard
+        return SocketConnection(make_wire, self._clock, board.after_read, board.forget)
+
+    def _make_mqtt_wire(
+        self, connection: SocketConnection, peer: str, certificate: str
+    ) -> Wire:
+        clock = self._clock
+        frontend = MqttFrontend(
+            self._mqtt_host, clock.now(), clock.elapsed(), peer, certificate
+        )
+        self._let_in(frontend, connection)
+        return frontend
+
+    def _make_amqp_wire(
+        self, connection: SocketConnection, peer: str, certificate: str
+    ) -> Wire:
         clock = self._clock
         frontend = AmqpFrontend(self._host, clock.now(), clock.elapsed(), peer, certificate)
         self._let_in(frontend, connection)
@@ -341,6 +366,8 @@ class App:
         if self._is_for_this_machine():
             retract(self._url())
         self._listener.close()
+        if self._mqtt is not None:
+            self._mqtt.close()
         if self._http is not None:
             self._http.close()
         chores.cancel()
@@ -404,12 +431,6 @@ class App:
         entities = [describe(self.engine, queue) for queue in self._namespace.by_id.values()]
         entities += [describe_topic(self.engine, topic) for topic in self._namespace.topics()]
         print(json.dumps({"broker": self.stats(), "entities": entities}), file=sys.stderr)
-
-
-def reason_of(error: OSError) -> str:
-    """The event loop's text repeats the address; a name that is none has no such number."""
-    number = error.errno or 0
-    return os.strerror(number) if number > 0 else error.strerror or str(error)
 
 
 def make_tokens(config: Config) -> Tokens:

@@ -33,6 +33,7 @@ from peeklock.server.emulator_config import MOUNTED, read_emulator_config
 
 ENV_PREFIX: Final = "PEEKLOCK_"
 HTTP_DEFAULT: Final = "127.0.0.1:8180"
+MQTT_DEFAULT: Final = "127.0.0.1:1883"
 OFF: Final = "off"
 EMULATOR_HTTP_PORT: Final = "EMULATOR_HTTP_PORT"
 EMULATOR_PORT_DEFAULT: Final = "5300"
@@ -183,10 +184,12 @@ class Config(BaseSettings):
     """Instead of Azure's Service Bus emulator: anybody may do anything; any address; tests."""
     amqp: str = "127.0.0.1:5672"
     """HOST:PORT to listen on for AMQP; port 0 takes any free one."""
+    mqtt: str | None = None
+    """HOST:PORT for MQTT; else 127.0.0.1:1883 if that is free; `off`: none."""
     http: str | None = None
     """HOST:PORT for HTTP and HTTPS; else 127.0.0.1:8180 if that is free; `off`: none."""
     tls_cert: Path | None = None
-    """Certificate chain (PEM); AMQP is then TLS only."""
+    """Certificate chain (PEM); AMQP and MQTT are then TLS only."""
     tls_key: Path | None = None
     """Its key (PEM, without a password)."""
     tls_client_ca: Path | None = None
@@ -337,6 +340,8 @@ def mistakes_in(config: Config) -> Iterator[str]:
     yield from mistakes_in_address(config, config.amqp, config.tls_cert)
     if config.http not in (None, OFF):
         yield from mistakes_in_address(config, config.http, config.http_cert)
+    if config.mqtt is not None and config.mqtt.lower() != OFF:
+        yield from mistakes_in_address(config, config.mqtt, config.tls_cert)
     yield from doubles("user", (user.name for user in config.users))
     yield from doubles("queue", (queue.name.casefold() for queue in config.queues))
     yield from doubles("topic", (topic.name.casefold() for topic in config.topics))
@@ -386,6 +391,13 @@ def http_address(config: Config, environment: Mapping[str, str]) -> str | None:
     except BadConfig:
         raise BadConfig(f"environment: {EMULATOR_HTTP_PORT} is {port!r}, no port") from None
     return address
+
+
+def mqtt_address(config: Config) -> str | None:
+    """Where MQTT is to be served; None for nowhere. Azure's emulator has none."""
+    if config.mqtt is not None:
+        return None if config.mqtt.lower() == OFF else config.mqtt
+    return None if config.emulator else MQTT_DEFAULT
 
 
 def doubles(what: str, names: Iterable[str]) -> Iterator[str]:

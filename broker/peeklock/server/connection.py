@@ -6,7 +6,7 @@ so. Nobody else notices.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, TypeAlias, cast
 
 import structlog
 
@@ -60,12 +60,15 @@ class Wire(Peer, Protocol):
     def refuse(self, why: str) -> None: ...
 
 
+WireMaker: TypeAlias = Callable[["SocketConnection", str, str], Wire]
+
+
 class SocketConnection(asyncio.Protocol):
     """One socket and its wire."""
 
     def __init__(
         self,
-        make_wire: Callable[["SocketConnection", str, str], Wire],
+        make_wire: WireMaker,
         clock: Clock,
         after_read: Callable[["SocketConnection"], None],
         on_lost: Callable[["SocketConnection"], None],

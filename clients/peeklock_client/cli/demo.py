@@ -62,7 +62,8 @@ def broker_of_its_own() -> Iterator[str]:
     """A broker on a free port with a temporary data directory; yields its URL."""
     with tempfile.TemporaryDirectory(prefix="peeklock-demo-") as folder:
         argv = [sys.executable, "-m", "peeklock_client.cli.main", "serve", "--dev"]
-        argv += ["--data-dir", folder, "--amqp", "127.0.0.1:0", "--http", "off"]
+        argv += ["--data-dir", folder, "--amqp", "127.0.0.1:0"]
+        argv += ["--mqtt", "off", "--http", "off"]
         # Other commands shall not take it for the machine's broker.
         environment = os.environ | {"PEEKLOCK_CREDENTIALS": f"{folder}/brokers.json"}
         with subprocess.Popen(

@@ -37,6 +37,13 @@ def serve(
         str | None,
         typer.Option(metavar="HOST:PORT", help="Default 127.0.0.1:5672; port 0: any free one."),
     ] = None,
+    mqtt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help='MQTT 3.1.1 and 5.0; default 127.0.0.1:1883 if that is free; "off": none.',
+        ),
+    ] = None,
     http: Annotated[
         str | None,
         typer.Option(
@@ -60,7 +67,8 @@ def serve(
         ),
     ] = None,
     tls_cert: Annotated[
-        Path | None, typer.Option(help="Certificate chain (PEM); AMQP is then TLS only.")
+        Path | None,
+        typer.Option(help="Certificate chain (PEM); AMQP and MQTT are then TLS only."),
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
     tls_client_ca: Annotated[
@@ -88,7 +96,8 @@ def serve(
     """Run a broker in the foreground until SIGTERM or Ctrl-C.
 
     When it takes connections it prints one line on stdout: `peeklock ready amqp=HOST:PORT
-    http=HOST:PORT`, or with --json a document of that; its log on stderr is JSON, too, then.
+    mqtt=HOST:PORT http=HOST:PORT`, or with --json a document of that; its log on stderr is
+    JSON, too, then.
     Without --dev it makes credentials on its first start, which the other commands find by
     themselves on this machine. Options are also read from PEEKLOCK_… in the environment, such
     as PEEKLOCK_DATA_DIR, and from the TOML file; the command line wins, then the environment.
@@ -110,6 +119,7 @@ def serve(
         "data_dir": data_dir,
         "ephemeral": ephemeral,
         "amqp": amqp,
+        "mqtt": mqtt,
         "http": http,
         "dev": dev,
         "emulator": emulator,

@@ -1,0 +1,255 @@
+"""One MQTT connection in the house: packets → engine verbs; effects → packets."""
+
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from peeklock.engine.effects import Effect, LinkStolen
+from peeklock.engine.engine import Engine
+from peeklock.errors import BrokerError, NotFound
+from peeklock.frontends.closing import Closing
+from peeklock.frontends.mqtt_errors import publish_code, subscribe_code
+from peeklock.frontends.mqtt_login import login_of
+from peeklock.limits import MQTT_CLIENT_ID_CHARACTERS_MAX
+from peeklock.protocols.mqtt.acceptance import Acceptance
+from peeklock.protocols.mqtt.connect import Connect
+from peeklock.protocols.mqtt.connection import Connection
+from peeklock.protocols.mqtt.events import (
+    ConnectionClosed,
+    ConnectReceived,
+    Event,
+    PublishReleased,
+    SubscribeReceived,
+    UnsubscribeReceived,
+)
+from peeklock.protocols.mqtt.properties import (
+    AUTHENTICATION_METHOD,
+    REASON_STRING,
+    Properties,
+)
+from peeklock.protocols.mqtt.publish import Publish
+from peeklock.protocols.mqtt.reason_codes import (
+    BAD_AUTHENTICATION_METHOD,
+    BAD_USER_NAME_OR_PASSWORD,
+    CLIENT_IDENTIFIER_NOT_VALID,
+    IMPLEMENTATION_SPECIFIC_ERROR,
+    NO_SUBSCRIPTION_EXISTED,
+    NOT_AUTHORIZED,
+    QUOTA_EXCEEDED,
+    SERVER_SHUTTING_DOWN,
+    SESSION_TAKEN_OVER,
+    UNSPECIFIED_ERROR,
+)
+from peeklock.protocols.mqtt.settings import ConnectionSettings
+from peeklock.protocols.mqtt.subscribe import Subscribe, Unsubscribe
+from peeklock.security.authenticators import Authenticator, Login
+from peeklock.security.principal import ANONYMOUS, Principal
+from peeklock.types import UnixMs
+
+SETTINGS: Final = ConnectionSettings(
+    retain_available=False,
+    wildcard_subscription_available=False,
+    answers_by_itself=False,
+)
+CLOSING_CODES: Final = {
+    Closing.SHUT_DOWN: SERVER_SHUTTING_DOWN,
+    Closing.MISTAKE: UNSPECIFIED_ERROR,
+}
+
+
+@dataclass(frozen=True)
+class MqttHost:
+    """What all MQTT connections of a broker share."""
+
+    engine: Engine
+    authenticator: Authenticator
+    creates_queues: bool  # --dev: an unknown queue is made when somebody names it
+    clients: "dict[str, MqttFrontend]" = field(default_factory=dict)  # by client id
+
+
+@final
+class MqttFrontend:
+    """Owns the wire connection of one client. See `Wire` and `Peer` for its two faces."""
+
+    def __init__(
+        self, host: MqttHost, now: UnixMs, peer_name: str, certificate_name: str = ""
+    ) -> None:
+        self.peer_name: Final = peer_name
+        self.login: Login | None = None  # the server takes it, checks it, calls `on_login`
+        self._certificate_name: Final = certificate_name
+        self._host: Final = host
+        self._engine: Final = host.engine
+        self._principal: Principal = ANONYMOUS
+        self._now: UnixMs = now  # when it last heard from the peer or the clock
+        self._refusal = ""  # why it is not let in, whoever it is
+        self._connection: Final = Connection.server(SETTINGS, now)
+
+    # ---- the wire's face
+
+    @property
+    def closed(self) -> bool:
+        return self._connection.closed
+
+    def receive_data(self, data: bytes, now: UnixMs) -> None:
+        self._now = now
+        self._handle(self._connection.receive_data(data, now), now)
+
+    def receive_eof(self, now: UnixMs) -> None:
+        self._handle(self._connection.receive_eof(now), now)
+
+    def data_to_send(self) -> bytes:
+        return self._connection.data_to_send()
+
+    def tick(self, now: UnixMs) -> None:
+        self._now = now
+        self._handle(self._connection.tick(now), now)
+
+    def next_deadline(self) -> UnixMs:
+        return self._connection.next_deadline()
+
+    def set_writable(self, writable: bool) -> None:
+        """The socket takes more, or has enough for now."""
+
+    def on_login(self, principal: Principal | None, now: UnixMs) -> None:
+        """The answer to `login`."""
+        if principal is None:
+            self._connection.refuse(
+                BAD_USER_NAME_OR_PASSWORD, "the user name or the password is wrong"
+            )
+        elif not self._connection.closed:
+            self._principal = principal
+            self._enter(now)
+        self._handle(self._connection.take_events(), now)
+
+    def close(self, closing: Closing, why: str) -> None:
+        """The broker ends the connection."""
+        self._connection.disconnect(CLOSING_CODES[closing], why)
+        self._handle(self._connection.take_events(), self._now)
+
+    def refuse(self, why: str) -> None:
+        """There are as many connections as may be: this one is told so, once it asks."""
+        self._refusal = why
+
+    # ---- events
+
+    def _handle(self, events: list[Event], now: UnixMs) -> None:
+        while events:
+            for event in events:
+                self._on_event(event, now)
+            events = self._connection.take_events()  # of what we did ourselves
+
+    def _on_event(self, event: Event, now: UnixMs) -> None:
+        if isinstance(event, Publish):
+            self._on_publish(event)
+        elif isinstance(event, PublishReleased):
+            self._connection.messages.complete(event.packet_id)
+        elif isinstance(event, SubscribeReceived):
+            self._on_subscribe(event.subscribe)
+        elif isinstance(event, UnsubscribeReceived):
+            self._on_unsubscribe(event.unsubscribe)
+        elif isinstance(event, ConnectReceived):
+            self._on_connect(event.connect)
+        elif isinstance(event, ConnectionClosed):
+            self._leave()
+
+    # ---- coming and going
+
+    def _on_connect(self, connect: Connect) -> None:
+        """§3.1.4. Who it is takes a moment to find out: the server does, and tells."""
+        connection = self._connection
+        if self._refusal:
+            connection.refuse(QUOTA_EXCEEDED, self._refusal)
+        elif connect.properties.has(AUTHENTICATION_METHOD):
+            what = "there is no enhanced authentication; give a user name and a password"
+            connection.refuse(BAD_AUTHENTICATION_METHOD, what)  # [MQTT-4.12.0-1]
+        elif connect.will is not None:
+            what = "wills are not served yet; connect without one"
+            connection.refuse(IMPLEMENTATION_SPECIFIC_ERROR, what)
+        elif len(connect.client_id) > MQTT_CLIENT_ID_CHARACTERS_MAX:
+            what = f"a client identifier has up to {MQTT_CLIENT_ID_CHARACTERS_MAX} characters"
+            connection.refuse(CLIENT_IDENTIFIER_NOT_VALID, what)  # [MQTT-3.1.3-8]
+        else:
+            self.login = login_of(connect, self._certificate_name, self._host.authenticator)
+            if self.login is None:
+                connection.refuse(NOT_AUTHORIZED, "a user name and a password are needed")
+
+    def _enter(self, now: UnixMs) -> None:
+        """It is who it says. A client with its identifier has to go [MQTT-3.1.4-3]."""
+        connection = self._connection
+        connect = connection.connect
+        assert connect is not None
+        assigned = None if connect.client_id else f"auto-{self._engine.ids.name()}"
+        client_id = assigned or connect.client_id
+        clients = self._host.clients
+        other = clients.get(client_id)
+        if other is not None:
+            if other.user_name != self.user_name:
+                what = f"client identifier {client_id!r} is in use by another user"
+                connection.refuse(NOT_AUTHORIZED, what)
+                return
+            other.be_taken_over(now)
+        clients[client_id] = self
+        # Sessions end with their connections; a 5.0 client is told so [MQTT-3.2.2-6].
+        expiry = 0 if connection.session_expiry_interval else None
+        connection.accept(
+            Acceptance(assigned_client_id=assigned, session_expiry_interval=expiry), now
+        )
+
+    @property
+    def user_name(self) -> str:
+        return self._principal.name
+
+    def be_taken_over(self, now: UnixMs) -> None:
+        """Its client has connected anew: what this connection holds is free at once."""
+        what = "a client with the same identifier has connected"
+        self._connection.disconnect(SESSION_TAKEN_OVER, what)
+        self._handle(self._connection.take_events(), now)
+        self._engine.outbox.release_now(LinkStolen(self, None))  # so that its socket is seen to
+
+    def _leave(self) -> None:
+        clients = self._host.clients
+        client_id = self._connection.client_id
+        if clients.get(client_id) is self:
+            del clients[client_id]
+
+    # ---- messages in
+
+    def _on_publish(self, publish: Publish) -> None:
+        self._refuse_publish(publish, NotFound(publish.topic_name))
+
+    def _refuse_publish(self, publish: Publish, error: BrokerError) -> None:
+        """With QoS 0 nobody hears of it (§4.3.1)."""
+        if publish.qos:
+            self._answer_refused(publish.packet_id, error)
+
+    def _answer_refused(self, packet_id: int, error: BrokerError) -> None:
+        """3.1.1 has no refusal, and an acknowledgement would be a lie: it closes
+        [MQTT-3.3.5-2 of 3.1.1].
+        """
+        connection = self._connection
+        code = publish_code(error)
+        if connection.is_v5:
+            connection.messages.acknowledge(packet_id, code, reasoned(str(error)))
+        else:
+            connection.disconnect(code, str(error))
+
+    # ---- subscriptions
+
+    def _on_subscribe(self, subscribe: Subscribe) -> None:
+        errors = [NotFound(one.topic_filter) for one in subscribe.filters]
+        codes = tuple(subscribe_code(error) for error in errors)
+        why = reasoned("; ".join(str(error) for error in errors))
+        self._connection.requests.suback(subscribe.packet_id, codes, why)
+
+    def _on_unsubscribe(self, unsubscribe: Unsubscribe) -> None:
+        codes = (NO_SUBSCRIPTION_EXISTED,) * len(unsubscribe.topic_filters)
+        self._connection.requests.unsuback(unsubscribe.packet_id, codes)
+
+    # ---- effects
+
+    def on_effect(self, effect: Effect) -> None:
+        """The engine's word, in MQTT's. A connection that is gone meanwhile hears nothing."""
+
+
+def reasoned(text: str) -> Properties:
+    """A reason string."""
+    return Properties({REASON_STRING: text})
