@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from peeklock.engine.effects import Effect, LinkStolen
+from peeklock.engine.effects import Accepted, Effect, LinkStolen, Refused
 from peeklock.engine.engine import Engine
 from peeklock.errors import BrokerError, NotFound
 from peeklock.frontends.closing import Closing
 from peeklock.frontends.mqtt_errors import publish_code, subscribe_code
 from peeklock.frontends.mqtt_login import login_of
+from peeklock.frontends.mqtt_message import submission_of_publish
+from peeklock.frontends.mqtt_topics import Finder
 from peeklock.limits import MQTT_CLIENT_ID_CHARACTERS_MAX
 from peeklock.protocols.mqtt.acceptance import Acceptance
 from peeklock.protocols.mqtt.connect import Connect
@@ -79,6 +81,7 @@ class MqttFrontend:
         self._host: Final = host
         self._engine: Final = host.engine
         self._principal: Principal = ANONYMOUS
+        self._finder = self._finder_for(ANONYMOUS)
         self._now: UnixMs = now  # when it last heard from the peer or the clock
         self._refusal = ""  # why it is not let in, whoever it is
         self._connection: Final = Connection.server(SETTINGS, now)
@@ -117,6 +120,7 @@ class MqttFrontend:
             )
         elif not self._connection.closed:
             self._principal = principal
+            self._finder = self._finder_for(principal)
             self._enter(now)
         self._handle(self._connection.take_events(), now)
 
@@ -139,7 +143,7 @@ class MqttFrontend:
 
     def _on_event(self, event: Event, now: UnixMs) -> None:
         if isinstance(event, Publish):
-            self._on_publish(event)
+            self._on_publish(event, now)
         elif isinstance(event, PublishReleased):
             self._connection.messages.complete(event.packet_id)
         elif isinstance(event, SubscribeReceived):
@@ -211,17 +215,27 @@ class MqttFrontend:
         if clients.get(client_id) is self:
             del clients[client_id]
 
+    def _finder_for(self, principal: Principal) -> Finder:
+        return Finder(self._engine, principal, creates=self._host.creates_queues)
+
     # ---- messages in
 
-    def _on_publish(self, publish: Publish) -> None:
-        self._refuse_publish(publish, NotFound(publish.topic_name))
+    def _on_publish(self, publish: Publish, now: UnixMs) -> None:
+        """PUBACK or PUBREC leaves when the engine says so: when it is durable.
 
-    def _refuse_publish(self, publish: Publish, error: BrokerError) -> None:
-        """With QoS 0 nobody hears of it (§4.3.1)."""
-        if publish.qos:
-            self._answer_refused(publish.packet_id, error)
+        With QoS 0 nobody hears of a refusal (§4.3.1).
+        """
+        engine = self._engine
+        try:
+            queue = self._finder.target(publish.topic_name, now)
+            given = submission_of_publish(publish, None, queue, engine.ids, now)
+        except BrokerError as error:
+            if publish.qos:
+                self._refuse_publish(publish.packet_id, error)
+            return
+        engine.send(self, None, publish.packet_id, queue, given, now, settled=publish.qos == 0)
 
-    def _answer_refused(self, packet_id: int, error: BrokerError) -> None:
+    def _refuse_publish(self, packet_id: int, error: BrokerError) -> None:
         """3.1.1 has no refusal, and an acknowledgement would be a lie: it closes
         [MQTT-3.3.5-2 of 3.1.1].
         """
@@ -248,6 +262,13 @@ class MqttFrontend:
 
     def on_effect(self, effect: Effect) -> None:
         """The engine's word, in MQTT's. A connection that is gone meanwhile hears nothing."""
+        if self._connection.closed:
+            return
+        if isinstance(effect, Accepted):
+            self._connection.messages.acknowledge(effect.delivery_id)
+        elif isinstance(effect, Refused):
+            self._refuse_publish(effect.delivery_id, effect.error)
+            self._handle(self._connection.take_events(), self._now)
 
 
 def reasoned(text: str) -> Properties:

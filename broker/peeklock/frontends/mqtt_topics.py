@@ -1,0 +1,81 @@
+"""Topic names and filters → what they lead to.
+
+`$queue/orders` is the queue `orders`: a job is published to it, and leased by a subscription to
+it or to `$share/g/$queue/orders`, which is the same: who takes from a queue shares it anyway.
+"""
+
+from typing import Final, final
+
+from peeklock.engine.engine import Engine
+from peeklock.entities.address import Address
+from peeklock.entities.queue import Queue
+from peeklock.errors import InvalidRequest, NotAllowed, NotFound
+from peeklock.frontends.amqp_nodes import find_queue
+from peeklock.protocols.mqtt.topics import has_wildcard, shared_filter
+from peeklock.security.principal import Principal
+from peeklock.security.rights import Right
+from peeklock.types import EntityPath, UnixMs
+
+QUEUE_PREFIX: Final = "$queue/"
+TOPIC_SCHEME: Final = "topic://"  # before a topic name that is an AMQP reply-to
+
+
+@final
+class Finder:
+    """For one client, whose rights decide."""
+
+    def __init__(self, engine: Engine, principal: Principal, *, creates: bool) -> None:
+        self._engine: Final = engine
+        self._principal: Final = principal
+        self._creates: Final = creates
+
+    def target(self, topic_name: str, now: UnixMs) -> Queue:
+        """Where a PUBLISH goes; raises `BrokerError`."""
+        if not topic_name.startswith(QUEUE_PREFIX):
+            raise NotFound(topic_name)
+        queue = self._queue(topic_name[len(QUEUE_PREFIX) :], Right.SEND, now)
+        owner = self._engine.namespace.subscription_of(queue)
+        if owner is not None:
+            raise NotAllowed(f"a subscription takes from its topic {owner[0].path!r} alone")
+        return queue
+
+    def source(self, topic_filter: str, now: UnixMs) -> Queue:
+        """Which queue a subscription takes from; raises `BrokerError`."""
+        shared = shared_filter(topic_filter)
+        plain = topic_filter if shared is None else shared.topic_filter
+        if not plain.startswith(QUEUE_PREFIX):
+            raise NotFound(plain)
+        if has_wildcard(plain):
+            raise InvalidRequest(f"{plain!r}: a queue is subscribed to by its name")
+        return self._queue(plain[len(QUEUE_PREFIX) :], Right.LISTEN, now)
+
+    def _queue(self, name: str, right: Right, now: UnixMs) -> Queue:
+        path = EntityPath(name)
+        self._principal.require(right, path)
+        namespace = self._engine.namespace
+        if not name:
+            raise InvalidRequest(f"{QUEUE_PREFIX} without a queue's name behind it")
+        if namespace.has_topic(path):
+            raise NotAllowed(f"{name!r} is a topic and no queue")
+        return find_queue(self._engine, Address(path), name, now, creates=self._creates)
+
+
+def topic_name_of(queue: Queue) -> str:
+    """Under which name its messages are sent."""
+    return QUEUE_PREFIX + queue.path
+
+
+def reply_to_of(response_topic: str) -> str:
+    """A response topic as AMQP's reply-to: a queue's address, where it is one."""
+    if response_topic.startswith(QUEUE_PREFIX):
+        return response_topic[len(QUEUE_PREFIX) :]
+    return TOPIC_SCHEME + response_topic
+
+
+def response_topic_of(reply_to: str) -> str | None:
+    """And back; None for what is no topic name."""
+    if reply_to.startswith(TOPIC_SCHEME):
+        topic = reply_to[len(TOPIC_SCHEME) :]
+    else:
+        topic = QUEUE_PREFIX + reply_to if reply_to else ""
+    return None if not topic or has_wildcard(topic) else topic
