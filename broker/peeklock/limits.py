@@ -105,6 +105,11 @@ MQTT_TOPIC_ALIAS_MAX: Final = 32
 MQTT_UNREAD_BYTES_MAX: Final = 2 * MQTT_CONNECT_BYTES_MAX
 # A client that has connected must have logged in within this, an exchange of AUTH included.
 MQTT_CONNECT_TIMEOUT: Final = Millis(30_000)
+# Subscriptions of one connection: each has a receiver.
+MQTT_SUBSCRIPTIONS_MAX: Final = 4096
+# Jobs that a subscription with QoS 0 is handed in one go. Nothing acknowledges them: what the
+# socket does not take is lost with the connection.
+MQTT_QOS_0_CREDIT: Final = 32
 # A client identifier, in characters. 3.1.1 had asked for 23; UUIDs with a name before them fit.
 MQTT_CLIENT_ID_CHARACTERS_MAX: Final = 256
 # How long a client waits for the answer to its PINGREQ before it takes the server for gone.

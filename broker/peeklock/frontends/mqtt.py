@@ -3,11 +3,21 @@
 from dataclasses import dataclass, field
 from typing import Final, final
 
-from peeklock.engine.effects import Accepted, Effect, LinkStolen, Refused
+from peeklock.engine.effects import (
+    Accepted,
+    Deliver,
+    Effect,
+    LinkStolen,
+    ReceiverEnded,
+    Refused,
+    Settled,
+    SettleRefused,
+)
 from peeklock.engine.engine import Engine
-from peeklock.errors import BrokerError, NotFound
+from peeklock.errors import BrokerError
 from peeklock.frontends.closing import Closing
 from peeklock.frontends.mqtt_errors import publish_code, subscribe_code
+from peeklock.frontends.mqtt_jobs import Jobs
 from peeklock.frontends.mqtt_login import login_of
 from peeklock.frontends.mqtt_message import submission_of_publish
 from peeklock.frontends.mqtt_topics import Finder
@@ -19,17 +29,22 @@ from peeklock.protocols.mqtt.events import (
     ConnectionClosed,
     ConnectReceived,
     Event,
+    PublishAcknowledged,
+    PublishCompleted,
+    PublishRecorded,
     PublishReleased,
     SubscribeReceived,
     UnsubscribeReceived,
 )
 from peeklock.protocols.mqtt.properties import (
     AUTHENTICATION_METHOD,
+    NO_PROPERTIES,
     REASON_STRING,
     Properties,
 )
 from peeklock.protocols.mqtt.publish import Publish
 from peeklock.protocols.mqtt.reason_codes import (
+    ADMINISTRATIVE_ACTION,
     BAD_AUTHENTICATION_METHOD,
     BAD_USER_NAME_OR_PASSWORD,
     CLIENT_IDENTIFIER_NOT_VALID,
@@ -39,6 +54,7 @@ from peeklock.protocols.mqtt.reason_codes import (
     QUOTA_EXCEEDED,
     SERVER_SHUTTING_DOWN,
     SESSION_TAKEN_OVER,
+    SUCCESS,
     UNSPECIFIED_ERROR,
 )
 from peeklock.protocols.mqtt.settings import ConnectionSettings
@@ -85,6 +101,7 @@ class MqttFrontend:
         self._now: UnixMs = now  # when it last heard from the peer or the clock
         self._refusal = ""  # why it is not let in, whoever it is
         self._connection: Final = Connection.server(SETTINGS, now)
+        self._jobs: Final = Jobs(host.engine, self, self._connection)
 
     # ---- the wire's face
 
@@ -111,6 +128,7 @@ class MqttFrontend:
 
     def set_writable(self, writable: bool) -> None:
         """The socket takes more, or has enough for now."""
+        self._jobs.set_writable(writable)
 
     def on_login(self, principal: Principal | None, now: UnixMs) -> None:
         """The answer to `login`."""
@@ -140,20 +158,31 @@ class MqttFrontend:
             for event in events:
                 self._on_event(event, now)
             events = self._connection.take_events()  # of what we did ourselves
+        self._jobs.settle_up(now)
 
     def _on_event(self, event: Event, now: UnixMs) -> None:
         if isinstance(event, Publish):
             self._on_publish(event, now)
+        elif isinstance(event, PublishAcknowledged):
+            self._jobs.on_acknowledged(event, now)
         elif isinstance(event, PublishReleased):
             self._connection.messages.complete(event.packet_id)
-        elif isinstance(event, SubscribeReceived):
-            self._on_subscribe(event.subscribe)
+        elif isinstance(event, PublishRecorded):
+            self._jobs.on_recorded(event, now)
+        elif isinstance(event, PublishCompleted):
+            self._jobs.free_quota()
+        else:
+            self._on_rare(event, now)
+
+    def _on_rare(self, event: Event, now: UnixMs) -> None:
+        if isinstance(event, SubscribeReceived):
+            self._on_subscribe(event.subscribe, now)
         elif isinstance(event, UnsubscribeReceived):
-            self._on_unsubscribe(event.unsubscribe)
+            self._on_unsubscribe(event.unsubscribe, now)
         elif isinstance(event, ConnectReceived):
             self._on_connect(event.connect)
         elif isinstance(event, ConnectionClosed):
-            self._leave()
+            self._leave(now)
 
     # ---- coming and going
 
@@ -209,7 +238,8 @@ class MqttFrontend:
         self._handle(self._connection.take_events(), now)
         self._engine.outbox.release_now(LinkStolen(self, None))  # so that its socket is seen to
 
-    def _leave(self) -> None:
+    def _leave(self, now: UnixMs) -> None:
+        self._jobs.end(now)
         clients = self._host.clients
         client_id = self._connection.client_id
         if clients.get(client_id) is self:
@@ -248,14 +278,26 @@ class MqttFrontend:
 
     # ---- subscriptions
 
-    def _on_subscribe(self, subscribe: Subscribe) -> None:
-        errors = [NotFound(one.topic_filter) for one in subscribe.filters]
-        codes = tuple(subscribe_code(error) for error in errors)
-        why = reasoned("; ".join(str(error) for error in errors))
-        self._connection.requests.suback(subscribe.packet_id, codes, why)
+    def _on_subscribe(self, subscribe: Subscribe, now: UnixMs) -> None:
+        """Each filter has its own answer [MQTT-3.8.4-6]; the first refusal says why."""
+        codes: list[int] = []
+        why = NO_PROPERTIES
+        identifiers = subscribe.properties.subscription_identifiers
+        for one in subscribe.filters:
+            try:
+                queue = self._finder.source(one.topic_filter, now)
+                self._jobs.subscribe(one.topic_filter, one.qos, queue, identifiers, now)
+                codes.append(one.qos)
+            except BrokerError as error:
+                codes.append(subscribe_code(error))
+                why = why or reasoned(str(error))
+        self._connection.requests.suback(subscribe.packet_id, tuple(codes), why)
 
-    def _on_unsubscribe(self, unsubscribe: Unsubscribe) -> None:
-        codes = (NO_SUBSCRIPTION_EXISTED,) * len(unsubscribe.topic_filters)
+    def _on_unsubscribe(self, unsubscribe: Unsubscribe, now: UnixMs) -> None:
+        codes = tuple(
+            SUCCESS if self._jobs.unsubscribe(one, now) else NO_SUBSCRIPTION_EXISTED
+            for one in unsubscribe.topic_filters
+        )
         self._connection.requests.unsuback(unsubscribe.packet_id, codes)
 
     # ---- effects
@@ -266,9 +308,18 @@ class MqttFrontend:
             return
         if isinstance(effect, Accepted):
             self._connection.messages.acknowledge(effect.delivery_id)
+            return
+        if isinstance(effect, Deliver):
+            self._jobs.on_deliver(effect, self._now)
+        elif isinstance(effect, Settled):
+            self._jobs.release(effect.first_delivery_id)
+        elif isinstance(effect, SettleRefused):
+            self._jobs.release(effect.delivery_id)
         elif isinstance(effect, Refused):
             self._refuse_publish(effect.delivery_id, effect.error)
-            self._handle(self._connection.take_events(), self._now)
+        elif isinstance(effect, ReceiverEnded):  # MQTT cannot say that of one subscription
+            self._connection.disconnect(ADMINISTRATIVE_ACTION, str(effect.error))
+        self._handle(self._connection.take_events(), self._now)
 
 
 def reasoned(text: str) -> Properties:
