@@ -1,0 +1,140 @@
+"""paho-mqtt and Mosquitto's commands as clients: jobs in, jobs out, in both versions."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from queue import Empty, Queue
+from typing import Any
+
+import pytest
+
+from tests.support.amqp_peer import ready_peer
+from tests.support.broker_process import BrokerProcess
+
+pytestmark = pytest.mark.interop
+SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def mqtt_broker() -> Iterator[BrokerProcess]:
+    with BrokerProcess() as process:
+        yield process
+
+
+class TestMosquitto:
+    @pytest.fixture(autouse=True)
+    def commands(self) -> None:
+        if shutil.which("mosquitto_pub") is None or shutil.which("mosquitto_sub") is None:
+            pytest.skip("mosquitto_pub and mosquitto_sub are not there: mosquitto-clients")
+
+    def run(self, command: str, broker: BrokerProcess, *words: str) -> str:
+        done = subprocess.run(
+            [command, "-h", "127.0.0.1", "-p", str(broker.mqtt_port), *words],
+            capture_output=True, text=True, timeout=SECONDS, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @pytest.mark.parametrize("version", ["311", "5"])
+    @pytest.mark.parametrize("qos", ["0", "1", "2"])
+    def test_a_job_goes_in_and_out(
+        self, mqtt_broker: BrokerProcess, version: str, qos: str
+    ) -> None:
+        topic = f"$queue/mosquitto-{version}-{qos}"
+        common = ("-V", version, "-t", topic)
+        self.run("mosquitto_pub", mqtt_broker, *common, "-q", "1", "-m", "hello")
+        self.run("mosquitto_pub", mqtt_broker, *common, "-q", qos, "-m", "again")
+        found = self.run("mosquitto_sub", mqtt_broker, *common, "-q", qos, "-C", "2")
+        assert found == "hello\nagain\n"
+
+    def test_properties(self, mqtt_broker: BrokerProcess) -> None:
+        topic = "$queue/mosquitto-properties"
+        given = ("-D", "publish", "content-type", "text/plain")
+        given += ("-D", "publish", "user-property", "a", "1")
+        common = ("-V", "5", "-t", topic, "-q", "1")
+        self.run("mosquitto_pub", mqtt_broker, *common, "-m", "x", *given)
+        shown = ("-F", "%C %P %p", "-C", "1")
+        assert self.run("mosquitto_sub", mqtt_broker, *common, *shown) == "text/plain a:1 x\n"
+
+    def test_a_refusal_is_told(self, mqtt_broker: BrokerProcess) -> None:
+        done = subprocess.run(
+            ["mosquitto_sub", "-V", "5", "-p", str(mqtt_broker.mqtt_port), "-t", "a", "-W", "5"],
+            capture_output=True, text=True, timeout=SECONDS, check=False,
+        )  # fmt: skip
+        assert "denied" in done.stderr
+
+
+class Paho:
+    """A client whose callbacks fill queues."""
+
+    def __init__(self, port: int, version: int) -> None:
+        client = pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed")
+        self.connected: Queue[Any] = Queue()
+        self.published: Queue[Any] = Queue()
+        self.subscribed: Queue[Any] = Queue()
+        self.messages: Queue[Any] = Queue()
+        self.disconnected: Queue[Any] = Queue()
+        self.client = client.Client(
+            client.CallbackAPIVersion.VERSION2, protocol=version, manual_ack=True
+        )
+        self.client.on_connect = lambda *given: self.connected.put(given[3])
+        self.client.on_publish = lambda *given: self.published.put(given[3])
+        self.client.on_subscribe = lambda *given: self.subscribed.put(given[3])
+        self.client.on_message = lambda *given: self.messages.put(given[2])
+        self.client.on_disconnect = lambda *given: self.disconnected.put(given[3])
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+        assert not self.connected.get(timeout=SECONDS).is_failure
+
+    def __enter__(self) -> "Paho":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.mark.parametrize("version", [4, 5], ids=["3.1.1", "5.0"])
+class TestPaho:
+    @pytest.mark.parametrize("qos", [1, 2])
+    def test_jobs_are_leased_and_completed(
+        self, mqtt_broker: BrokerProcess, version: int, qos: int
+    ) -> None:
+        topic = f"$queue/paho-{version}-{qos}"
+        with Paho(mqtt_broker.mqtt_port, version) as one:
+            for number in range(5):
+                one.client.publish(topic, b"%d" % number, qos)
+            for _ in range(5):
+                assert not one.published.get(timeout=SECONDS).is_failure
+            one.client.subscribe(topic, qos)
+            one.subscribed.get(timeout=SECONDS)
+            for number in range(5):
+                message = one.messages.get(timeout=SECONDS)
+                assert message.payload == b"%d" % number
+                one.client.ack(message.mid, message.qos)
+        with Paho(mqtt_broker.mqtt_port, version) as other:
+            other.client.subscribe(topic, qos)
+            with pytest.raises(Empty):
+                other.messages.get(timeout=0.5)
+
+    def test_what_was_not_acknowledged_comes_again(
+        self, mqtt_broker: BrokerProcess, version: int
+    ) -> None:
+        topic = f"$queue/paho-again-{version}"
+        for is_first in (True, False):
+            with Paho(mqtt_broker.mqtt_port, version) as one:
+                if is_first:
+                    one.client.publish(topic, b"x", 1)
+                one.client.subscribe(topic, 1)
+                assert one.messages.get(timeout=SECONDS).payload == b"x"
+        with ready_peer(mqtt_broker.amqp_port) as peer:
+            peer.attach_receiver(topic.removeprefix("$queue/"), 0, credit=1)
+            assert peer.receive()[1].body == b"x"
+
+    def test_a_refused_job(self, mqtt_broker: BrokerProcess, version: int) -> None:
+        with Paho(mqtt_broker.mqtt_port, version) as one:
+            one.client.publish("$queue/", b"x", 1)
+            if version == 5:
+                assert one.published.get(timeout=SECONDS).value == 0x83
+            else:
+                one.disconnected.get(timeout=SECONDS)
