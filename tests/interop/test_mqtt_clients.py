@@ -58,7 +58,7 @@ class TestMosquitto:
 
     def test_a_refusal_is_told(self, mqtt_broker: BrokerProcess) -> None:
         done = subprocess.run(
-            ["mosquitto_sub", "-V", "5", "-p", str(mqtt_broker.mqtt_port), "-t", "a", "-W", "5"],
+            ["mosquitto_sub", "-p", str(mqtt_broker.mqtt_port), *"-V 5 -t a/b -W 5".split()],
             capture_output=True, text=True, timeout=SECONDS, check=False,
         )  # fmt: skip
         assert "denied" in done.stderr

@@ -14,6 +14,7 @@ import peeklock_client
 from tests.support.amqp_bytes import AMQP_HEADER, SASL_HEADER, composite, frame
 from tests.support.amqp_peer import AmqpPeer, PeerClosed
 from tests.support.broker_process import BrokerFailed, BrokerProcess
+from tests.support.mqtt_peer import mqtt_peer
 
 OPEN = frame(composite("open", container_id="peer"))
 BEGIN = frame(composite("begin", next_outgoing_id=0, incoming_window=9, outgoing_window=9))
@@ -282,6 +283,16 @@ class TestExternal:
                 await client.queue("orders").send({"order": 4711})
 
         asyncio.run(send())
+
+    def test_an_mqtt_client_comes_by_it_too(
+        self, secure: BrokerProcess, certificates: Path
+    ) -> None:
+        context = ssl.create_default_context(cafile=str(certificates / "server.pem"))
+        context.check_hostname = False
+        context.load_cert_chain(certificates / "erp.pem", certificates / "erp.key")
+        with mqtt_peer(secure.mqtt_port, context=context) as one:
+            one.put("$queue/orders", b"1")
+            assert one.subscribe("$queue/orders").suback.reason_codes == (0x87,)
 
     def test_a_forged_certificate_ends_the_handshake(
         self, secure: BrokerProcess, certificates: Path
