@@ -29,3 +29,10 @@ def soonest(one: UnixMs, other: UnixMs) -> UnixMs:
     if one == NEVER:
         return other
     return one if other == NEVER or one < other else other
+
+
+def next_timeout(one: ElapsedMs, other: ElapsedMs) -> ElapsedMs:
+    """The earlier of two time-outs, where NO_TIMEOUT comes last."""
+    if one == NO_TIMEOUT:
+        return other
+    return one if other == NO_TIMEOUT or one < other else other

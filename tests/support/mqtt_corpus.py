@@ -44,10 +44,10 @@ from peeklock.protocols.mqtt.publish import Publish
 from peeklock.protocols.mqtt.settings import ConnectionSettings
 from peeklock.protocols.mqtt.subscribe import FilterRequest
 from peeklock.protocols.mqtt.varint import write_varint
-from peeklock.types import UnixMs
+from peeklock.types import ElapsedMs
 
 FOLDER = Path(__file__).parent.parent / "corpus" / "mqtt"
-NOW = UnixMs(1_000)
+NOW = ElapsedMs(1_000)
 HEAD = re.compile(r"(server|client) (4|5|45) \[([^\]]+)\] (.+)")
 TOKEN = re.compile(r"""\s*(?:([0-9a-f]+)\b|"([^"]*)"|'([^']*)'|(\{)|(\})|(P)|(V))""")
 

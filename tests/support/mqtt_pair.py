@@ -11,9 +11,9 @@ from peeklock.protocols.mqtt.events import (
 )
 from peeklock.protocols.mqtt.publish import Publish
 from peeklock.protocols.mqtt.settings import ConnectionSettings
-from peeklock.types import UnixMs
+from peeklock.types import ElapsedMs
 
-NOW = UnixMs(1_000)
+NOW = ElapsedMs(1_000)
 ORDINARY = ConnectionSettings()
 
 

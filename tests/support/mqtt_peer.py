@@ -20,15 +20,15 @@ from peeklock.protocols.mqtt.properties import NO_PROPERTIES, REASON_STRING, Pro
 from peeklock.protocols.mqtt.publish import Publish
 from peeklock.protocols.mqtt.settings import ConnectionSettings
 from peeklock.protocols.mqtt.subscribe import FilterRequest
-from peeklock.types import UnixMs
+from peeklock.types import ElapsedMs
 
 PATIENCE_SECONDS = 20.0
 SILENCE_SECONDS = 0.3
 Kind = TypeVar("Kind")
 
 
-def now() -> UnixMs:
-    return UnixMs(time.monotonic_ns() // 1_000_000)
+def now() -> ElapsedMs:
+    return ElapsedMs(time.monotonic_ns() // 1_000_000)
 
 
 class RawMqtt:

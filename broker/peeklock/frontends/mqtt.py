@@ -61,7 +61,7 @@ from peeklock.protocols.mqtt.settings import ConnectionSettings
 from peeklock.protocols.mqtt.subscribe import Subscribe, Unsubscribe
 from peeklock.security.authenticators import Authenticator, Login
 from peeklock.security.principal import ANONYMOUS, Principal
-from peeklock.types import UnixMs
+from peeklock.types import ElapsedMs, UnixMs
 
 SETTINGS: Final = ConnectionSettings(
     retain_available=False,
@@ -89,7 +89,12 @@ class MqttFrontend:
     """Owns the wire connection of one client. See `Wire` and `Peer` for its two faces."""
 
     def __init__(
-        self, host: MqttHost, now: UnixMs, peer_name: str, certificate_name: str = ""
+        self,
+        host: MqttHost,
+        now: UnixMs,
+        elapsed: ElapsedMs,
+        peer_name: str,
+        certificate_name: str = "",
     ) -> None:
         self.peer_name: Final = peer_name
         self.login: Login | None = None  # the server takes it, checks it, calls `on_login`
@@ -99,8 +104,9 @@ class MqttFrontend:
         self._principal: Principal = ANONYMOUS
         self._finder = self._finder_for(ANONYMOUS)
         self._now: UnixMs = now  # when it last heard from the peer or the clock
+        self._elapsed: ElapsedMs = elapsed  # that moment, by the clock that nobody sets
         self._refusal = ""  # why it is not let in, whoever it is
-        self._connection: Final = Connection.server(SETTINGS, now)
+        self._connection: Final = Connection.server(SETTINGS, elapsed)
         self._jobs: Final = Jobs(host.engine, self, self._connection)
 
     # ---- the wire's face
@@ -109,21 +115,23 @@ class MqttFrontend:
     def closed(self) -> bool:
         return self._connection.closed
 
-    def receive_data(self, data: bytes, now: UnixMs) -> None:
+    def receive_data(self, data: bytes, now: UnixMs, elapsed: ElapsedMs) -> None:
         self._now = now
-        self._handle(self._connection.receive_data(data, now), now)
+        self._elapsed = elapsed
+        self._handle(self._connection.receive_data(data, elapsed), now)
 
-    def receive_eof(self, now: UnixMs) -> None:
-        self._handle(self._connection.receive_eof(now), now)
+    def receive_eof(self, now: UnixMs, elapsed: ElapsedMs) -> None:
+        self._handle(self._connection.receive_eof(elapsed), now)
 
     def data_to_send(self) -> bytes:
         return self._connection.data_to_send()
 
-    def tick(self, now: UnixMs) -> None:
+    def tick(self, now: UnixMs, elapsed: ElapsedMs) -> None:
         self._now = now
-        self._handle(self._connection.tick(now), now)
+        self._elapsed = elapsed
+        self._handle(self._connection.tick(elapsed), now)
 
-    def next_deadline(self) -> UnixMs:
+    def next_deadline(self) -> ElapsedMs:
         return self._connection.next_deadline()
 
     def set_writable(self, writable: bool) -> None:
@@ -224,7 +232,8 @@ class MqttFrontend:
         # Sessions end with their connections; a 5.0 client is told so [MQTT-3.2.2-6].
         expiry = 0 if connection.session_expiry_interval else None
         connection.accept(
-            Acceptance(assigned_client_id=assigned, session_expiry_interval=expiry), now
+            Acceptance(assigned_client_id=assigned, session_expiry_interval=expiry),
+            self._elapsed,
         )
 
     @property

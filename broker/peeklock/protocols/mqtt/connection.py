@@ -74,7 +74,7 @@ from peeklock.protocols.mqtt.reason_codes import (
 from peeklock.protocols.mqtt.requests import Requests
 from peeklock.protocols.mqtt.settings import ConnectionSettings, PeerLimits
 from peeklock.protocols.mqtt.subscribe import Suback, Subscribe, Unsuback, Unsubscribe
-from peeklock.types import NEVER, UnixMs, soonest
+from peeklock.types import NO_TIMEOUT, ElapsedMs, next_timeout
 
 NOTHING_CAME: Final = -1
 PUBACK_FIRST: Final = 0x40
@@ -86,7 +86,9 @@ FOREVER: Final = 0xFFFFFFFF  # of a session expiry interval, in seconds
 class Connection:
     """One connection. `server` and `client` make one; see the module's docstring."""
 
-    def __init__(self, settings: ConnectionSettings, now: UnixMs, *, is_server: bool) -> None:
+    def __init__(
+        self, settings: ConnectionSettings, now: ElapsedMs, *, is_server: bool
+    ) -> None:
         self.settings: Final = settings
         self.is_server: Final = is_server
         self.is_v5 = True
@@ -103,17 +105,17 @@ class Connection:
         self._keep_alive: Final = KeepAlive(
             is_server=is_server, ping_timeout_ms=settings.ping_timeout_ms
         )
-        self._connect_by: UnixMs = UnixMs(now + settings.connect_timeout_ms)
+        self._connect_by: ElapsedMs = ElapsedMs(now + settings.connect_timeout_ms)
         self._events: list[Event] = []
         self._told_closed = False
         self._has_session = False  # client: a session of ours is kept
         self._was_open = False
-        self._now: UnixMs = now
+        self._now: ElapsedMs = now
         if is_server:
             self._reader.packet_bytes_max = settings.connect_bytes_max
 
     @staticmethod
-    def server(settings: ConnectionSettings, now: UnixMs) -> "Connection":
+    def server(settings: ConnectionSettings, now: ElapsedMs) -> "Connection":
         """The end that was connected to. Its version will be the client's."""
         return Connection(settings, now, is_server=True)
 
@@ -121,7 +123,7 @@ class Connection:
     def client(
         settings: ConnectionSettings,
         connect: Connect,
-        now: UnixMs,
+        now: ElapsedMs,
         *,
         kept_sent: Iterable[int] = (),
         kept_received: Iterable[int] = (),
@@ -162,7 +164,7 @@ class Connection:
         """Of the peer's bytes: what has come and is not dealt with, and its aliases' names."""
         return self._reader.unread_bytes + self.messages.alias_characters
 
-    def accept(self, given: Acceptance, now: UnixMs) -> None:
+    def accept(self, given: Acceptance, now: ElapsedMs) -> None:
         """Let a client in [MQTT-3.1.4-5]; its keep alive begins to count.
 
         What it had sent ahead is dealt with now; its events are `take_events`' to give.
@@ -229,7 +231,7 @@ class Connection:
         self._reader.feed(b"")
         self._consume()
 
-    def ping(self, now: UnixMs) -> None:
+    def ping(self, now: ElapsedMs) -> None:
         """Ask a server whether it is there; `tick` does so when nothing else was sent."""
         assert not self.is_server
         self._writer.write(PINGREQ_BYTES)
@@ -262,7 +264,7 @@ class Connection:
 
     # ---- bytes and time
 
-    def receive_data(self, data: bytes, now: UnixMs) -> list[Event]:
+    def receive_data(self, data: bytes, now: ElapsedMs) -> list[Event]:
         """What the peer has sent; never raises."""
         self._now = now
         if self.closed:
@@ -274,7 +276,7 @@ class Connection:
         self._consume()
         return self.take_events()
 
-    def receive_eof(self, now: UnixMs) -> list[Event]:
+    def receive_eof(self, now: ElapsedMs) -> list[Event]:
         """The peer's bytes have ended, in order or not."""
         self._now = now
         self._end(UNSPECIFIED_ERROR, "the connection was cut")
@@ -294,12 +296,12 @@ class Connection:
             self._keep_alive.sent(self._now)
         return data
 
-    def tick(self, now: UnixMs) -> list[Event]:
+    def tick(self, now: ElapsedMs) -> list[Event]:
         """Time-outs, and a client's PINGREQ."""
         self._now = now
         if self.closed:
             return self.take_events()
-        if self._connect_by != NEVER and now >= self._connect_by:
+        if self._connect_by != NO_TIMEOUT and now >= self._connect_by:
             self._end(UNSPECIFIED_ERROR, "the login was not done in time")
         elif self._keep_alive.is_lost(now):
             self._on_silence()
@@ -308,11 +310,11 @@ class Connection:
             self._keep_alive.sent(now)
         return self.take_events()
 
-    def next_deadline(self) -> UnixMs:
-        """When `tick` next has work; NEVER when it has none."""
+    def next_deadline(self) -> ElapsedMs:
+        """When `tick` next has work; NO_TIMEOUT when it has none."""
         if self.closed:
-            return NEVER
-        return soonest(self._connect_by, self._keep_alive.next_deadline())
+            return NO_TIMEOUT
+        return next_timeout(self._connect_by, self._keep_alive.next_deadline())
 
     def _on_silence(self) -> None:
         seconds = self._keep_alive.seconds
@@ -494,7 +496,7 @@ class Connection:
 
     def _open(self, limits: PeerLimits, keep_alive: int) -> None:
         self._was_open = True
-        self._connect_by = NEVER
+        self._connect_by = NO_TIMEOUT
         self._reader.packet_bytes_max = self.settings.packet_bytes_max
         self._writer.packet_bytes_max = limits.packet_bytes_max
         self.messages.open(limits, is_v5=self.is_v5)
@@ -574,7 +576,7 @@ class Connection:
         self.closed = True  # [MQTT-3.14.4-2] [MQTT-4.13.2-1]
         self._writer.is_closed = True
         self._state = State.CLOSED
-        self._connect_by = NEVER
+        self._connect_by = NO_TIMEOUT
         self._keep_alive.stop()
         self._reader.clear()  # nothing more is processed [MQTT-3.1.4-6]
 

@@ -53,15 +53,15 @@ from peeklock.protocols.mqtt.reason_codes import (
 )
 from peeklock.protocols.mqtt.settings import ConnectionSettings
 from peeklock.protocols.mqtt.subscribe import FilterRequest
-from peeklock.types import NEVER, UnixMs
+from peeklock.types import NO_TIMEOUT, ElapsedMs
 from tests.support.mqtt_pair import NOW, ORDINARY, Pair
 
 BOTH = pytest.mark.parametrize("version", [MQTT_3_1_1, MQTT_5_0])
 OWNER_ANSWERS = ConnectionSettings(answers_by_itself=False)
 
 
-def after(milliseconds: int) -> UnixMs:
-    return UnixMs(NOW + milliseconds)
+def after(milliseconds: int) -> ElapsedMs:
+    return ElapsedMs(NOW + milliseconds)
 
 
 def opened(connect: Connect, settings: ConnectionSettings = ORDINARY) -> Connection:
@@ -97,11 +97,11 @@ class TestTime:
         assert number in closed.what
         assert (b"\x8d" in one.data_to_send()) == (version == MQTT_5_0)
         assert one.closed
-        assert one.next_deadline() == NEVER
+        assert one.next_deadline() == NO_TIMEOUT
 
     def test_no_keep_alive_no_deadline(self) -> None:
         one = opened(Connect("c", keep_alive=0))
-        assert one.next_deadline() == NEVER
+        assert one.next_deadline() == NO_TIMEOUT
         assert one.tick(after(10_000_000)) == []
 
     def test_the_servers_own_keep_alive_counts(self) -> None:
