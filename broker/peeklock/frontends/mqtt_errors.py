@@ -9,6 +9,7 @@ from typing import Final
 from peeklock.errors import (
     AlreadyExists,
     BrokerError,
+    Busy,
     DeliveryTooLarge,
     DiskFull,
     EntityDisabled,
@@ -19,6 +20,7 @@ from peeklock.errors import (
     LockLost,
     MessageNotFound,
     MessageTooLarge,
+    MessageUnreadable,
     NotAllowed,
     NotFound,
     NotOffered,
@@ -48,6 +50,7 @@ UNSAID: Final = (UNSPECIFIED_ERROR, UNSPECIFIED_ERROR)
 
 REASON_CODES: Final[dict[type[BrokerError], tuple[int, int]]] = {
     MessageNotFound: UNSAID,
+    MessageUnreadable: UNSAID,
     NotFound: NOWHERE,
     AlreadyExists: UNSAID,
     NotAllowed: UNWILLING,
@@ -60,6 +63,7 @@ REASON_CODES: Final[dict[type[BrokerError], tuple[int, int]]] = {
     SessionCannotBeLocked: UNSAID,
     QuotaExceeded: TOO_MUCH,
     DiskFull: TOO_MUCH,
+    Busy: TOO_MUCH,
     MessageTooLarge: TOO_MUCH,  # 0x95 is for packets, and no PUBACK has it
     DeliveryTooLarge: TOO_MUCH,
     Timeout: UNSAID,
