@@ -367,6 +367,11 @@ DISK_LOOK_AGAIN: Final = Millis(200)
 HOUSEKEEPING_LOOK_AGAIN: Final = Millis(500)
 # The same when it has failed: the disk's error is hardly gone at once.
 HOUSEKEEPING_FAILED_PAUSE: Final = Millis(5_000)
+# What of a segment is given back to the disk in one go: about a millisecond of ext4's time,
+# in which no sync ends.
+FREEING_SLICE_BYTES: Final = 4 * 1024 * 1024
+# How many times as long as a slice took nothing is freed, for as long as the disk has room.
+FREEING_REST_FACTOR: Final = 9
 
 # ---- tokens and files (security/tokens.py, server/emulator_config.py)
 

@@ -14,13 +14,14 @@ from peeklock.engine.engine import Engine
 from peeklock.entities.facts import Fact, Numbered
 from peeklock.limits import (
     EMPTYING_SLICE_COUNT,
+    FREEING_REST_FACTOR,
     HOUSEKEEPING_FAILED_PAUSE,
     HOUSEKEEPING_LOOK_AGAIN,
     SNAPSHOT_SLICE_COUNT,
 )
 from peeklock.store.collect import LiveBytes, plan_collection
 from peeklock.store.file_journal import FileJournal
-from peeklock.store.segment import delete_segments
+from peeklock.store.segment import Removal
 from peeklock.store.snapshot import SnapshotWriter
 from peeklock.types import Lsn
 
@@ -157,10 +158,19 @@ class Housekeeping:
         await self._until_durable(self._journal.end)
         for start in free:
             self._journal.forget_segment(start)
-        await asyncio.get_running_loop().run_in_executor(
-            None, delete_segments, self._segments_folder, free
-        )
+        await self._remove(free)
         log.info("segments freed", count=len(free), left=len(self._journal.segments))
+
+    async def _remove(self, starts: list[Lsn]) -> None:
+        """With rests for those who sync; with none when the disk is short of room."""
+        loop = asyncio.get_running_loop()
+        removal = await loop.run_in_executor(None, Removal, self._segments_folder, starts)
+        is_more = True
+        while is_more:
+            began = time.monotonic()
+            is_more = await loop.run_in_executor(None, removal.free_slice)
+            if is_more and self._journal.has_room:
+                await asyncio.sleep((time.monotonic() - began) * FREEING_REST_FACTOR)
 
     def _affordable(self, sparse: list[tuple[Lsn, Lsn]]) -> list[tuple[Lsn, Lsn]]:
         """Copying must not use up the room that settling needs: half of what is reserved."""

@@ -6,8 +6,9 @@ bisection, and a file listing says what the journal holds.
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, final
 
+from peeklock.limits import FREEING_SLICE_BYTES
 from peeklock.types import Lsn
 
 SUFFIX: Final = ".journal"
@@ -22,11 +23,34 @@ def list_segments(folder: Path) -> list[Lsn]:
     return sorted(Lsn(int(path.name[: -len(SUFFIX)])) for path in folder.glob(f"*{SUFFIX}"))
 
 
-def delete_segments(folder: Path, starts: list[Lsn]) -> None:
-    """Durably. Blocks: freeing a large file takes its time."""
-    for start in starts:
-        segment_path(folder, start).unlink()
-    sync_folder(folder)
+@final
+class Removal:
+    """Segments that go: from the folder durably and at once, from the disk slice by slice.
+
+    A file system that frees much in one go holds up every sync for as long; freed a slice at
+    a time, a segment costs no sync more than its slice. Their files have no names by then, so
+    what a crash leaves over, the file system itself frees.
+    """
+
+    def __init__(self, folder: Path, starts: list[Lsn]) -> None:
+        """Blocks for a sync of the folder."""
+        self._files: Final[list[int]] = []
+        for start in starts:
+            path = segment_path(folder, start)
+            self._files.append(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+            path.unlink()
+        sync_folder(folder)
+
+    def free_slice(self) -> bool:
+        """Give a slice back to the disk; says whether something is left. Blocks."""
+        if self._files:
+            file = self._files[-1]
+            left = os.fstat(file).st_size - FREEING_SLICE_BYTES
+            if left > 0:
+                os.ftruncate(file, left)
+            else:
+                os.close(self._files.pop())
+        return bool(self._files)
 
 
 def sync_folder(folder: Path) -> None:
