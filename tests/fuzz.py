@@ -25,6 +25,7 @@ from peeklock.entities.facts import QueueCreated
 from peeklock.entities.queue import Queue
 from peeklock.entities.residency import NobodyKeeps, Residency
 from peeklock.entities.settings import QueueSettings
+from peeklock.entities.topic_filter import TopicFilterTree, check_topic_name, is_match
 from peeklock.errors import BrokerError, FilterError, InvalidEvent, ProtocolViolation
 from peeklock.filters.actions import Changes, sql_action
 from peeklock.filters.filter import Filter, cesql_filter, selector, sql_filter
@@ -144,6 +145,20 @@ def action(data: bytes) -> None:
         rewritten(read_message(PAYLOAD), one.apply(view))
 
 
+def topic_filter(data: bytes) -> None:
+    """What is taken for a filter can be matched, and taken out again without a trace."""
+    first, _comma, second = data.decode("utf-8", "surrogateescape").partition(",")
+    tree: TopicFilterTree[int] = TopicFilterTree()
+    tree.add("o", first, 1)
+    tree.add("p", "a/+/#", 2)
+    check_topic_name(second)
+    assert (1 in tree.matching(second)) == is_match(first, second)
+    tree.remove_all("o")
+    tree.remove_all("p")
+    assert tree.matching("a/b/c") == []
+    assert tree.visited_count == 1
+
+
 def view(data: bytes) -> None:
     """What a hostile message shows to a filter, and what an action can make of it."""
     one = seen(data)
@@ -234,6 +249,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "action": action,
     "jms": jms,
     "cesql": cesql,
+    "topic filter": topic_filter,
 }
 PARSED_SHARE = 0.1
 # And so do those of MQTT.
@@ -337,6 +353,7 @@ TEXTS = [
     b"property('sys.' + 'To') IS NOT NULL AND newid() = a",
     b"a NOT BETWEEN -1L AND 0x5 OR JMSType LIKE 's%' AND b IN ('x', 'y') OR \"d\" < 07.5f",
     b"NOT type LIKE 'f%\\\\_' XOR SUBSTRING(id, -2, 1) IN (\"a\", 'b\\'c') AND -level % 3 < +5",
+    b"a/+/$b//#,a/x/$b//c/d",
     b"SET a = a / 2; REMOVE [b]; SET sys.To = sys.To + 'x', set c = (a > 1) REMOVE sys.Label",
 ]
 

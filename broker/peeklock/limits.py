@@ -181,6 +181,12 @@ SESSION_PATIENCE_DEFAULT: Final = Millis(65_000)
 # A dead-letter reason and its description, in characters each, as Service Bus cuts them.
 DEAD_LETTER_TEXT_CHARACTERS_MAX: Final = 4096
 
+# ---- topic names and filters (entities/topic_filter.py)
+
+# Levels of a topic name or filter, as EMQX has it. Buildings and plants are named with ten;
+# 64 KiB of separators would be 65,536, each a node of a tree and a step of each walk.
+TOPIC_LEVELS_MAX: Final = 128
+
 # ---- filters (filters/)
 
 # A rule's SQL filter or action, in characters: as many as Service Bus takes.
