@@ -325,6 +325,16 @@ HTTP_WAIT_MAX: Final = Millis(300_000)
 # A body that comes at this rate, in bytes a second, has as long as it takes: 100 MiB, half an
 # hour.
 HTTP_BODY_RATE_MIN: Final = 64 * KIB
+# Streams of topics' events. Each keeps its connection, as those who wait do.
+HTTP_STREAMS_MAX: Final = 200
+# What one of them has not read yet: beyond it, events are skipped, and it is told how many.
+HTTP_STREAM_BUFFER_BYTES_MAX: Final = 256 * KIB
+# Signals that no stream has been offered yet: they wait while senders and workers are served.
+HTTP_STREAMS_BACKLOG_BYTES_MAX: Final = 8 * MIB
+# A stream with nothing to tell says so: proxies end what is silent, often after 30 s or 60 s.
+HTTP_STREAM_SILENCE_MAX: Final = Millis(15_000)
+# Then it ends, and a browser asks anew by itself: so a right that was taken away does not last.
+HTTP_STREAM_DURATION_MAX: Final = Millis(3_600_000)
 # Elements of an XML body, and how deep they nest: an entity's description has some forty.
 XML_ELEMENTS_MAX: Final = 10_000
 XML_DEPTH_MAX: Final = 32

@@ -50,6 +50,7 @@ def test_each_operation_and_what_may_become_of_it(reader: Reader, queue: str) ->
         reader.ask_as(events, "POST", f"/{entity}/events", ce_specversion="1.0", **event)
         cbor = {"Content_Type": "application/cloudevents+cbor"}
         reader.ask_as(events, "POST", f"/{entity}/events", **cbor)
+        reader.ask_as(events, "GET", f"/{entity}/events", Accept="text/event-stream")
         for method in ("POST", "DELETE"):
             for _ in range(2):
                 reader.ask_as(f"{events}/head", method, f"/{entity}/events/head?timeout=0")

@@ -8,7 +8,9 @@ from typing import Final, Protocol, TypeAlias, final
 
 from peeklock.engine.dispatch import Receiver
 from peeklock.entities.queue_index import Entry
+from peeklock.entities.topic import Topic
 from peeklock.errors import BrokerError
+from peeklock.message import Message
 from peeklock.types import SessionId, UnixMs
 
 
@@ -177,6 +179,18 @@ class ReceiverEnded:
         self.error: Final = error
 
 
+@final
+class Signalled:
+    """A topic has taken a message; told to who follows it live."""
+
+    __slots__ = ("message", "peer", "topic")
+
+    def __init__(self, peer: Peer, topic: Topic, message: Message) -> None:
+        self.peer: Final = peer
+        self.topic: Final = topic
+        self.message: Final = message
+
+
 Effect: TypeAlias = (
     Accepted
     | Refused
@@ -190,4 +204,5 @@ Effect: TypeAlias = (
     | LinkStolen
     | Replied
     | ReceiverEnded
+    | Signalled
 )

@@ -22,6 +22,7 @@ from peeklock.engine.effects import (
     Replied,
     Settled,
     SettleRefused,
+    Signalled,
 )
 from peeklock.engine.idling import Idling
 from peeklock.engine.outbox import Outbox
@@ -129,6 +130,8 @@ class Engine:
         self.draining = False  # shutting down: no new work is taken
         self._lines: Final[dict[QueueId, Line]] = {}
         self._topics_accessed: Final[dict[QueueId, UnixMs]] = {}  # when each was sent to
+        # Who wants a topic's messages live.
+        self._followers: Final[dict[QueueId, tuple[Topic, set[Peer]]]] = {}
         self._started_at: UnixMs = NEVER
         self._dirty: list[Line] = []
         self._deadlines: Final[list[tuple[UnixMs, QueueId]]] = []
@@ -201,7 +204,34 @@ class Engine:
         facts = self.relay.sent([(entity, given)], now, arrivals, number_all=number_all)
         self.note_use(arrivals, now)
         self.note_access(entity, now)
-        return self._fan_out([*facts, *beside])
+        lsn = self._fan_out([*facts, *beside])
+        if arrivals.signals:
+            self.tell_followers(arrivals, lsn)
+        return lsn
+
+    def follow(self, peer: Peer, topic: Topic) -> None:
+        """From now on `peer` has each message that the topic takes, as `Signalled`."""
+        self._followers.setdefault(topic.topic_id, (topic, set()))[1].add(peer)
+        topic.is_followed = True
+
+    def unfollow(self, peer: Peer, topic: Topic) -> None:
+        """It has no more of them."""
+        followed = self._followers.get(topic.topic_id)
+        if followed is None:
+            return
+        followed[1].discard(peer)
+        if not followed[1]:
+            del self._followers[topic.topic_id]
+            topic.is_followed = False
+
+    def tell_followers(self, arrivals: Arrivals, lsn: Lsn) -> None:
+        """What topics took by an append; behind it, so that nobody hears what is not so."""
+        for signal in arrivals.signals:
+            followed = self._followers.get(signal.topic_id)
+            if followed is not None:
+                topic, peers = followed
+                for peer in peers:
+                    self.outbox.hold(lsn, Signalled(peer, topic, signal.given.message))
 
     def note_use(self, arrivals: Arrivals, now: UnixMs) -> None:
         """These entities were sent to."""

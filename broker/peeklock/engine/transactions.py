@@ -181,7 +181,9 @@ class Transactions:
                 self._roll_back(txn, now)
                 lsn = engine.journal.end
             else:
-                lsn = engine.commit_facts(self._decide(txn, now))
+                arrivals = Arrivals()
+                lsn = engine.commit_facts(self._decide(txn, arrivals, now))
+                engine.tell_followers(arrivals, lsn)
                 del self._open[txn_id]
         except BrokerError as error:
             refused = Refused(self._peer, self._link, delivery_id, error)
@@ -202,12 +204,11 @@ class Transactions:
                     )
         engine.outbox.hold(lsn, Accepted(self._peer, self._link, delivery_id))
 
-    def _decide(self, txn: Transaction, now: UnixMs) -> list[Fact]:
+    def _decide(self, txn: Transaction, arrivals: Arrivals, now: UnixMs) -> list[Fact]:
         """All its facts; raises `TransactionFailed`, and then it is rolled back."""
         try:
             if txn.failure is not None:
                 raise txn.failure
-            arrivals = Arrivals()
             facts = self._settle_facts(txn, arrivals, now)
             facts.extend(self._send_facts(txn, arrivals, now))
             self._engine.note_use(arrivals, now)

@@ -73,15 +73,30 @@ class Stillborn:
 
 
 @final
-class Arrivals:
-    """Loads by entity, and what does not stay: it goes on, or to the dead letters."""
+class Signal:
+    """A message that a topic has taken, for those who follow it live."""
 
-    __slots__ = ("loads", "onward", "stillborn")
+    __slots__ = ("given", "topic_id")
+
+    def __init__(self, topic_id: QueueId, given: Submission) -> None:
+        self.topic_id: Final = topic_id
+        self.given: Final = given
+
+
+@final
+class Arrivals:
+    """Loads by entity, and what does not stay: it goes on, or to the dead letters.
+
+    `signals` are told live, when the append is durable.
+    """
+
+    __slots__ = ("loads", "onward", "signals", "stillborn")
 
     def __init__(self) -> None:
         self.loads: Final[dict[QueueId, Load]] = {}
         self.onward: Final[list[Onward]] = []
         self.stillborn: Final[list[Stillborn]] = []
+        self.signals: Final[list[Signal]] = []
 
     def load(self, entity_id: QueueId) -> Load:
         load = self.loads.get(entity_id)
@@ -105,3 +120,4 @@ class Arrivals:
         """The try did not fail."""
         self.loads.clear()
         self.loads.update(other.loads)
+        self.signals.extend(other.signals)

@@ -2,7 +2,7 @@
 
 from typing import Final, final
 
-from peeklock.entities.arrivals import Arrivals
+from peeklock.entities.arrivals import Arrivals, Signal
 from peeklock.entities.deduplication import Deduplication
 from peeklock.entities.facts import (
     Cause,
@@ -41,6 +41,7 @@ class Topic:
         self.subscriptions: Final[dict[str, Subscription]] = {}  # by name in lower case
         self.next_number = SequenceNumber(1)  # of the messages that were sent to it
         self.seen: Final = Deduplication()
+        self.is_followed = False  # does anybody want its messages live?
         self._lens: Final = lens
         self._plan: RulePlan | None = None  # None: rules have changed since it was made
         # At least what the subscriptions hold: exact when it was last counted, and every
@@ -87,6 +88,8 @@ class Topic:
                 ids.add(one.message_id)
                 seen.append(MessageIdSeen(self.topic_id, one.message_id, now))
             copies.add(one, plan, number=number_all)
+            if self.is_followed and one.not_before <= now:  # a schedule is not due
+                arrivals.signals.append(Signal(self.topic_id, one))
         self._check_room(copies.size_bytes)
         return copies.facts() + seen
 

@@ -44,6 +44,7 @@ from peeklock.server.ending import end_behind
 from peeklock.server.housekeeping import Housekeeping
 from peeklock.server.http_listener import HttpListener
 from peeklock.server.listening import address_of, reason_of
+from peeklock.server.live_signals import LiveSignals
 from peeklock.server.mqtt_listener import listen_for_mqtt
 from peeklock.server.progress import RecoveryProgress
 from peeklock.server.switchboard import Switchboard
@@ -108,6 +109,7 @@ class App:
             self.engine, self._clock, self._switchboard.turn
         )
         self._mqtt_host: Final = MqttHost(self.engine, self._authenticator, config.dev)
+        self._live_signals: Final = LiveSignals(self.engine, self._clock)
         self._listener: asyncio.Server | None = None
         self._mqtt: asyncio.Server | None = None
         self._http: HttpListener | None = None
@@ -287,6 +289,7 @@ class App:
             self._tokens,
             self._clock,
             self._waiting_room,
+            self._live_signals,
         )
 
     def _is_for_this_machine(self) -> bool:
@@ -373,6 +376,7 @@ class App:
         chores.cancel()
         self.engine.draining = True
         self._waiting_room.close()
+        self._live_signals.close()
         log.info("draining", connections=len(self._switchboard.connections))
         deadline = time.monotonic() + self._config.drain_seconds
         while self.engine.is_held() and time.monotonic() < deadline:

@@ -17,6 +17,7 @@ from peeklock.security.authenticators import Authenticator
 from peeklock.security.tokens import Tokens
 from peeklock.server.config import Config, is_loopback
 from peeklock.server.desk import Desk
+from peeklock.server.live_signals import LiveSignals
 from peeklock.server.switchboard import Switchboard
 from peeklock.server.waiting_room import WaitingRoom
 
@@ -49,9 +50,10 @@ def make_http_application(
     tokens: Tokens,
     clock: Clock,
     waiting_room: WaitingRoom,
+    live_signals: LiveSignals,
 ) -> Starlette:
     desk = Desk(engine, clock, switchboard.turn)
-    switchboard.residents.update((desk, waiting_room))
+    switchboard.residents.update((desk, waiting_room, live_signals))
     # One thread: with more of them, the loop would have its turn more rarely.
     reading = ThreadPoolExecutor(1, "peeklock-events")
 
@@ -76,6 +78,7 @@ def make_http_application(
             send=desk.send,
             wait=waiting_room.wait,
             apart=apart,
+            follow=live_signals.follow,
             jobs=Jobs(engine, creates_queues=config.dev),
         )
     )

@@ -23,9 +23,11 @@ from peeklock.frontends.http.bodies import Bodies
 from peeklock.frontends.http.event_routes import EventRoutes
 from peeklock.frontends.http.job_routes import JobRoutes
 from peeklock.frontends.http.jobs import Jobs
+from peeklock.frontends.http.live_events import Follow
 from peeklock.frontends.http.openapi import OPENAPI
 from peeklock.frontends.http.problems import CHALLENGE, problem
 from peeklock.frontends.http.routes_host import Apart, RoutesHost, SendAll
+from peeklock.frontends.http.stream_routes import StreamRoutes
 from peeklock.frontends.http.waiting import Wait
 from peeklock.frontends.http.xml_tree import Element, write_xml
 from peeklock.limits import HTTP_BODY_BYTES_MAX
@@ -47,6 +49,7 @@ class HttpHost:
     send: SendAll
     wait: Wait
     apart: Apart
+    follow: Follow
     jobs: Jobs
 
     def for_routes(self) -> RoutesHost:
@@ -72,6 +75,7 @@ def make_application(host: HttpHost) -> Starlette:
             Route("/openapi.json", routes.describe, methods=["GET"]),
             *JobRoutes(routes_host).routes(),
             *EventRoutes(routes_host).routes(),
+            *StreamRoutes(routes_host, host.follow).routes(),
             Route("/{path:path}", routes.administer, methods=["GET", "PUT", "DELETE"]),
         ],
         exception_handlers={HTTPException: on_http_exception},

@@ -69,6 +69,15 @@ class Jobs:
             )
         return self._queue(path, now)
 
+    def to_follow(self, principal: Principal, path: str) -> Topic:
+        """Whose messages are wanted live, as they come."""
+        principal.require(Right.LISTEN, path)
+        namespace = self.engine.namespace
+        if not namespace.has_topic(path):
+            queue = namespace.find(path)
+            raise NotAllowed(f"{queue.path!r} is no topic: only a topic's events are streamed")
+        return namespace.find_topic(path)
+
     def _queue(self, path: str, now: UnixMs) -> Queue:
         address = Address(EntityPath(path))
         return find_queue(self.engine, address, path, now, creates=self._creates_queues)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from peeklock.cloudevents.structured import BATCH_TYPES, EVENT_TYPES
 from peeklock.frontends.http.jobs import DISPOSITIONS
+from peeklock.frontends.http.live_events import STREAM_TYPE
 from peeklock.frontends.http.problems import PROBLEM_TYPE
 from peeklock.frontends.http.property_values import BROKER_PROPERTIES, MORE_PROPERTIES
 from peeklock.frontends.http.sent_messages import BATCH_TYPE
@@ -180,6 +181,19 @@ TAKE_EVENT: Final = operation(
     "takeNextEvent", OURS + "Take the next event for good.",
     {"200": answer(EVENT, HANDED, body=True), "204": NONE}, RECEIVE, ENTITY, TIMEOUT, ACCEPT,
 )  # fmt: skip
+FOLLOW: Final = operation(
+    "followEvents", OURS + "A topic's events as they come, until the client goes.",
+    {
+        "200": answer("Each as JSON, in structured mode; an event called `skipped` says how "
+                      "many are missing.")
+        | {"content": {STREAM_TYPE: {"schema": {"type": "string"}}}}
+    },
+    ("400", "401", "404", "409", "503"), ENTITY,
+    parameter("Accept", "header", "Has to be said.", {"const": STREAM_TYPE}),
+    text("A CESQL expression, which has to be true.", "filter", "query"),
+    text("A path that the subject has to match; `+` is one level, `#` the rest.", "subject",
+         "query"),
+)  # fmt: skip
 
 PROBLEM: Final[Json] = {
     "type": "object",
@@ -220,7 +234,7 @@ OPENAPI: Final[Json] = {
         "version": "1",
     },
     "paths": {
-        EVENTS: {"post": SEND_EVENTS},
+        EVENTS: {"post": SEND_EVENTS, "get": FOLLOW},
         EVENTS_HEAD: {"post": LOCK_EVENT, "delete": TAKE_EVENT},
         AT: {"post": SEND},
         HEAD: {"post": LOCK_NEXT, "delete": TAKE_NEXT},
