@@ -99,18 +99,26 @@ class Subscription(Queue):
         name: str,
         *,
         sql: str | None = None,
+        cesql: str | None = None,
         correlation: Mapping[str, Any] | None = None,
         action: str | None = None,
         kind: str | None = None,
     ) -> Rule:
         """One more rule: what any of its rules takes, a subscription takes.
 
-        `sql` is a condition (`amount > 100 AND region = 'EU'`), `correlation` a map of what
-        has to be equal (`{"sys.Label": "paid", "region": "EU"}`); with neither, the rule
-        takes everything, or with `kind="false"` nothing. `action` changes the copy that the
+        `sql` is a condition (`amount > 100 AND region = 'EU'`), `cesql` one over an event's
+        attributes (`type LIKE 'com.example.%'`), `correlation` a map of what has to be equal
+        (`{"sys.Label": "paid", "region": "EU"}`); with none of them, the rule takes everything,
+        or with `kind="false"` nothing. `action` changes the copy that the
         rule takes (`SET priority = 1; REMOVE trace`).
         """
-        given = {"sql": sql, "correlation": correlation, "action": action, "kind": kind}
+        given = {
+            "sql": sql,
+            "cesql": cesql,
+            "correlation": correlation,
+            "action": action,
+            "kind": kind,
+        }
         return await self._on_rule("CREATE", name, given)
 
     async def update_rule(
@@ -118,12 +126,19 @@ class Subscription(Queue):
         name: str,
         *,
         sql: str | None = None,
+        cesql: str | None = None,
         correlation: Mapping[str, Any] | None = None,
         action: str | None = None,
         kind: str | None = None,
     ) -> Rule:
         """Another filter and action under this name, for messages from now on."""
-        given = {"sql": sql, "correlation": correlation, "action": action, "kind": kind}
+        given = {
+            "sql": sql,
+            "cesql": cesql,
+            "correlation": correlation,
+            "action": action,
+            "kind": kind,
+        }
         return await self._on_rule("UPDATE", name, given)
 
     async def remove_rule(self, name: str) -> None:

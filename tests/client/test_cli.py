@@ -250,8 +250,14 @@ def test_rules_by_words(cli: Cli) -> None:
     assert "line 1, column 5: expected" in cli.run(
         "rule", "create", *subscription, "bad", "--sql", "a = ", code=1
     )
+    cli.run("rule", "create", *subscription, "fire", "--cesql", "type LIKE '%.fire'")
+    assert "fire\tcesql\ttype LIKE '%.fire'\t\n" in cli.run("rule", "list", *subscription)
+    told = cli.run("rule", "create", *subscription, "bad", "--cesql", "type = = 'a'", code=1)
+    assert "line 1, column 8" in told
+    cli.run("rule", "create", *subscription, "x", "--cesql", "TRUE", "--sql", "TRUE", code=2)
+    cli.run("rule", "delete", *subscription, "fire")
     two = ("--sql", "a = 1", "--correlation", "a=1")
-    assert "two rules" in cli.run("rule", "create", *subscription, "bad", *two, code=2)
+    assert "a rule each" in cli.run("rule", "create", *subscription, "bad", *two, code=2)
 
 
 def test_a_selector_receives_what_it_says(cli: Cli) -> None:

@@ -20,7 +20,7 @@ WHOLE_MIN: Final = -(2**63)  # an AMQP long's least
 WHOLE_MAX: Final = 2**64 - 1  # an AMQP ulong's most
 SPAN_MAX: Final = timedelta(days=10_675_199)  # as long as .NET's, in which AMQP has them
 RULE_ARGUMENTS: Final = (
-    "sql correlation kind expression properties action parameters action_parameters"
+    "sql cesql correlation kind expression properties action parameters action_parameters"
 ).split()
 
 
@@ -101,8 +101,8 @@ def subscription_at(engine: Engine, path: str) -> Subscription:
 def rule_from(name: str, arguments: Mapping[str, object]) -> RuleSettings:
     """A rule as a request or file has it; raises `InvalidRequest`.
 
-    Either `sql` (a condition) or `correlation` (a map of what has to be equal), or neither
-    for a rule that takes everything; or a `kind` with its `expression` or `properties`. An
+    Either `sql` or `cesql` (a condition) or `correlation` (a map of what has to be equal), or
+    none for a rule that takes everything; or a `kind` with its `expression` or `properties`. An
     `action` may come with each. `parameters` are the values of `@names` in a condition,
     `action_parameters` in an action.
     """
@@ -111,11 +111,16 @@ def rule_from(name: str, arguments: Mapping[str, object]) -> RuleSettings:
             known = ", ".join(RULE_ARGUMENTS)
             raise InvalidRequest(f"a rule has no {key!r}; there are {known}")
     sql = text_of(arguments, "sql")
-    expression = sql or text_of(arguments, "expression")
+    cesql = text_of(arguments, "cesql")
+    if sql and cesql:
+        raise InvalidRequest(f"rule {name!r} has a condition in sql and one in cesql: make two")
+    expression = sql or cesql or text_of(arguments, "expression")
     properties = values_from(arguments, "correlation") or values_from(arguments, "properties")
     if expression and properties:
         raise InvalidRequest(f"rule {name!r} has an expression and properties: make two of it")
-    kind = text_of(arguments, "kind") or implied_kind(expression, properties)
+    kind = text_of(arguments, "kind") or implied_kind(expression, properties, cesql)
+    if cesql and kind != "cesql":
+        raise InvalidRequest(f"rule {name!r} has a condition in cesql and is of kind {kind!r}")
     action = text_of(arguments, "action")
     parameters = values_from(arguments, "parameters")
     action_parameters = values_from(arguments, "action_parameters")
@@ -126,9 +131,13 @@ def rule_from(name: str, arguments: Mapping[str, object]) -> RuleSettings:
     )
 
 
-def implied_kind(expression: str, properties: tuple[tuple[str, Scalar], ...]) -> str:
+def implied_kind(
+    expression: str, properties: tuple[tuple[str, Scalar], ...], cesql: str
+) -> str:
     if properties:
         return "correlation"
+    if cesql:
+        return "cesql"
     return "sql" if expression else "true"
 
 

@@ -25,6 +25,14 @@ Sql = Annotated[
     str | None,
     typer.Option("--sql", metavar="CONDITION", help="Takes messages for which it is true."),
 ]
+Cesql = Annotated[
+    str | None,
+    typer.Option(
+        "--cesql",
+        metavar="EXPRESSION",
+        help="Takes CloudEvents for which it is true, in CloudEvents SQL.",
+    ),
+]
 Correlation = Annotated[
     list[str] | None,
     typer.Option(
@@ -45,6 +53,7 @@ def create(
     subscription: SubscriptionName,
     rule: RuleName,
     sql: Sql = None,
+    cesql: Cesql = None,
     correlation: Correlation = None,
     nothing: Nothing = False,
     action: Action = None,
@@ -53,9 +62,9 @@ def create(
 ) -> None:
     """Add a rule to a subscription.
 
-    A subscription takes what any of its rules takes. Without --sql, --correlation or --nothing
-    a rule takes everything. A subscription that was made without a filter takes everything by
-    its rule $Default: delete that one.
+    A subscription takes what any of its rules takes. Without --sql, --cesql, --correlation or
+    --nothing a rule takes everything. A subscription that was made without a filter takes
+    everything by its rule $Default: delete that one.
 
     A name stands for an application property, sys.NAME for the message's own: sys.Label (the
     subject), sys.MessageId, sys.CorrelationId, sys.To, sys.ReplyTo, sys.SessionId,
@@ -69,10 +78,11 @@ def create(
     \b
       peeklock rule create tickets erp paid --sql "paid = TRUE AND amount > 100"
       peeklock rule create tickets erp big --sql "amount > 1000" --action "SET urgent = TRUE"
+      peeklock rule create tickets erp fire --cesql "type = 'fire' AND INT(level) > 2"
       peeklock rule create tickets gate sold --correlation sys.Label=sold
       peeklock rule delete tickets erp '$Default'
     """
-    given = read_rule(sql, correlation, nothing, action)
+    given = read_rule(sql, cesql, correlation, nothing, action)
     change(
         url,
         lambda client: client.subscription(topic, subscription).add_rule(rule, **given),
@@ -87,6 +97,7 @@ def update(
     subscription: SubscriptionName,
     rule: RuleName,
     sql: Sql = None,
+    cesql: Cesql = None,
     correlation: Correlation = None,
     nothing: Nothing = False,
     action: Action = None,
@@ -97,7 +108,7 @@ def update(
 
     As a whole: what is not said is no more; see `peeklock rule create --help`.
     """
-    given = read_rule(sql, correlation, nothing, action)
+    given = read_rule(sql, cesql, correlation, nothing, action)
     change(
         url,
         lambda client: client.subscription(topic, subscription).update_rule(rule, **given),
@@ -153,22 +164,30 @@ def delete(
 
 
 def read_rule(
-    sql: str | None, correlation: list[str] | None, nothing: bool, action: str | None
+    sql: str | None,
+    cesql: str | None,
+    correlation: list[str] | None,
+    nothing: bool,
+    action: str | None,
 ) -> dict[str, Any]:
-    given = read_filter(sql, correlation)
+    given = read_filter(sql, cesql, correlation)
     if nothing:
         if given:
-            usage("--nothing goes with neither --sql nor --correlation")
+            usage("--nothing goes with none of --sql, --cesql and --correlation")
         given = {"kind": "false"}
     return given if action is None else {**given, "action": action}
 
 
-def read_filter(sql: str | None, correlation: list[str] | None) -> dict[str, Any]:
+def read_filter(
+    sql: str | None, cesql: str | None, correlation: list[str] | None
+) -> dict[str, Any]:
     """A filter as the client takes it; empty for one that takes everything."""
-    if sql is not None and correlation:
-        usage("--sql and --correlation are two rules: create both")
+    if (sql is not None) + (cesql is not None) + bool(correlation) > 1:
+        usage("--sql, --cesql and --correlation are a rule each: create them one by one")
     if sql is not None:
         return {"sql": sql}
+    if cesql is not None:
+        return {"cesql": cesql}
     if not correlation:
         return {}
     pairs = parse_pairs(correlation, "--correlation")
