@@ -161,13 +161,20 @@ class TestQueues:
 
     @pytest.mark.differs(
         "administration",
-        "Ranges are wider: sizes, deliveries, locks. [The settings](entities.md) name them.",
+        "Ranges are wider: sizes, deliveries, locks, windows for duplicates. [The "
+        "settings](entities.md) name them.",
     )
     def test_wider_ranges(self, admin: Any, queue: str) -> None:
-        """Azure: locks of 5 s to 5 min, 2,000 deliveries."""
-        wide = {"lock_duration": "PT20H", "max_delivery_count": 5000}
+        """Azure: locks of 5 s to 5 min, 2,000 deliveries, windows from 20 s on."""
+        wide = {
+            "lock_duration": "PT20H",
+            "max_delivery_count": 5000,
+            "requires_duplicate_detection": True,
+            "duplicate_detection_history_time_window": "PT1S",
+        }
         got = admin.create_queue(queue, **wide, max_size_in_megabytes=500_000)
         assert got.lock_duration == dt.timedelta(hours=20)
+        assert got.duplicate_detection_history_time_window == dt.timedelta(seconds=1)
         assert (got.max_delivery_count, got.max_size_in_megabytes) == (5000, 500_000)
         admin.delete_queue(queue)
 

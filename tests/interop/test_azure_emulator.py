@@ -1,11 +1,19 @@
 """Instead of Azure's emulator: its Config.json, its variables, and the SDK as for it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.interop.azure_client import WAIT_SECONDS, Message, client, exceptions, texts
+from tests.interop.azure_client import (
+    DEAD_LETTER,
+    WAIT_SECONDS,
+    Message,
+    client,
+    exceptions,
+    texts,
+)
 from tests.support.broker_process import BrokerProcess
 
 pytestmark = [
@@ -18,6 +26,7 @@ VARIABLES = {
     "ACCEPT_EULA": "Y",
     "SQL_SERVER": "mssql",
     "MSSQL_SA_PASSWORD": "secret",
+    "SQL_WAIT_INTERVAL": "15",
     "PEEKLOCK_EMULATOR": "true",
     "PEEKLOCK_EPHEMERAL": "true",
 }
@@ -48,8 +57,28 @@ def test_a_topic_with_its_rule(emulator: BrokerProcess) -> None:
         with bus.get_topic_sender("tickets") as sender:
             sender.send_messages([Message("a", subject="sold"), Message("b", subject="lost")])
         with bus.get_subscription_receiver("tickets", "gate") as receiver:
-            got = receiver.receive_messages(2, max_wait_time=WAIT_SECONDS)
-            assert texts(got) == ["a"]
+            (got,) = receiver.receive_messages(2, max_wait_time=WAIT_SECONDS)
+            assert texts([got]) == ["a"]
+            receiver.complete_message(got)
+
+
+@pytest.mark.shows("running", "the emulator's defaults, where `Config.json` says nothing")
+def test_what_is_left_out(emulator: BrokerProcess) -> None:
+    """An hour to live, and three deliveries."""
+    with client(emulator.amqp_port) as bus:
+        with bus.get_topic_sender("tickets") as sender:
+            sender.send_messages(Message("hourly", subject="sold"))
+        with bus.get_subscription_receiver("tickets", "gate") as receiver:
+            for times in range(3):
+                (got,) = receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+                assert got.delivery_count == times
+                assert got.expires_at_utc - got.enqueued_time_utc == timedelta(hours=1)
+                receiver.abandon_message(got)
+        dead = bus.get_subscription_receiver("tickets", "gate", sub_queue=DEAD_LETTER)
+        with dead:
+            (got,) = dead.receive_messages(1, max_wait_time=WAIT_SECONDS)
+            assert got.dead_letter_reason == "MaxDeliveryCountExceeded"
+            dead.complete_message(got)
 
 
 @pytest.mark.shows("running", "in the emulator's place an unknown name is refused")

@@ -1,7 +1,9 @@
 """The `Config.json` of Azure's Service Bus emulator, as entities of ours.
 
 One namespace with queues, and topics with their subscriptions and rules. Properties have the
-names and the forms that the administration interface has, too (management/service_bus.py).
+names and the forms that the administration interface has, too (management/service_bus.py);
+those that are left out are as the emulator has them. Comments are allowed, since the file that
+comes with the emulator has some.
 """
 
 import json
@@ -15,16 +17,19 @@ from peeklock.entities.settings_map import Settings
 from peeklock.entities.subscription import check_rule
 from peeklock.errors import BrokerError
 from peeklock.limits import EMULATOR_CONFIG_BYTES_MAX
-from peeklock.management.service_bus import changes_from, property_names
+from peeklock.management.service_bus import WINDOW, changes_from, property_names
 from peeklock.management.topics import rule_from
 from peeklock.server.bad_config import BadConfig
-from peeklock.server.json_places import line_of, shown_path
+from peeklock.server.json_places import line_of, shown_path, without_comments
 
 # Where the emulator's image has it mounted.
 MOUNTED: Final = Path("/ServiceBus_Emulator/ConfigFiles/Config.json")
 CORRELATED: Final = (
     "ContentType CorrelationId Label MessageId ReplyTo ReplyToSessionId SessionId To"
 ).split()
+# What the emulator's schema says of properties that are left out, where it is not what we say.
+TOPIC_DEFAULTS: Final = {"DefaultMessageTimeToLive": "PT1H", WINDOW: "PT20S"}
+QUEUE_DEFAULTS: Final = {**TOPIC_DEFAULTS, "LockDuration": "PT1M", "MaxDeliveryCount": 3}
 
 Where: TypeAlias = tuple[str | int, ...]
 Table: TypeAlias = dict[str, object]
@@ -38,7 +43,7 @@ def read_emulator_config(file: Path) -> dict[str, object]:
             raise BadConfig(
                 f"configuration file {file}: more than {EMULATOR_CONFIG_BYTES_MAX} bytes"
             )
-        text = file.read_text(encoding="utf-8-sig")
+        text = without_comments(file.read_text(encoding="utf-8-sig"))
         document = json.loads(text)
     except OSError as error:
         raise BadConfig(f"configuration file {file}: {error.strerror}") from None
@@ -118,6 +123,7 @@ class Reader:
 
     def _properties(self, table: Table, path: Where, base: Settings) -> Table:
         """Tried one by one first, so that a refusal names its line."""
+        defaults = TOPIC_DEFAULTS if isinstance(base, TopicSettings) else QUEUE_DEFAULTS
         path = (*path, "Properties")
         known = tuple(property_names(base))
         given = self._optional(table, path, known)
@@ -130,7 +136,7 @@ class Reader:
                 wrong.extend(error.mistakes)
         if wrong:
             raise BadConfig(*wrong)
-        return self._tried(path, partial(changes_from, plain, base))
+        return self._tried(path, partial(changes_from, {**defaults, **plain}, base))
 
     # ---- rules
 

@@ -1,10 +1,30 @@
-"""Where in a JSON text a value is: its line, for an error that helps."""
+"""Where in a JSON text a value is: its line, for an error that helps. And its comments."""
 
 import json
+import re
 from typing import Final
 
+# A string is matched to be passed by: what looks like a comment in it is none.
+STRING_OR_COMMENT: Final = re.compile(
+    r'"(?:[^"\\]|\\.)*"?|//[^\r\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL
+)
 DECODER: Final = json.JSONDecoder()
 BLANK: Final = " \t\r\n"
+
+
+def without_comments(text: str) -> str:
+    """Blanks in the place of `// …` and `/* … */`: all else stays where it is.
+
+    A comment that does not end is left, for whoever reads the text to complain of.
+    """
+
+    def blanked(found: re.Match[str]) -> str:
+        whole = found[0]
+        if whole.startswith('"') or (whole.startswith("/*") and not whole.endswith("*/")):
+            return whole
+        return re.sub(r"[^\r\n]", " ", whole)
+
+    return STRING_OR_COMMENT.sub(blanked, text)
 
 
 def line_of(text: str, path: tuple[str | int, ...]) -> int:

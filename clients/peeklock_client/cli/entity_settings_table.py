@@ -97,7 +97,7 @@ QUEUE: Final[tuple[tuple[str, str, str, str], ...]] = (
     (
         "duplicate_window_ms",
         "0",
-        "0, or 20 s to 7 days",
+        "0, or 1 s to 7 days",
         "a message-id seen within it is taken and dropped",
     ),
     (
@@ -159,7 +159,7 @@ TOPIC: Final[tuple[tuple[str, str, str, str], ...]] = (
     (
         "duplicate_window_ms",
         "0",
-        "0, or 20 s to 7 days",
+        "0, or 1 s to 7 days",
         "a message-id seen within it is taken and dropped",
     ),
     (

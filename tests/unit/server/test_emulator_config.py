@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from peeklock.server.bad_config import BadConfig
 from peeklock.server.config import Config, http_address, load
-from peeklock.server.json_places import line_of, shown_path
+from peeklock.server.json_places import line_of, shown_path, without_comments
 
 # As Azure's documentation has it, shortened.
 OFFICIAL: dict[str, Any] = {
@@ -76,6 +78,9 @@ OFFICIAL: dict[str, Any] = {
     }
 }
 
+# What a queue or subscription of the emulator has that says nothing of it.
+LEFT_OUT = {"default_ttl_ms": 3_600_000, "lock_duration_ms": 60_000, "max_delivery_count": 3}
+
 
 def written(folder: Path, text: str) -> Path:
     file = folder / "Config.json"
@@ -103,7 +108,7 @@ def test_the_official_one(tmp_path: Path) -> None:
         "duplicate_window_ms": 20_000,
     }
     first, second = topic.definition().subscriptions
-    assert first.settings == {"max_delivery_count": 3, "requires_session": True}
+    assert first.settings == LEFT_OUT | {"requires_session": True}
     assert first.rules == (
         (
             "app-prop-filter-1",
@@ -134,14 +139,84 @@ def test_null_is_as_nothing(tmp_path: Path) -> None:
         ],
     }
     names = {"Queues": [{"Name": "queue.1", "Properties": None}], "Topics": [topic]}
-    given = {"UserConfig": {"Namespaces": [names], "Logging": None}}
-    config = load({}, written(tmp_path, json.dumps(given)))
-    assert config.queues[0].definition().settings == {}
+    whole = {"UserConfig": {"Namespaces": [names], "Logging": None}}
+    config = load({}, written(tmp_path, json.dumps(whole)))
+    assert config.queues[0].definition().settings == LEFT_OUT
     first, second, third = config.topics[0].definition().subscriptions
-    assert (first.settings, first.rules) == ({}, None)
+    assert (first.settings, first.rules) == (LEFT_OUT, None)
     assert second.rules == (("all", {"kind": "true"}),)
     assert third.rules is not None
     assert third.rules[0][1]["correlation"] == {"sys.Label": "x"}
+
+
+def test_what_is_left_out_is_as_in_the_emulator(tmp_path: Path) -> None:
+    detects = {"RequiresDuplicateDetection": True}
+    names = {
+        "Queues": [
+            {"Name": "plain"},
+            {"Name": "once", "Properties": detects},
+            {"Name": "own", "Properties": {"MaxDeliveryCount": 7}},
+        ],
+        "Topics": [{"Name": "topic"}, {"Name": "topic-once", "Properties": detects}],
+    }
+    whole = {"UserConfig": {"Namespaces": [names]}}
+    config = load({}, written(tmp_path, json.dumps(whole)))
+    plain, once, own = (queue.definition().settings for queue in config.queues)
+    assert plain == LEFT_OUT
+    assert once == LEFT_OUT | {"duplicate_window_ms": 20_000}
+    assert own == LEFT_OUT | {"max_delivery_count": 7}
+    topic, topic_once = (topic.definition().settings for topic in config.topics)
+    assert topic == {"default_ttl_ms": 3_600_000}
+    assert topic_once == {"default_ttl_ms": 3_600_000, "duplicate_window_ms": 20_000}
+
+
+@pytest.mark.parametrize(("window", "ms"), [("PT5S", 5_000), ("PT5M", 300_000)])
+def test_the_emulators_windows(tmp_path: Path, window: str, ms: int) -> None:
+    """Its range is 5 s to 5 min, below and within Azure's."""
+    text = json.dumps(OFFICIAL).replace('"PT20S"', f'"{window}"')
+    config = load({}, written(tmp_path, text))
+    assert config.topics[0].definition().settings["duplicate_window_ms"] == ms
+
+
+COMMENTED = """// what my tests need
+{
+  "UserConfig": {
+    /* one, of
+       any name */
+    "Namespaces": [{"Name": "a//b", "Queues": [
+      {"Name": "orders/*x*/" // not the end
+        // "Properties": {"MaxDeliveryCount": 1}
+      }]
+    }]
+  }
+}
+"""
+
+
+def test_comments(tmp_path: Path) -> None:
+    """The file that comes with the emulator has some; lines and columns stay what they are."""
+    config = load({}, written(tmp_path, COMMENTED))
+    assert [queue.name for queue in config.queues] == ["orders/*x*/"]
+    for old, new, where in [
+        ('"orders/*x*/"', "1", f"Config.json:7: {AT}.Queues[0].Name: "),
+        ("}]\n  }", "]\n  }", "Config.json:10: column 5: no JSON"),
+        ("// not the end", "/* no end", "Config.json:7: column 30: no JSON"),
+    ]:
+        assert old in COMMENTED
+        with pytest.raises(BadConfig) as raised:
+            load({}, written(tmp_path, COMMENTED.replace(old, new)))
+        assert where in str(raised.value)
+
+
+@given(st.text(alphabet='"\\/* \na', max_size=40))
+def test_comments_of_any_text(text: str) -> None:
+    """What is no comment stays where it is, and strings are left alone."""
+    blanked = without_comments(text)
+    assert len(blanked) == len(text)
+    assert all(b in (a, " ") for a, b in zip(text, blanked, strict=True))
+    assert blanked.count("\n") == text.count("\n")
+    quoted = json.dumps(text)
+    assert without_comments(quoted) == quoted
 
 
 CORRELATION = {
@@ -264,9 +339,9 @@ class TestAddresses:
 
     def test_only_the_emulator_is_open_to_others(self) -> None:
         assert load({"emulator": True, "amqp": "0.0.0.0:5672", "http": "0.0.0.0:1"})
-        for given in ({"dev": True}, {}):
+        for other in ({"dev": True}, {}):
             with pytest.raises(BadConfig, match="loopback"):
-                load({**given, "http": "0.0.0.0:1"})
+                load({**other, "http": "0.0.0.0:1"})
 
 
 def test_lines() -> None:
