@@ -55,6 +55,10 @@ class InvalidRequest(BrokerError):
     """The request itself is wrong: a missing or ill-typed argument, a setting out of range."""
 
 
+class OutOfRange(InvalidRequest):
+    """A number in it is smaller or larger than allowed."""
+
+
 class InvalidFilter(BrokerError):
     """A filter, selector or action that cannot be used, and where in its text it goes wrong.
 

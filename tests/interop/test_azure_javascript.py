@@ -95,6 +95,15 @@ def test_its_own_errors(given: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.shows("refusals", "what is wrong in itself: an argument error, and where")
+def test_arguments(given: dict[str, Any]) -> None:
+    """It has no code for it, and says the error's name before the text."""
+    error = play("servicebus", "wrongRule", topic="azure-js-tickets", **given)
+    message = error.pop("message")
+    assert error == {"name": "ServiceBusError", "code": "GeneralError", "retryable": False}
+    assert message.startswith("ArgumentError: line 1, column 8: expected a property")
+
+
 @pytest.mark.shows("sending", "AMQP messages: value, sequence and data bodies, headers")
 def test_every_body_of_amqp(given: dict[str, Any]) -> None:
     assert play("servicebus", "annotated", **given) == [

@@ -447,6 +447,17 @@ class TestRefusals:
         with pytest.raises(exceptions.MessagingEntityDisabledError):
             left(bus, "shut-azure")
 
+    @pytest.mark.shows("refusals", "what is wrong in itself: an argument error, and where")
+    def test_arguments(self, bus: Any, queue: str) -> None:
+        """It has no class for it, and says the condition; it does not try again."""
+        many = {f"name-{number}": "x" * 999 for number in range(70)}
+        with pytest.raises(exceptions.ServiceBusError) as caught:
+            send(bus, queue, Message("x", application_properties=many))
+        assert type(caught.value) is exceptions.ServiceBusError
+        assert "application properties of 70" in str(caught.value)
+        assert "com.microsoft:argument-error" in str(caught.value)
+        assert not caught.value._retryable
+
 
 class TestWhatDiffers:
     @pytest.mark.differs(

@@ -203,7 +203,7 @@ class TestUpdateDisposition:
         status, condition, _body = desk.ask(
             "update-disposition", asking(token, "abandoned", given)
         )
-        assert (status, condition) == (400, "amqp:invalid-field")
+        assert (status, condition) == (400, "com.microsoft:argument-error")
         assert desk.ask("update-disposition", asking(token, "completed"))[0] == 200
 
     def test_too_large(self, ready: AmqpPeer, operator: AmqpOperator, queue: str) -> None:

@@ -188,10 +188,13 @@ def test_what_is_refused(manager: RuleManager, ready: AmqpPeer) -> None:
     exists = "com.microsoft:entity-already-exists"
     for given, expected in [
         ({"rule-name": "$default", "rule-description": good}, (409, exists, {})),
-        ({"rule-name": "a", "rule-description": bad}, (400, "amqp:invalid-field", {})),
-        ({"rule-name": "a", "rule-description": {}}, (400, "amqp:invalid-field", {})),
-        ({"rule-name": "a"}, (400, "amqp:invalid-field", {})),
-        ({"rule-description": good}, (400, "amqp:invalid-field", {})),
+        (
+            {"rule-name": "a", "rule-description": bad},
+            (400, "com.microsoft:argument-error", {}),
+        ),
+        ({"rule-name": "a", "rule-description": {}}, (400, "com.microsoft:argument-error", {})),
+        ({"rule-name": "a"}, (400, "com.microsoft:argument-error", {})),
+        ({"rule-description": good}, (400, "com.microsoft:argument-error", {})),
     ]:
         assert manager.ask("add-rule", given) == expected
     manager.ask("add-rule", {"rule-name": "a", "rule-description": bad})

@@ -75,7 +75,7 @@ class TestOperations:
         accept(ready, sessions, "a")
         desk = Desk(ready, sessions)
         wrong = {"session-id": "a", "session-state": "text"}
-        assert desk.ask("set-session-state", wrong)[:2] == (400, "amqp:invalid-field")
+        assert desk.ask("set-session-state", wrong)[:2] == (400, "com.microsoft:argument-error")
         large = {"session-id": "a", "session-state": bytes(101)}
         assert desk.ask("set-session-state", large)[0] == 413
 

@@ -36,6 +36,7 @@ from peeklock.errors import (
     ProtocolViolation,
     SessionLockLost,
 )
+from peeklock.frontends.amqp_dialect import is_azure_sdk
 from peeklock.frontends.amqp_grants import Grants
 from peeklock.frontends.amqp_intake import BATCH_FORMAT, read_batch, read_sent
 from peeklock.frontends.amqp_management import ManagementNode
@@ -206,6 +207,7 @@ class AmqpFrontend:
         self._controllers: Final = Controllers(host.engine, self)
         self._keeper: Final = LinkKeeper(host.engine, host.link_desk, self)
         self._grants: Final = Grants()
+        self._in_service_bus = False  # errors in Service Bus' words, see amqp_dialect.py
         authenticator = host.authenticator
         settings = ConnectionSettings(
             container_id=host.container_id,
@@ -298,7 +300,7 @@ class AmqpFrontend:
             try:
                 self._on_attach(event.link, now)
             except BrokerError as error:
-                event.link.refuse(amqp_error(error))
+                event.link.refuse(self._error(error))
         elif isinstance(event, SenderFlowed):
             if event.forfeited:
                 self._give_back(event)
@@ -311,6 +313,7 @@ class AmqpFrontend:
                 self._engine.accept_again(self, event.link, event.delivery_id)
         elif isinstance(event, ConnectionOpened):
             self._keeper.container_id = event.open.container_id
+            self._in_service_bus = is_azure_sdk(event.open.properties)
         elif isinstance(event, SaslInitReceived):
             self._on_init(event)
         elif isinstance(event, SaslResponseReceived):
@@ -476,7 +479,7 @@ class AmqpFrontend:
                 self._refuse(link, context, event, error)
                 return
             except BrokerError as refusal:
-                self._refuse(link, context, event, amqp_error(refusal))
+                self._refuse(link, context, event, self._error(refusal))
                 return
             if event.settled or isinstance(event.state, TransactionalState):
                 self._top_up(link, context)
@@ -670,7 +673,7 @@ class AmqpFrontend:
             assert isinstance(link, ReceiverLink)
             if link.is_attached:
                 context = link.context
-                state = Rejected(amqp_error(effect.error))
+                state = Rejected(self._error(effect.error))
                 if not isinstance(context, Intake):
                     link.settle(effect.delivery_id, state)
                 else:
@@ -681,7 +684,7 @@ class AmqpFrontend:
             outlet = effect.link
             assert isinstance(outlet, SenderLink)
             if outlet.is_attached:
-                outlet.settle(effect.delivery_id, Rejected(amqp_error(effect.error)))
+                outlet.settle(effect.delivery_id, Rejected(self._error(effect.error)))
         elif isinstance(effect, Drained):
             self._tell_drained(effect.receiver)
         elif isinstance(effect, LinkReady):
@@ -701,7 +704,7 @@ class AmqpFrontend:
         elif isinstance(effect, SessionGranted):
             self._grant_session(effect)
         elif isinstance(effect, SessionRefused):
-            self._forget_receiver(effect.receiver).refuse(amqp_error(effect.error))
+            self._forget_receiver(effect.receiver).refuse(self._error(effect.error))
 
     def _tell_drained(self, receiver: Receiver) -> None:
         """Unless the peer has given it new credit since: that is not to be taken back."""
@@ -719,7 +722,7 @@ class AmqpFrontend:
             return
         ended = self._forget_receiver(effect.receiver)
         if isinstance(effect.error, SessionLockLost):
-            ended.detach(amqp_error(effect.error))
+            ended.detach(self._error(effect.error))
         else:
             ended.detach(AmqpError(RESOURCE_DELETED, str(effect.error)))
 
@@ -791,6 +794,10 @@ class AmqpFrontend:
         except (MessageDamaged, OSError):
             return True  # that is told when it is handed out
         return len(delivery_payload(entry, message, INSTANT_MAX)) <= limit
+
+    def _error(self, error: BrokerError) -> AmqpError:
+        """As this peer knows it."""
+        return amqp_error(error, in_service_bus=self._in_service_bus)
 
     def _fail(self, link: Link, condition: str, what: str) -> None:
         """End a link from our side; what its receiver holds is free at once."""

@@ -29,6 +29,7 @@ from peeklock.errors import (
     ProtocolViolation,
     SessionLockLost,
 )
+from peeklock.frontends.amqp_dialect import is_service_bus_operation
 from peeklock.frontends.amqp_intake import read_sent
 from peeklock.frontends.amqp_message import (
     delivery_payload,
@@ -117,7 +118,9 @@ class ManagementNode:
         try:
             operation(request, reply)
         except BrokerError as error:
-            return reply.refuse(status_of(error), condition_of(error), str(error))
+            in_service_bus = is_service_bus_operation(request.operation)
+            condition = condition_of(error, in_service_bus=in_service_bus)
+            return reply.refuse(status_of(error), condition, str(error))
         return reply
 
     def _tell_stats(self, request: Request, reply: Reply) -> None:

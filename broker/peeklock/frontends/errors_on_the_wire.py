@@ -20,6 +20,7 @@ from peeklock.errors import (
     NotAllowed,
     NotFound,
     NotOffered,
+    OutOfRange,
     QuotaExceeded,
     SessionCannotBeLocked,
     SessionLockLost,
@@ -40,6 +41,7 @@ ON_THE_WIRE: Final[dict[type[BrokerError], tuple[str, int]]] = {
     NotAllowed: ("amqp:not-allowed", 405),
     Unauthorized: ("amqp:unauthorized-access", 401),
     InvalidRequest: ("amqp:invalid-field", 400),
+    OutOfRange: ("amqp:invalid-field", 400),
     InvalidEvent: ("amqp:invalid-field", 400),
     InvalidFilter: ("amqp:invalid-field", 400),
     LockLost: ("com.microsoft:message-lock-lost", 410),
@@ -59,6 +61,14 @@ ON_THE_WIRE: Final[dict[type[BrokerError], tuple[str, int]]] = {
     ForwardTargetGone: ("amqp:not-found", 404),
     Busy: ("amqp:resource-limit-exceeded", 503),
 }
+# Service Bus' own words where the specification has one, too, for those who expect them
+# (amqp_dialect.py): its SDKs make exceptions of their own of them, ArgumentException in .NET.
+IN_SERVICE_BUS: Final[dict[type[BrokerError], str]] = {
+    InvalidRequest: "com.microsoft:argument-error",
+    OutOfRange: "com.microsoft:argument-out-of-range",
+    InvalidEvent: "com.microsoft:argument-error",
+    InvalidFilter: "com.microsoft:argument-error",
+}
 # Jobs over HTTP differ where Service Bus' REST API does: a lost lock is no message by that
 # token (its DELETE, PUT and POST of a locked message). 405 would be about the method, and have
 # to name others (RFC 9110 §15.5.6): what an entity does not do conflicts with what it is.
@@ -69,8 +79,9 @@ IN_REST: Final[dict[type[BrokerError], int]] = {
 }
 
 
-def condition_of(error: BrokerError) -> str:
-    return ON_THE_WIRE[type(error)][0]
+def condition_of(error: BrokerError, *, in_service_bus: bool = False) -> str:
+    condition = ON_THE_WIRE[type(error)][0]
+    return IN_SERVICE_BUS.get(type(error), condition) if in_service_bus else condition
 
 
 def status_of(error: BrokerError) -> int:
@@ -82,6 +93,6 @@ def rest_status_of(error: BrokerError) -> int:
     return IN_REST.get(type(error), status_of(error))
 
 
-def amqp_error(error: BrokerError) -> AmqpError:
+def amqp_error(error: BrokerError, *, in_service_bus: bool = False) -> AmqpError:
     """The error as AMQP has it: condition and description (1.0 §2.8.14)."""
-    return AmqpError(condition_of(error), str(error))
+    return AmqpError(condition_of(error, in_service_bus=in_service_bus), str(error))

@@ -169,6 +169,18 @@ exports.errors = async (given) => {
     return codes;
 };
 
+// What is wrong in itself: a rule that does not parse.
+exports.wrongRule = (given) =>
+    using(given, async (client) => {
+        const rules = client.createRuleManager(given.topic, 'ruled');
+        try {
+            await rules.createRule('wrong', { sqlExpression: 'price >' });
+            return null;
+        } catch ({ name, code, retryable, message }) {
+            return { name, code, retryable, message };
+        }
+    });
+
 exports.annotated = (given) =>
     using(given, async (client) => {
         const sender = client.createSender(given.queue);
