@@ -14,6 +14,7 @@ from tests.interop.azure_client import (
     exceptions,
     texts,
 )
+from tests.support.amqp_operator import AmqpOperator
 from tests.support.broker_process import BrokerProcess
 
 pytestmark = [
@@ -90,6 +91,31 @@ def test_no_queue_is_made_by_asking_for_it(emulator: BrokerProcess) -> None:
         bus.get_queue_sender("order") as sender,
     ):
         sender.send_messages(Message("a"))
+
+
+@pytest.mark.shows("refusals", "an entity that is deleted while it is in use")
+def test_deleted_meanwhile(emulator: BrokerProcess) -> None:
+    """Each of those who have it open hears at its next step that it is not there."""
+    operator = AmqpOperator(emulator.amqp_port)
+    operator.create("doomed")
+    gone = pytest.raises(exceptions.MessagingEntityNotFoundError, match="doomed")
+    with (
+        client(emulator.amqp_port) as bus,
+        bus.get_queue_sender("doomed") as sender,
+        bus.get_queue_receiver("doomed") as receiver,
+        bus.get_queue_receiver("doomed") as other,
+    ):
+        sender.send_messages(Message("a"))
+        assert texts(receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)) == ["a"]
+        assert texts(other.peek_messages(1)) == ["a"]
+        operator.ask("DELETE", "doomed", {})
+        with gone:
+            sender.send_messages(Message("b"))
+        with gone:
+            receiver.receive_messages(1, max_wait_time=WAIT_SECONDS)
+        with gone:
+            other.peek_messages(1)
+    operator.peer.socket.close()
 
 
 @pytest.mark.shows("running", "the emulator's variables do no harm")

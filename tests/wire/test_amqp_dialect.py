@@ -13,6 +13,7 @@ from tests.support.amqp_bytes import (
     int_,
     timestamp,
 )
+from tests.support.amqp_operator import AmqpOperator
 from tests.support.amqp_peer import AmqpPeer
 from tests.support.amqp_sessions import Desk
 from tests.support.broker_process import BrokerProcess
@@ -58,6 +59,21 @@ def test_a_message(peer: AmqpPeer, condition: str, queue: str) -> None:
     error = state["error"]
     assert isinstance(error, Composite)
     assert error["condition"] == condition
+
+
+def test_an_entity_that_goes(
+    peer: AmqpPeer, condition: str, operator: AmqpOperator, queue: str
+) -> None:
+    """§2.8.15 resource-deleted: those who receive hear it at once, who sends when it sends."""
+    word = "amqp:not-found" if "argument" in condition else "amqp:resource-deleted"
+    operator.create(queue)
+    peer.attach_receiver(queue, 0, credit=1)
+    peer.attach_sender(queue, 1)
+    operator.ask("DELETE", queue, {})
+    assert "could not be found" in peer.expect_error("detach", word)
+    peer.transfer(0, data_section(b"x"), handle=1)
+    peer.expect("disposition", settled=True)
+    assert "could not be found" in peer.expect_error("detach", word)
 
 
 def test_what_the_specification_alone_has_a_word_for(peer: AmqpPeer) -> None:

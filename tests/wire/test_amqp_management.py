@@ -1,9 +1,20 @@
-"""Requests to a management node: where their replies go."""
+"""Requests to a management node: where their replies go, and what they are about."""
 
-from tests.support.amqp_bytes import Composite, application_properties, composite
+from tests.support.amqp_bytes import (
+    Composite,
+    application_properties,
+    array,
+    composite,
+    int_,
+    long,
+)
 from tests.support.amqp_bytes import Message as Received
+from tests.support.amqp_operator import AmqpOperator
 from tests.support.amqp_peer import AmqpPeer, ready_peer
+from tests.support.amqp_sessions import Desk
 from tests.support.broker_process import BrokerProcess
+
+PEEK = {"from-sequence-number": long(1), "message-count": int_(5)}
 
 
 def request(reply_to: str, operation: str = "QUERY", name: str = "") -> bytes:
@@ -78,3 +89,33 @@ class TestReplies:
         ready.attach_receiver("$management", 1, credit=1)
         ask(ready, 0, 1, request("", "READ", queue))
         assert status_of(ready.receive()[1]) == 404
+
+
+class TestAnEntityThatGoes:
+    """A link to its node outlives it: requests are about what is there when they come."""
+
+    def test_it_is_not_found(self, ready: AmqpPeer, operator: AmqpOperator, queue: str) -> None:
+        ready.attach_sender(queue, 0)
+        ready.put(b"a")
+        desk = Desk(ready, queue)
+        assert desk.ask("peek-message", PEEK)[0] == 200
+        operator.ask("DELETE", queue, {})
+        for operation, body in [
+            ("peek-message", PEEK),
+            ("renew-lock", {"lock-tokens": array(0x98, [bytes(16)])}),
+            ("get-session-state", {"session-id": "a"}),
+        ]:
+            assert desk.ask(operation, body)[:2] == (404, "amqp:not-found")
+
+    def test_another_of_its_name(
+        self, ready: AmqpPeer, operator: AmqpOperator, queue: str
+    ) -> None:
+        operator.create(queue)
+        desk = Desk(ready, queue)
+        operator.ask("DELETE", queue, {})
+        operator.create(queue)
+        ready.attach_sender(queue, 0)
+        ready.put(b"new")
+        status, _condition, body = desk.ask("peek-message", PEEK)
+        assert isinstance(body, dict)
+        assert (status, len(body["messages"])) == (200, 1)

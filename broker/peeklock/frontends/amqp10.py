@@ -79,6 +79,7 @@ from peeklock.protocols.amqp10.conditions import (
     CONNECTION_FORCED,
     INTERNAL_ERROR,
     MESSAGE_SIZE_EXCEEDED,
+    NOT_FOUND,
     RESOURCE_DELETED,
     RESOURCE_LIMIT_EXCEEDED,
     STOLEN,
@@ -679,7 +680,7 @@ class AmqpFrontend:
                 else:
                     self._answer(link, context, effect.delivery_id, state)
                     if isinstance(effect.error, NotFound):  # the entity has gone meanwhile
-                        self._fail(link, RESOURCE_DELETED, str(effect.error))
+                        self._fail(link, self._gone(), str(effect.error))
         elif isinstance(effect, SettleRefused):
             outlet = effect.link
             assert isinstance(outlet, SenderLink)
@@ -724,7 +725,7 @@ class AmqpFrontend:
         if isinstance(effect.error, SessionLockLost):
             ended.detach(self._error(effect.error))
         else:
-            ended.detach(AmqpError(RESOURCE_DELETED, str(effect.error)))
+            ended.detach(AmqpError(self._gone(), str(effect.error)))
 
     def _forget_receiver(self, receiver: Receiver) -> SenderLink:
         link = receiver.link
@@ -798,6 +799,13 @@ class AmqpFrontend:
     def _error(self, error: BrokerError) -> AmqpError:
         """As this peer knows it."""
         return amqp_error(error, in_service_bus=self._in_service_bus)
+
+    def _gone(self) -> str:
+        """The condition for an entity that goes while somebody uses it (§2.8.15).
+
+        Service Bus says that it is not found, and its SDKs have no exception for the other.
+        """
+        return NOT_FOUND if self._in_service_bus else RESOURCE_DELETED
 
     def _fail(self, link: Link, condition: str, what: str) -> None:
         """End a link from our side; what its receiver holds is free at once."""

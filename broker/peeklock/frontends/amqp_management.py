@@ -116,12 +116,26 @@ class ManagementNode:
             what = f"no operation {request.operation!r} here"
             return reply.refuse(NOT_IMPLEMENTED, "amqp:not-implemented", what)
         try:
+            request.node = self._current(node)
             operation(request, reply)
         except BrokerError as error:
             in_service_bus = is_service_bus_operation(request.operation)
             condition = condition_of(error, in_service_bus=in_service_bus)
             return reply.refuse(status_of(error), condition, str(error))
         return reply
+
+    def _current(self, node: Node) -> Node:
+        """Links to a management node outlive its entity: it may be gone, or another be there.
+
+        Raises `NotFound`.
+        """
+        entity = node.entity
+        namespace = self._engine.namespace
+        if entity is None or namespace.has_entity(entity):
+            return node
+        if namespace.has_topic(entity.path):
+            return Node(node.kind, topic=namespace.find_topic(entity.path))
+        return Node(node.kind, namespace.find(entity.path))
 
     def _tell_stats(self, request: Request, reply: Reply) -> None:
         reply.tell(self._stats())

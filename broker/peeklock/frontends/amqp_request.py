@@ -102,7 +102,7 @@ class Request:
         now: UnixMs,
     ) -> None:
         self.peer: Final = peer  # whose connection it came on
-        self.node: Final = node
+        self.node = node
         self.principal: Final = principal
         self.operation: Final = operation
         self.entity_type: Final = entity_type  # "" where the request does not say it
