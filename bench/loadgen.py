@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from bench.consume import Consumer
+from bench.mqtt_work import Signals
 from bench.peer import Peer
 from bench.produce import Producer
 from bench.session_work import drain, fill
@@ -30,6 +31,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--sessions", type=int, default=1)
+    parser.add_argument("--publishers", type=int, default=1)
+    parser.add_argument("--subscribers", type=int, default=1)
+    parser.add_argument("--qos", type=int, default=0)
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--kinds", type=int, default=0, help="produce: a property, in turn")
     parser.add_argument("--stamped", action="store_true", help="consume: measure latency")
@@ -106,12 +110,22 @@ def drain_sessions(given: argparse.Namespace) -> dict[str, object]:
     return dict(drain(given.url, given.address).items())
 
 
+def signals(given: argparse.Namespace) -> dict[str, object]:
+    counts = (given.publishers, given.subscribers)
+    work = Signals(given.url, given.address, counts, given.qos, given.size, given.window)
+    await_start()
+    work.work(given.seconds)
+    work.close()
+    return {"sent": work.answered, "received": work.received, "series": work.series}
+
+
 ROLES: dict[str, Callable[[argparse.Namespace], dict[str, object]]] = {
     "produce": produce,
     "consume": consume,
     "null": consume,
     "fill-sessions": fill_sessions,
     "drain-sessions": drain_sessions,
+    "signals": signals,
 }
 
 

@@ -13,9 +13,11 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.brokers import Target, peeklock, rabbitmq
-from bench.scenarios import SCENARIOS, Effort, Figures, generator_alone, start_up
+from bench.brokers import Target, mosquitto, peeklock, rabbitmq, rabbitmq_mqtt
+from bench.scenarios import SCENARIOS, generator_alone, start_up
+from bench.signals import SIGNALS
 from bench.system import machine
+from bench.window import Effort, Figures
 from peeklock.build_info import describe
 
 RESULTS = Path(__file__).parent / "results"
@@ -34,6 +36,11 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     parser.add_argument(
         "--against", metavar="URL", help="a RabbitMQ 4: its quorum and its classic queues"
+    )
+    parser.add_argument(
+        "--mqtt-against",
+        metavar="URL",
+        help="a RabbitMQ 4 with its MQTT plugin; Mosquitto is started here when there is one",
     )
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS))
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
@@ -57,27 +64,35 @@ def main() -> None:
         found[name] = {"generator": generator_alone(size, given.seconds)}
         show(name, found[name])
     for scenario in given.scenario or SCENARIOS:
-        found[scenario] = measure(scenario, effort, given.rounds, given.against)
+        found[scenario] = measure(scenario, effort, given)
         show(scenario, found[scenario])
     save(found, given)
 
 
-def measure(
-    scenario: str, effort: Effort, rounds: int, against: str | None
-) -> dict[str, Figures]:
+def measure(scenario: str, effort: Effort, given: argparse.Namespace) -> dict[str, Figures]:
     """Round by round, each target in turn, each of ours with a broker of its own."""
     rows: dict[str, list[Figures]] = {}
-    for number in range(rounds):
+    for number in range(given.rounds):
         with ExitStack() as stack:
-            targets: list[Target] = [peeklock(stack)]
-            if against:
-                targets += [rabbitmq(against, "quorum"), rabbitmq(against, "classic")]
-            for target in targets:
+            for target in targets_of(scenario, stack, given):
                 print(
-                    f"  {scenario}, round {number + 1} of {rounds}: {target.name}", flush=True
+                    f"  {scenario}, round {number + 1} of {given.rounds}: {target.name}",
+                    flush=True,
                 )
                 rows.setdefault(target.name, []).append(SCENARIOS[scenario](target, effort))
     return {name: median(figures) for name, figures in rows.items()}
+
+
+def targets_of(scenario: str, stack: ExitStack, given: argparse.Namespace) -> list[Target]:
+    if scenario in SIGNALS:
+        others = [mosquitto(stack)]
+        if given.mqtt_against:
+            others.append(rabbitmq_mqtt(given.mqtt_against))
+        return [peeklock(stack, "mqtt"), *(one for one in others if one is not None)]
+    if not given.against:
+        return [peeklock(stack)]
+    queues = [rabbitmq(given.against, kind) for kind in ("quorum", "classic")]
+    return [peeklock(stack), *queues]
 
 
 def median(rounds: list[Figures]) -> Figures:
@@ -110,7 +125,7 @@ def save(found: Table, given: argparse.Namespace) -> None:
         "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "build": describe(),
         "machine": machine() | {"kernel": platform.release()},
-        "against": "RabbitMQ" if given.against else None,
+        "against": "RabbitMQ" if given.against or given.mqtt_against else None,
         "seconds": given.seconds,
         "rounds": given.rounds,
         "figures": found,

@@ -4,44 +4,21 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench.brokers import Target, spawn, stop
 from bench.generator import Generator
 from bench.peer import Peer
 from bench.sessions import sessions
+from bench.signals import SIGNALS
 from bench.system import cpu_seconds, rss_mib
 from bench.topics import TOPICS
+from bench.window import WARM_SECONDS, Effort, Figures, Window
 
-Figures = dict[str, float]
-
-WARM_SECONDS = 1.5  # before the measured window
 IDLE_SECONDS = 2.0  # a consumer that got nothing for so long is done
-BACKLOG_COUNT = 100_000
 CONNECTION_COUNT = 1000
 START_COUNT = 5
 WINDOW = 500  # unsettled messages of a producer, credit of a consumer
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How long to look."""
-
-    seconds: float
-    backlog_count: int = BACKLOG_COUNT
-
-
-def at(series: list[list[float]], instant: float) -> float:
-    """How many there were at an instant, between two notes of the consumer."""
-    before = [0.0, 0.0]
-    for time_s, count in series:
-        if time_s >= instant:
-            span = time_s - before[0]
-            share = (instant - before[0]) / span if before[0] else 1.0
-            return before[1] + share * (count - before[1])
-        before = [time_s, count]
-    return before[1]
 
 
 def through(
@@ -81,28 +58,6 @@ def through(
         return figures
 
     return measure
-
-
-class Window:
-    """The measured stretch of time: broker CPU at both ends, message counts between."""
-
-    def __init__(self, target: Target) -> None:
-        self._pid = target.pid
-        self._from = time.monotonic()
-        self._cpu = cpu_seconds(self._pid) if self._pid else 0.0
-        self._to = 0.0
-
-    def close(self) -> None:
-        self._to = time.monotonic()
-        if self._pid:
-            self._cpu = cpu_seconds(self._pid) - self._cpu
-
-    def figures(self, series: list[list[list[float]]]) -> Figures:
-        count = sum(at(one, self._to) - at(one, self._from) for one in series)
-        figures = {"msgs_per_s": round(count / (self._to - self._from))}
-        if self._pid and count:
-            figures["cpu_us_per_msg"] = round(self._cpu * 1e6 / count, 1)
-        return figures
 
 
 def half_load(size: int) -> Callable[[Target, Effort], Figures]:
@@ -163,12 +118,12 @@ def idle_connections(target: Target, effort: Effort) -> Figures:
 
 
 def start_up() -> Figures:
-    """Our broker, from nothing to its ready line, with an empty journal."""
+    """Our broker, from nothing to its ready line, with an empty journal and all its ports."""
     seconds: list[float] = []
     idle: list[float] = []
     for _ in range(START_COUNT):
         with tempfile.TemporaryDirectory(prefix="peeklock-bench-") as folder:
-            process, _url, took = spawn(Path(folder))
+            process, _url, took = spawn(Path(folder), "")
             seconds.append(took)
             idle.append(rss_mib(process.pid))
             stop(process)
@@ -200,4 +155,5 @@ SCENARIOS: dict[str, Callable[[Target, Effort], Figures]] = {
     "idle-connections": idle_connections,
     **TOPICS,
     "sessions": sessions,
+    **SIGNALS,
 }
