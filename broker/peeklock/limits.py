@@ -112,6 +112,9 @@ MQTT_SUBSCRIPTIONS_MAX: Final = 4096
 MQTT_QOS_0_CREDIT: Final = 32
 # A client identifier, in characters. 3.1.1 had asked for 23; UUIDs with a name before them fit.
 MQTT_CLIENT_ID_CHARACTERS_MAX: Final = 256
+# A signal's topic name, in UTF-8: it goes with each copy. The protocol allows 65,535 bytes;
+# those that people think of have fewer than a hundred.
+MQTT_SIGNAL_NAME_BYTES_MAX: Final = 4096
 # How long a client waits for the answer to its PINGREQ before it takes the server for gone.
 MQTT_PING_TIMEOUT: Final = Millis(10_000)
 

@@ -174,7 +174,7 @@ class TestRefusals:
         assert "UTF-8" in self.refused(client, f"$queue/{queue}", properties=found)
 
     def test_others_are_taken_meanwhile(self, client: MqttPeer, queue: str) -> None:
-        self.refused(client, "nowhere")
+        self.refused(client, "$nowhere")
         client.put(f"$queue/{queue}", b"1")
 
     def test_with_qos_0_nobody_hears(self, client: MqttPeer) -> None:

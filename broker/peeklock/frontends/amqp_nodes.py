@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from peeklock.engine.engine import Engine
 from peeklock.entities.address import SUBSCRIPTIONS, Address, key_of, parse_address
+from peeklock.entities.mounts import SIGNALS, check_signals
 from peeklock.entities.queue import Queue
-from peeklock.entities.settings import QueueSettings
+from peeklock.entities.settings import QueueSettings, TopicSettings
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, NotAllowed, NotFound
 from peeklock.filters.filter import Filter
@@ -148,10 +149,21 @@ def find_node(
     namespace = host.engine.namespace
     if namespace.has_topic(parsed.path):
         return Node(NodeKind.TOPIC, topic=namespace.find_topic(parsed.path))
+    if key_of(parsed.path) == SIGNALS and not namespace.has(SIGNALS):
+        return Node(NodeKind.TOPIC, topic=find_signals(host.engine, now))
     return Node(
         NodeKind.QUEUE,
         find_queue(host.engine, parsed, address, now, creates=host.creates_queues),
     )
+
+
+def find_signals(engine: Engine, now: UnixMs) -> Topic:
+    """The built-in topic, which is made when it is first used; raises `NotAllowed`."""
+    namespace = engine.namespace
+    if not namespace.has_topic(SIGNALS):
+        check_signals(namespace)
+        engine.commit_registry(namespace.create_topic(SIGNALS, TopicSettings(), now))
+    return namespace.find_topic(SIGNALS)
 
 
 def management_node(

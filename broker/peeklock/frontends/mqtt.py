@@ -266,13 +266,15 @@ class MqttFrontend:
         """
         engine = self._engine
         try:
-            queue = self._finder.target(publish.topic_name, now)
-            given = submission_of_publish(publish, None, queue, engine.ids, now)
+            place = self._finder.target(publish.topic_name, now)
+            given = submission_of_publish(publish, place.subject, place.entity, engine.ids, now)
         except BrokerError as error:
             if publish.qos:
                 self._refuse_publish(publish.packet_id, error)
             return
-        engine.send(self, None, publish.packet_id, queue, given, now, settled=publish.qos == 0)
+        engine.send(
+            self, None, publish.packet_id, place.entity, given, now, settled=publish.qos == 0
+        )
 
     def _refuse_publish(self, packet_id: int, error: BrokerError) -> None:
         """3.1.1 has no refusal, and an acknowledgement would be a lie: it closes

@@ -2,22 +2,39 @@
 
 `$queue/orders` is the queue `orders`: a job is published to it, and leased by a subscription to
 it or to `$share/g/$queue/orders`, which is the same: who takes from a queue shares it anyway.
+
+What else does not begin with `$` is a signal, of the topic that it is under (mounts.py).
 """
 
 from typing import Final, final
 
 from peeklock.engine.engine import Engine
 from peeklock.entities.address import Address
+from peeklock.entities.mounts import SIGNALS, mount_of
 from peeklock.entities.queue import Queue
+from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, NotAllowed, NotFound
-from peeklock.frontends.amqp_nodes import find_queue
+from peeklock.frontends.amqp_nodes import find_queue, find_signals
+from peeklock.limits import MQTT_SIGNAL_NAME_BYTES_MAX
 from peeklock.protocols.mqtt.topics import has_wildcard, shared_filter
 from peeklock.security.principal import Principal
 from peeklock.security.rights import Right
 from peeklock.types import EntityPath, UnixMs
 
 QUEUE_PREFIX: Final = "$queue/"
+RESERVED: Final = "$"  # what the names of a server's own begin with (5.0 §4.7.2)
 TOPIC_SCHEME: Final = "topic://"  # before a topic name that is an AMQP reply-to
+
+
+@final
+class Place:
+    """What a topic name leads to; `subject` is of a signal that has one."""
+
+    __slots__ = ("entity", "subject")
+
+    def __init__(self, entity: Queue | Topic, subject: str | None) -> None:
+        self.entity: Final = entity
+        self.subject: Final = subject
 
 
 @final
@@ -29,15 +46,30 @@ class Finder:
         self._principal: Final = principal
         self._creates: Final = creates
 
-    def target(self, topic_name: str, now: UnixMs) -> Queue:
+    def target(self, topic_name: str, now: UnixMs) -> Place:
         """Where a PUBLISH goes; raises `BrokerError`."""
+        if not topic_name.startswith(RESERVED):
+            return self._signal(topic_name, now)
         if not topic_name.startswith(QUEUE_PREFIX):
             raise NotFound(topic_name)
         queue = self._queue(topic_name[len(QUEUE_PREFIX) :], Right.SEND, now)
         owner = self._engine.namespace.subscription_of(queue)
         if owner is not None:
             raise NotAllowed(f"a subscription takes from its topic {owner[0].path!r} alone")
-        return queue
+        return Place(queue, None)
+
+    def _signal(self, topic_name: str, now: UnixMs) -> Place:
+        size = len(topic_name.encode())
+        if size > MQTT_SIGNAL_NAME_BYTES_MAX:
+            raise InvalidRequest(
+                f"a topic name of {size} bytes; allowed are {MQTT_SIGNAL_NAME_BYTES_MAX}"
+            )
+        mount = mount_of(self._engine.namespace, topic_name)
+        if mount is not None:
+            self._principal.require(Right.SEND, mount.topic.path)
+            return Place(mount.topic, mount.subject)
+        self._principal.require(Right.SEND, SIGNALS)
+        return Place(find_signals(self._engine, now), topic_name)
 
     def source(self, topic_filter: str, now: UnixMs) -> Queue:
         """Which queue a subscription takes from; raises `BrokerError`."""

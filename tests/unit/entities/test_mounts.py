@@ -1,0 +1,60 @@
+"""Topic names and the topics that they are under."""
+
+import pytest
+
+from peeklock.entities.mounts import SIGNALS, mount_of, topic_name_of
+from tests.support.house import House
+
+
+@pytest.fixture
+def house() -> House:
+    one = House()
+    for name in ("tickets", "site/north", "site/north/gate", SIGNALS):
+        one.topic(name)
+    one.queue("orders")
+    return one
+
+
+@pytest.mark.parametrize(
+    ("topic_name", "path", "subject"),
+    [
+        ("tickets/a/b", "tickets", "a/b"),
+        ("tickets", "tickets", None),
+        ("tickets/", "tickets", ""),
+        ("tickets//a", "tickets", "/a"),
+        ("site/north/a", "site/north", "a"),
+        ("site/north/gate/a", "site/north/gate", "a"),
+        ("site/north/gate", "site/north/gate", None),
+    ],
+)
+def test_a_topic_is_the_tree_under_its_name(
+    house: House, topic_name: str, path: str, subject: str | None
+) -> None:
+    found = mount_of(house.namespace, topic_name)
+    assert found is not None
+    assert (found.topic.path, found.subject) == (path, subject)
+    assert topic_name_of(found.topic, subject) == topic_name
+
+
+@pytest.mark.parametrize(
+    "topic_name",
+    [
+        "Tickets/a",  # [MQTT-4.7.3-4]
+        "ticket/a", "ticketsa", "/tickets/a", "site/a", "orders/a", "signals", "signals/a",
+        "/", "//", "x" * 4096, "x/" * 2000,
+    ],
+)  # fmt: skip
+def test_all_else_is_in_the_built_in_topic(house: House, topic_name: str) -> None:
+    assert mount_of(house.namespace, topic_name) is None
+    assert topic_name_of(house.namespace.find_topic(SIGNALS), topic_name) == topic_name
+
+
+@pytest.mark.parametrize("subject", ["a/+", "#", "a\0b"])
+def test_subjects_that_are_no_topic_name(house: House, subject: str) -> None:
+    assert topic_name_of(house.namespace.find_topic("tickets"), subject) is None
+    assert topic_name_of(house.namespace.find_topic(SIGNALS), subject) is None
+
+
+def test_the_built_in_topic_has_no_name_of_its_own(house: House) -> None:
+    for subject in (None, ""):
+        assert topic_name_of(house.namespace.find_topic(SIGNALS), subject) is None
