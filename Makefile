@@ -11,6 +11,9 @@ PLAIN := PYTHONPATH=broker:clients
 ARGS ?=
 FOR ?= 60
 PYTEST := $(BIN)/python -m pytest
+# Most tests wait for something: more at a time than a small machine has cores. JOBS=0: one by one.
+JOBS ?= 3
+AT_A_TIME = -n $(JOBS) --dist loadfile
 # How far the compiler is, while it says nothing.
 TICK = while sleep 5; do echo "   $$((SECONDS - start)) s, compiled $$(find build -name '*.o' \
 	2>/dev/null | wc -l) of $$(find build -name '*.c' 2>/dev/null | wc -l) files"; done
@@ -27,9 +30,10 @@ demo: setup   ## shop, ERP and access control against a throw-away broker
 	$(BIN)/peeklock demo ticketing --own-broker $(ARGS)
 
 test: setup   ## all tests but the million-message ones, compiled; then the quick ones in plain Python
-	$(PYTEST) tests -m "not slow" $(ARGS)
+	$(PYTEST) tests -m "not slow" $(AT_A_TIME) $(ARGS)
 	@echo "== the same in plain Python"
-	$(PLAIN) $(PYTEST) tests/unit tests/property tests/conformance tests/wire -m "not slow" $(ARGS)
+	$(PLAIN) $(PYTEST) tests/unit tests/property tests/conformance tests/wire -m "not slow" \
+		$(AT_A_TIME) $(ARGS)
 
 test-slow: setup ## a million messages: memory and recovery; prints figures
 	$(PYTEST) tests -m slow -s $(ARGS)

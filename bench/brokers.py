@@ -40,12 +40,12 @@ class Target:
 
 
 def spawn(data_dir: Path, protocol: str = "amqp") -> tuple[subprocess.Popen[str], str, float]:
-    """A durable broker that listens for one protocol, or for all ("").
+    """A durable broker that listens for AMQP and one other protocol, or for all ("").
 
     Returns its process, its URL (AMQP's, of all), and seconds from its start to its ready line.
     """
     ports = {
-        name: "127.0.0.1:0" if protocol in ("", name) else "off"
+        name: "127.0.0.1:0" if name == "amqp" or protocol in ("", name) else "off"
         for name in ("amqp", "mqtt", "http")
     }
     argv = [sys.executable, "-m", "peeklock_client.cli.main", "serve", "--dev"]
