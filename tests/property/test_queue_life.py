@@ -178,7 +178,8 @@ class QueueLife(RuleBasedStateMachine):
         try:
             self.house.engine.settle_tokens(queue, [token], disposition, self.house.now)
         except BrokerError:
-            assert not holds or disposition is TOO_MUCH, "a holder was refused"
+            buried = queue is self.dead and disposition.verdict is Verdict.DEAD_LETTER
+            assert not holds or buried or disposition is TOO_MUCH, "a holder was refused"
             assert queue.entries.get(number) is entry, "a stale settle changed something"
             return
         assert holds, "a stale holder was not refused"
@@ -207,7 +208,8 @@ class QueueLife(RuleBasedStateMachine):
         )
         if verdict is Verdict.COMPLETE:
             assert entry is None
-        elif queue is not self.dead and (verdict is Verdict.DEAD_LETTER or gives_up):
+        elif verdict is Verdict.DEAD_LETTER or (gives_up and queue is not self.dead):
+            assert queue is not self.dead, "a dead letter was dead-lettered"
             assert entry is None
             newest = self.dead.entries[SequenceNumber(self.dead.next_number - 1)]
             assert newest.origin is not None
@@ -215,7 +217,7 @@ class QueueLife(RuleBasedStateMachine):
             assert newest.delivery_count == attempts
             return newest
         else:
-            counted = verdict in (Verdict.ABANDON, Verdict.DEFER, Verdict.DEAD_LETTER)
+            counted = verdict in (Verdict.ABANDON, Verdict.DEFER)
             assert entry is not None
             assert entry.delivery_count == attempts + counted
             if was_aside:

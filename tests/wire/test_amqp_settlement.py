@@ -1,6 +1,7 @@
 """Dispositions and outcomes (§2.6.12, §2.7.6, §3.4), and what the design makes of them."""
 
 import time
+from uuid import UUID
 
 import pytest
 
@@ -11,12 +12,14 @@ from tests.support.amqp_bytes import (
     RELEASED,
     Composite,
     Raw,
+    array,
     composite,
     data_section,
     rejected,
     timestamp,
 )
 from tests.support.amqp_peer import AmqpPeer, Heard, ready_peer
+from tests.support.amqp_sessions import Desk
 from tests.support.broker_process import BrokerProcess
 
 
@@ -149,6 +152,35 @@ class TestOutcomes:
         peer.attach_receiver(f"{queue}/$deadletterqueue", 2, credit=1)
         found = peer.receive()[1].application_properties
         assert found["DeadLetterReason"] == "MaxDeliveryCountExceeded"
+
+    def test_dead_letters_are_not_rejected(
+        self, shared: BrokerProcess, ready: AmqpPeer, queue: str
+    ) -> None:
+        """Whoever awaits an answer is told. It stays held, and may be settled otherwise."""
+        dead = f"{queue}/$DeadLetterQueue"
+        ready.attach_sender(queue, 0)
+        ready.put(b"job")
+        ready.attach_receiver(queue, 1, credit=1)
+        ready.dispose(ready.receive()[0]["delivery-id"], rejected("app:bad"), settled=True)
+        ready.attach_receiver(dead, 2, credit=5)
+        aside = ready_peer(shared.amqp_port)
+        desk = Desk(aside, dead)
+        for is_settled in (False, True):
+            heard, _message = ready.receive()
+            ready.dispose(heard["delivery-id"], rejected("app:worse"), settled=is_settled)
+            if not is_settled:
+                answer = ready.expect("disposition", role=False, settled=True)
+                assert isinstance(answer["state"], Composite)
+                error = answer["state"]["error"]
+                assert isinstance(error, Composite)
+                assert error["condition"] == "amqp:not-allowed"
+            ready.expect_silence()
+            token = UUID(bytes_le=bytes(heard["delivery-tag"]))  # type: ignore[call-overload]
+            given = {"lock-tokens": array(0x98, [token.bytes])}
+            for status, code in (("suspended", 405), ("abandoned", 200)):
+                asked = {**given, "disposition-status": status}
+                assert desk.ask("update-disposition", asked)[0] == code
+        aside.socket.close()
 
     def test_the_default_outcome_is_taken_where_none_is_given(
         self, ready: AmqpPeer, queue: str

@@ -119,8 +119,9 @@ class Relay:
     ) -> list[Fact]:
         """What a disposition of held messages leads to; `arrivals`: see `with_moves`.
 
-        One that changes properties may be refused, and then nothing is changed: raises
-        `MessageTooLarge`, `QuotaExceeded`, `InvalidRequest`, `MessageUnreadable`.
+        It may be refused, and then nothing is changed: raises `NotAllowed`, and where it
+        changes properties `MessageTooLarge`, `QuotaExceeded`, `InvalidRequest`,
+        `MessageUnreadable`.
         """
         facts = queue.settle(numbers, disposition, now)
         if disposition.properties is None:

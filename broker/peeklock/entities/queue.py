@@ -416,7 +416,10 @@ class Queue:
     def settle(
         self, numbers: list[SequenceNumber], disposition: Disposition, now: UnixMs
     ) -> list[Fact]:
-        """End the locks of `numbers`, which the caller found by `held_by`."""
+        """End the locks of `numbers`, which the caller found by `held_by`.
+
+        Raises `NotAllowed` for dead letters that are to be dead-lettered.
+        """
         verdict = disposition.verdict
         if verdict is Verdict.COMPLETE:
             return [Removed(self.queue_id, numbers, Cause.COMPLETED)]
@@ -427,6 +430,10 @@ class Queue:
         if verdict is Verdict.DEFER:
             return [Deferred(self.queue_id, numbers)]
         if verdict is Verdict.DEAD_LETTER:
+            if self.dead_letters_of != ORDINARY:
+                raise NotAllowed(
+                    f"{self.path!r} has no dead letters of its own: complete it or give it back"
+                )
             return [self._dead_letter(numbers, disposition.reason, disposition.description)]
         assert_never(verdict)
 
@@ -781,9 +788,8 @@ class Queue:
     def _dead_letter(
         self, numbers: list[SequenceNumber], reason: str, description: str
     ) -> Fact:
-        """Out, to the dead letters. What is there already stays, as one more failure."""
-        if self.dead_letters_of != 0:
-            return Unlocked(self.queue_id, numbers, failed=True)
+        """Out, to the dead letters."""
+        assert self.dead_letters_of == ORDINARY
         return Removed(self.queue_id, numbers, Cause.DEAD_LETTERED, reason, description)
 
     def _expires_now(self, number: SequenceNumber, now: UnixMs) -> bool:

@@ -146,7 +146,7 @@ class TestWhatChanges:
         dead = house.dead_letters(queue)
         house.send(queue, job())
         settle(house, queue, BAD)
-        settle(house, dead, setting(Verdict.DEAD_LETTER, tried=2))
+        settle(house, dead, setting(Verdict.ABANDON, tried=2))
         assert shown(dead) == [{"tried": 2}]
         check_replay(house)
 

@@ -20,6 +20,7 @@ from peeklock.errors import (
     LockLost,
     MessageNotFound,
     MessageTooLarge,
+    NotAllowed,
     QuotaExceeded,
 )
 from peeklock.message import Message
@@ -120,7 +121,10 @@ class TestSettling:
             receiver = house.receiver(dead, 1)
             house.turn()
             (token,) = house.held(receiver)
-            house.engine.settle_tokens(dead, [token], BAD, house.now)
+            with pytest.raises(NotAllowed, match="no dead letters of its own"):
+                house.engine.settle_tokens(dead, [token], BAD, house.now)
+            assert dead.entries[SequenceNumber(1)].state == LOCKED, "it is held as before"
+            house.engine.settle_tokens(dead, [token], ABANDON, house.now)
             assert dead.entries[SequenceNumber(1)].delivery_count == attempt
 
     def test_several_at_once_or_none(self) -> None:
