@@ -79,6 +79,7 @@ def test_what_is_left_out(emulator: BrokerProcess) -> None:
         with dead:
             (got,) = dead.receive_messages(1, max_wait_time=WAIT_SECONDS)
             assert got.dead_letter_reason == "MaxDeliveryCountExceeded"
+            assert got.delivery_count == 3
             dead.complete_message(got)
 
 

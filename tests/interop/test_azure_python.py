@@ -302,6 +302,7 @@ class TestSettling:
         with bus.get_queue_receiver("thrice", sub_queue=DEAD_LETTER) as dead:
             (got,) = dead.receive_messages(1, max_wait_time=WAIT_SECONDS)
             assert got.dead_letter_reason == "MaxDeliveryCountExceeded"
+            assert got.delivery_count == 3
             dead.complete_message(got)
 
 

@@ -214,7 +214,7 @@ class QueueLife(RuleBasedStateMachine):
             newest = self.dead.entries[SequenceNumber(self.dead.next_number - 1)]
             assert newest.origin is not None
             assert newest.origin.number == number
-            assert newest.delivery_count == attempts
+            assert newest.delivery_count == attempts + gives_up
             return newest
         else:
             counted = verdict in (Verdict.ABANDON, Verdict.DEFER)

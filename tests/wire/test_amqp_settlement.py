@@ -150,8 +150,11 @@ class TestOutcomes:
             if attempt < 10:
                 heard = peer.receive()[0]
         peer.attach_receiver(f"{queue}/$deadletterqueue", 2, credit=1)
-        found = peer.receive()[1].application_properties
+        message = peer.receive()[1]
+        found = message.application_properties
         assert found["DeadLetterReason"] == "MaxDeliveryCountExceeded"
+        assert message.header is not None
+        assert message.header["delivery-count"] == 10
 
     def test_dead_letters_are_not_rejected(
         self, shared: BrokerProcess, ready: AmqpPeer, queue: str

@@ -348,7 +348,9 @@ class Queue:
         `changed`: it arrives with other properties, and so with bytes of its own.
         """
         origin = Origin(source, entry.number, entry.enqueued_at, reason, description)
-        return self._arrival(entry, now, place, entry.delivery_count, origin, changed)
+        # What made it a dead letter was a failure, too: after three of them it shows three.
+        failures = entry.delivery_count + (reason == TOO_MANY_FAILURES)
+        return self._arrival(entry, now, place, failures, origin, changed)
 
     def take_back(self, entry: Entry, now: UnixMs, place: int) -> Enqueued:
         """A dead letter comes home, as the `place`-th of one move, as if never tried.

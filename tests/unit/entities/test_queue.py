@@ -109,6 +109,7 @@ class TestSettling:
         assert entry.origin is not None
         assert entry.origin.reason == "MaxDeliveryCountExceeded"
         assert entry.origin.source == "orders"
+        assert entry.delivery_count == 1, "the last one counts"
         assert queue.entries == {}
 
     def test_a_dead_letter_cannot_fall_deeper(self) -> None:
