@@ -28,7 +28,8 @@ from peeklock.entities.settings import QueueSettings
 from peeklock.entities.topic_filter import TopicFilterTree, check_topic_name, is_match
 from peeklock.errors import BrokerError, FilterError, InvalidEvent, ProtocolViolation
 from peeklock.filters.actions import Changes, sql_action
-from peeklock.filters.filter import Filter, cesql_filter, selector, sql_filter
+from peeklock.filters.event_dialects import event_filters
+from peeklock.filters.filter import Filter, cesql_filter, path_filter, selector, sql_filter
 from peeklock.filters.view import SystemProperty
 from peeklock.frontends.amqp_message import (
     delivery_payload,
@@ -129,6 +130,14 @@ def jms(data: bytes) -> None:
 
 def cesql(data: bytes) -> None:
     never_fails(cesql_filter(data.decode("utf-8", "surrogateescape")))
+
+
+def events(data: bytes) -> None:
+    never_fails(event_filters(data.decode("utf-8", "surrogateescape")))
+
+
+def path(data: bytes) -> None:
+    never_fails(path_filter(data.decode("utf-8", "surrogateescape")))
 
 
 def never_fails(one: Filter) -> None:
@@ -250,6 +259,8 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "jms": jms,
     "cesql": cesql,
     "topic filter": topic_filter,
+    "events": events,
+    "path": path,
 }
 PARSED_SHARE = 0.1
 # And so do those of MQTT.

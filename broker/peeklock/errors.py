@@ -62,17 +62,24 @@ class OutOfRange(InvalidRequest):
 class InvalidFilter(BrokerError):
     """A filter, selector or action that cannot be used, and where in its text it goes wrong.
 
-    `line` and `column` count from 1; `expected` lists what could have stood there instead.
+    `line` and `column` count from 1; `expected` lists what could have stood there instead. Of
+    what is said in JSON, `path` is the part that is wrong.
     """
 
     def __init__(
-        self, what: str, line: int = 1, column: int = 1, expected: tuple[str, ...] = ()
+        self,
+        what: str,
+        line: int = 1,
+        column: int = 1,
+        expected: tuple[str, ...] = (),
+        path: str = "",
     ) -> None:
-        super().__init__(f"line {line}, column {column}: {what}")
+        super().__init__(f"{path or f'line {line}, column {column}'}: {what}")
         self.what = what
         self.line = line
         self.column = column
         self.expected = expected
+        self.path = path
 
 
 class InvalidEvent(BrokerError):

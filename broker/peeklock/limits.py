@@ -199,6 +199,9 @@ FILTER_CHARACTERS_MAX: Final = 1024
 # A selector or a CESQL expression: as many as RabbitMQ takes. Parsing one of this length takes
 # some 6 ms of the one thread, once.
 SELECTOR_CHARACTERS_MAX: Final = 4096
+# The filters of one subscription in the Subscriptions API's dialects, as JSON: three times what
+# CESQL would say the same in, and a little.
+EVENT_FILTERS_CHARACTERS_MAX: Final = 16_384
 # How deep an expression may nest. More than people write; a recursion of this depth is far from
 # the end of Python's stack.
 FILTER_DEPTH_MAX: Final = 64

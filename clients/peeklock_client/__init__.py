@@ -28,6 +28,7 @@ from peeklock_client.job import Job
 from peeklock_client.message import ReceivedMessage
 from peeklock_client.message_session import MessageSession
 from peeklock_client.queue import DeferredJob, Queue
+from peeklock_client.source_filter import SourceFilter, cesql, event_filters, subject_path
 from peeklock_client.topic import Subscription, Topic
 from peeklock_client.worker import DeadLetter, Retry, Worker
 
@@ -55,4 +56,8 @@ __all__ = [
     "SessionInUse",
     "TimedOut",
     "BatchRefused",
+    "SourceFilter",
+    "cesql",
+    "event_filters",
+    "subject_path",
 ]

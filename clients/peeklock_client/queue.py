@@ -10,6 +10,7 @@ from peeklock_client.job import Job, modifications
 from peeklock_client.message import ReceivedMessage, encode_job
 from peeklock_client.message_session import MessageSession
 from peeklock_client.receiver import PREFETCH_DEFAULT, Receiver
+from peeklock_client.source_filter import SourceFilter
 
 if TYPE_CHECKING:
     from peeklock_client.client import Client
@@ -97,7 +98,7 @@ class Queue:
         prefetch: int = PREFETCH_DEFAULT,
         wait: float | None = None,
         count: int | None = None,
-        selector: str | None = None,
+        selector: str | SourceFilter | None = None,
     ) -> AsyncIterator[Job]:
         """Jobs as they come, each leased to us until it is settled or its lock runs out.
 
@@ -105,7 +106,8 @@ class Queue:
         when none came for `wait` seconds; without them it goes on for ever, also over broken
         connections. Jobs that the loop has handed out can be settled after it has ended.
         With a `selector` (of JMS: `region = 'EU' AND amount > 100`) only jobs for which it is
-        true; others stay for others. Raises `Refused` for one that is none, and says where.
+        true; others stay for others. `cesql`, `event_filters` and `subject_path` make
+        selectors in other languages. Raises `Refused` for one that is none, and says where.
         """
         if count is not None:
             prefetch = min(prefetch, max(1, count))
@@ -122,7 +124,7 @@ class Queue:
             receiver.stop()
 
     def receiver(
-        self, prefetch: int = PREFETCH_DEFAULT, selector: str | None = None
+        self, prefetch: int = PREFETCH_DEFAULT, selector: str | SourceFilter | None = None
     ) -> Receiver:
         """For those who want `next`, `stop` and `finish` apart, as `Worker` does."""
         return Receiver(self._client, self.name, prefetch, selector)

@@ -18,26 +18,19 @@ from peeklock.protocols.amqp10.outcomes import RELEASED, DeliveryState, Rejected
 from peeklock.protocols.amqp10.performatives import Attach
 from peeklock.protocols.amqp10.session import Session
 from peeklock.protocols.amqp10.terminus import AmqpMap, Source, Target
-from peeklock.protocols.amqp10.values import Described, Symbol
+from peeklock.protocols.amqp10.values import Symbol
 from peeklock_client.broker_clock import BrokerClock
 from peeklock_client.errors import LockLost, PeeklockError, Refused, SessionLost, refusal
 from peeklock_client.job import Job
 from peeklock_client.message import ReceivedMessage
 from peeklock_client.seat import Seat, session_lost
+from peeklock_client.source_filter import SourceFilter, filters_of
 
 if TYPE_CHECKING:
     from peeklock_client.client import Client
 
 PREFETCH_DEFAULT = 10
 LOCK_DURATION = Symbol("peeklock:lock-duration-ms")  # in the broker's attach
-SELECTOR = "apache.org:selector-filter:string"
-
-
-def filters_of(selector: str | None) -> AmqpMap | None:
-    """A source's filter-set (AMQP 1.0 §3.5.8), with apache.org's registered selector."""
-    if selector is None:
-        return None
-    return {Symbol("selector"): Described(Symbol(SELECTOR), selector)}
 
 
 def lock_lost(why: str) -> LockLost:
@@ -57,7 +50,7 @@ class Receiver:
         client: "Client",
         address: str,
         prefetch: int,
-        selector: str | None = None,
+        selector: str | SourceFilter | None = None,
         seat: Seat | None = None,
     ) -> None:
         assert prefetch > 0

@@ -1,6 +1,6 @@
 """Handles to a topic, and to one of its subscriptions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peeklock_client.queue import Queue
@@ -100,6 +100,8 @@ class Subscription(Queue):
         *,
         sql: str | None = None,
         cesql: str | None = None,
+        filters: Sequence[Mapping[str, Any]] | str | None = None,
+        path: str | None = None,
         correlation: Mapping[str, Any] | None = None,
         action: str | None = None,
         kind: str | None = None,
@@ -107,14 +109,18 @@ class Subscription(Queue):
         """One more rule: what any of its rules takes, a subscription takes.
 
         `sql` is a condition (`amount > 100 AND region = 'EU'`), `cesql` one over an event's
-        attributes (`type LIKE 'com.example.%'`), `correlation` a map of what has to be equal
+        attributes (`type LIKE 'com.example.%'`), `filters` those of the CloudEvents
+        Subscriptions API (`[{"prefix": {"type": "com.example."}}]`, or their JSON), `path` one
+        for subjects (`building/+/floor/#`), `correlation` a map of what has to be equal
         (`{"sys.Label": "paid", "region": "EU"}`); with none of them, the rule takes everything,
-        or with `kind="false"` nothing. `action` changes the copy that the
-        rule takes (`SET priority = 1; REMOVE trace`).
+        or with `kind="false"` nothing. `action` changes the copy that the rule takes
+        (`SET priority = 1; REMOVE trace`).
         """
         given = {
             "sql": sql,
             "cesql": cesql,
+            "filters": filters,
+            "path": path,
             "correlation": correlation,
             "action": action,
             "kind": kind,
@@ -127,6 +133,8 @@ class Subscription(Queue):
         *,
         sql: str | None = None,
         cesql: str | None = None,
+        filters: Sequence[Mapping[str, Any]] | str | None = None,
+        path: str | None = None,
         correlation: Mapping[str, Any] | None = None,
         action: str | None = None,
         kind: str | None = None,
@@ -135,6 +143,8 @@ class Subscription(Queue):
         given = {
             "sql": sql,
             "cesql": cesql,
+            "filters": filters,
+            "path": path,
             "correlation": correlation,
             "action": action,
             "kind": kind,

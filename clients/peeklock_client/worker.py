@@ -17,6 +17,7 @@ from peeklock_client.session_places import (
     RENEW_AFTER_SHARE,
     SessionPlaces,
 )
+from peeklock_client.source_filter import SourceFilter
 
 log = logging.getLogger("peeklock.worker")
 
@@ -84,7 +85,7 @@ class Worker:
         *,
         concurrency: int = CONCURRENCY_DEFAULT,
         grace: float = GRACE_SECONDS,
-        selector: str | None = None,
+        selector: str | SourceFilter | None = None,
         sessions: int | None = None,
     ) -> None:
         if concurrency < 1:

@@ -256,8 +256,32 @@ def test_rules_by_words(cli: Cli) -> None:
     assert "line 1, column 8" in told
     cli.run("rule", "create", *subscription, "x", "--cesql", "TRUE", "--sql", "TRUE", code=2)
     cli.run("rule", "delete", *subscription, "fire")
+    by_type = '[{"suffix": {"type": ".gas"}}]'
+    cli.run("rule", "create", *subscription, "gas", "--filters", by_type)
+    cli.run("rule", "update", *subscription, "gas", "--path", "north/#")
+    assert "gas\tpath\tnorth/#\t\n" in cli.run("rule", "list", *subscription)
+    bad = ("rule", "create", *subscription, "bad")
+    assert "filters[0]: no dialect 'a'" in cli.run(*bad, "--filters", '[{"a": 1}]', code=1)
+    assert "whole level" in cli.run(*bad, "--path", "a#", code=1)
+    cli.run("rule", "delete", *subscription, "gas")
+    cli.run("subscription", "create", "tickets", "north", "--path", "north/#")
+    assert "north/#" in cli.run("rule", "list", "tickets", "north")
     two = ("--sql", "a = 1", "--correlation", "a=1")
     assert "a rule each" in cli.run("rule", "create", *subscription, "bad", *two, code=2)
+
+
+def test_filters_of_events_receive_what_they_say(cli: Cli) -> None:
+    cli.run("queue", "create", "orders")
+    cli.run("send", "orders", "one", "--subject", "north/1")
+    cli.run("send", "orders", "two", "--subject", "south/1")
+    words = ("receive", "orders", "--wait", "0.2")
+    assert cli.run(*words, "--path", "south/+") == "two\n"
+    assert cli.run(*words, "--filters", "[]") == ""
+    assert cli.run(*words, "--cesql", "EXISTS id") == ""
+    assert "one of --selector, --cesql" in cli.run(
+        *words, "--path", "a", "--cesql", "TRUE", code=2
+    )
+    assert "filters: an empty object" in cli.run(*words, "--filters", "{}", code=1)
 
 
 def test_a_selector_receives_what_it_says(cli: Cli) -> None:

@@ -123,7 +123,7 @@ def test_rules_come_and_are_refused_while_it_runs(broker: BrokerProcess) -> None
             assert (rule["kind"], rule["expression"]) == ("cesql", "type = 'gas'")
             with pytest.raises(Refused, match=r"line 2, column 5.*of rule 'bad'"):
                 await erp.add_rule("bad", cesql="a = 1\nAND = 2")
-            with pytest.raises(Refused, match="make two"):
+            with pytest.raises(Refused, match="conditions in sql and cesql"):
                 await erp.add_rule("bad", cesql="TRUE", sql="TRUE")
             with pytest.raises(Refused, match="kind 'sql'"):
                 await erp.add_rule("bad", cesql="TRUE", kind="sql")

@@ -191,7 +191,7 @@ def check_texts(metadata: str, service_bus: str) -> None:
 class RuleSettings:
     """A subscription's rule: which messages it takes, and what it changes on its copy.
 
-    `kind` is the filter's: "true", "false", "sql", "correlation", or another dialect's name.
+    `kind` is the filter's: "true", "false", "sql", "correlation", or another language's name.
     An expression's text is kept as its author wrote it. `properties` are a correlation
     filter's: name and value, system properties as "sys.…". `parameters` are the values of
     `@names` in a SQL expression, `action_parameters` in the action; a name is kept as its

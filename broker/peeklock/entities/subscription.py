@@ -74,9 +74,10 @@ def check_rule(rule: RuleSettings) -> None:
         what = "action"
         action_of(rule)
     except InvalidFilter as error:
-        raise InvalidFilter(
-            f"{error.what} (the {what} of rule {rule.name!r})",
-            error.line,
-            error.column,
-            error.expected,
-        ) from None
+        raise in_rule(error, what, rule.name) from None
+
+
+def in_rule(error: InvalidFilter, what: str, name: str) -> InvalidFilter:
+    """The same, with the rule that has it."""
+    told = f"{error.what} (the {what} of rule {name!r})"
+    return InvalidFilter(told, error.line, error.column, error.expected, error.path)

@@ -47,14 +47,18 @@ ESCAPE = "\\"  # before % and _ in a pattern (§3.4.3)
 
 def compile_predicate(text: str) -> Program:
     """A filter: what it cannot do on any event is refused here, with its place."""
-    tree = parse_expression(text, CESQL)
-    for node, _depth in walk(tree):
-        if isinstance(node, Call) and find_function(node.name, len(node.arguments)) is None:
-            raise refusal(text, node.at, no_such(node))
-    program = compile_cesql(tree)
+    program = compile_known(text, parse_expression(text, CESQL))
     if kind_given(program) in (Kind.STRING, Kind.INTEGER):
         raise refusal(text, 0, "a filter is true or false, and this is a value")
     return program
+
+
+def compile_known(text: str, tree: Expression) -> Program:
+    """An expression whose functions are all there; raises `InvalidFilter`."""
+    for node, _depth in walk(tree):
+        if isinstance(node, Call) and find_function(node.name, len(node.arguments)) is None:
+            raise refusal(text, node.at, no_such(node))
+    return compile_cesql(tree)
 
 
 def no_such(node: Call) -> str:

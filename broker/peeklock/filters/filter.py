@@ -11,10 +11,12 @@ from peeklock.errors import FilterError, InvalidFilter
 from peeklock.filters.compiler import Compiler
 from peeklock.filters.correlation import correlation_filter
 from peeklock.filters.dialects import JMS, SQL, Dialect
+from peeklock.filters.event_dialects import event_filters
 from peeklock.filters.program import Program
+from peeklock.filters.subject_path import PathFilter
 from peeklock.filters.values import Value, shown
 from peeklock.filters.view import PropertyView
-from peeklock.limits import FILTERS_CACHED_MAX
+from peeklock.limits import FILTERS_CACHED_MAX, SELECTOR_CHARACTERS_MAX
 
 NO_PARAMETERS: Final[Mapping[str, Value]] = {}
 
@@ -121,6 +123,15 @@ def cesql_filter(text: str) -> CesqlFilter:
     return CesqlFilter(text, compile_predicate(text))
 
 
+@lru_cache(maxsize=FILTERS_CACHED_MAX)
+def path_filter(text: str) -> PathFilter:
+    """Subjects under a path with MQTT's wildcards; raises `InvalidFilter`."""
+    if len(text) > SELECTOR_CHARACTERS_MAX:
+        what = f"it has {len(text)} characters; a path has at most {SELECTOR_CHARACTERS_MAX}"
+        raise InvalidFilter(what)
+    return PathFilter(text)
+
+
 def selector(text: str) -> Filter:
     """A JMS selector; raises `InvalidFilter`. An empty one selects everything (§3.8.1.1)."""
     return compiled_once(text, JMS) if text.strip() else TrueFilter()
@@ -153,4 +164,6 @@ DIALECTS: Final[dict[str, Callable[[str], Filter]]] = {
     "sql": sql_filter,
     "jms": selector,
     "cesql": cesql_filter,
+    "events": event_filters,
+    "path": path_filter,
 }

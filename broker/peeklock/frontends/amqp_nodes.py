@@ -12,7 +12,7 @@ from peeklock.entities.settings import QueueSettings, TopicSettings
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, NotAllowed, NotFound
 from peeklock.filters.filter import Filter
-from peeklock.frontends.amqp_selector import selector_of
+from peeklock.frontends.amqp_source_filter import source_filter_of
 from peeklock.management.operations import create_queue
 from peeklock.protocols.amqp10.outcomes import OUTCOME_SYMBOLS
 from peeklock.protocols.amqp10.terminus import AmqpMap, AnyTarget, Coordinator, Source
@@ -60,7 +60,7 @@ class Node:
     target: AnyTarget | None = None
     is_browsing: bool = False
     is_made: bool = False  # by this attach, and to go with its link: a dynamic node
-    wanted: Filter | None = None  # its selector; None: everything
+    wanted: Filter | None = None  # its filter; None: everything
 
     @property
     def entity(self) -> Queue | Topic | None:
@@ -102,8 +102,8 @@ def find_source(
     """Where somebody wants to receive from; raises `BrokerError`."""
     if source is None:
         raise InvalidRequest("an attach without a source; name a queue in its address")
-    selector = selector_of(source.filter)
-    key, wanted = (None, None) if selector is None else selector
+    chosen = source_filter_of(source.filter)
+    key, wanted = (None, None) if chosen is None else chosen
     if source.dynamic:
         principal.require(Right.LISTEN, "temporary queues")
         queue = create_temporary(host, now)
@@ -125,13 +125,14 @@ def find_source(
     return replace(found, source=answer, is_browsing=is_browsing, wanted=wanted)
 
 
-def answered(source: Source, selector_key: AmqpValue) -> Source:
-    """§2.6.3: what of the wanted source is really there. Of the filters, that is a selector."""
+def answered(source: Source, filter_key: AmqpValue) -> Source:
+    """§2.6.3: what of the wanted source is really there. Of the filters, that is the one that
+    we apply."""
     outcomes = source.outcomes or list(OUTCOME_SYMBOLS)
     filters = source.filter
     in_force = None
-    if filters is not None and selector_key is not None:
-        in_force = {selector_key: filters[selector_key]}
+    if filters is not None and filter_key is not None:
+        in_force = {filter_key: filters[filter_key]}
     return replace(source, filter=in_force, outcomes=outcomes)
 
 

@@ -8,9 +8,10 @@ from peeklock.engine.engine import Engine
 from peeklock.entities.queue import Queue
 from peeklock.entities.rule import Rule
 from peeklock.entities.settings import QueueSettings, RuleSettings, Scalar, TopicSettings
-from peeklock.entities.subscription import DEFAULT_RULE, Subscription
+from peeklock.entities.subscription import DEFAULT_RULE, Subscription, in_rule
 from peeklock.entities.topic import Topic
-from peeklock.errors import InvalidRequest, NotFound
+from peeklock.errors import InvalidFilter, InvalidRequest, NotFound
+from peeklock.filters.event_dialects import filters_text
 from peeklock.limits import RULE_VALUES_MAX
 from peeklock.management.operations import settings_from
 from peeklock.types import UnixMs
@@ -20,8 +21,11 @@ WHOLE_MIN: Final = -(2**63)  # an AMQP long's least
 WHOLE_MAX: Final = 2**64 - 1  # an AMQP ulong's most
 SPAN_MAX: Final = timedelta(days=10_675_199)  # as long as .NET's, in which AMQP has them
 RULE_ARGUMENTS: Final = (
-    "sql cesql correlation kind expression properties action parameters action_parameters"
+    "sql cesql filters path correlation kind expression properties action parameters "
+    "action_parameters"
 ).split()
+# Those that say a condition, each by the kind of filter that it makes.
+CONDITIONS: Final = {"sql": "sql", "cesql": "cesql", "filters": "events", "path": "path"}
 
 
 # ---- topics
@@ -101,26 +105,26 @@ def subscription_at(engine: Engine, path: str) -> Subscription:
 def rule_from(name: str, arguments: Mapping[str, object]) -> RuleSettings:
     """A rule as a request or file has it; raises `InvalidRequest`.
 
-    Either `sql` or `cesql` (a condition) or `correlation` (a map of what has to be equal), or
-    none for a rule that takes everything; or a `kind` with its `expression` or `properties`. An
-    `action` may come with each. `parameters` are the values of `@names` in a condition,
-    `action_parameters` in an action.
+    Either a condition (`sql`, `cesql`, `path`, or `filters`: the Subscriptions API's, as a list
+    or as its JSON) or `correlation` (a map of what has to be equal), or none for a rule that
+    takes everything; or a `kind` with its `expression` or `properties`. An `action` may come
+    with each. `parameters` are the values of `@names` in a condition, `action_parameters` in an
+    action.
     """
     for key in arguments:
         if key not in RULE_ARGUMENTS:
             known = ", ".join(RULE_ARGUMENTS)
             raise InvalidRequest(f"a rule has no {key!r}; there are {known}")
-    sql = text_of(arguments, "sql")
-    cesql = text_of(arguments, "cesql")
-    if sql and cesql:
-        raise InvalidRequest(f"rule {name!r} has a condition in sql and one in cesql: make two")
-    expression = sql or cesql or text_of(arguments, "expression")
+    implied, expression = condition_in(name, arguments)
+    expression = expression or text_of(arguments, "expression")
     properties = values_from(arguments, "correlation") or values_from(arguments, "properties")
     if expression and properties:
         raise InvalidRequest(f"rule {name!r} has an expression and properties: make two of it")
-    kind = text_of(arguments, "kind") or implied_kind(expression, properties, cesql)
-    if cesql and kind != "cesql":
-        raise InvalidRequest(f"rule {name!r} has a condition in cesql and is of kind {kind!r}")
+    kind = text_of(arguments, "kind") or implied or implied_kind(expression, properties)
+    if implied and implied != kind:
+        raise InvalidRequest(
+            f"rule {name!r} has a condition of {implied} and is of kind {kind!r}"
+        )
     action = text_of(arguments, "action")
     parameters = values_from(arguments, "parameters")
     action_parameters = values_from(arguments, "action_parameters")
@@ -131,13 +135,27 @@ def rule_from(name: str, arguments: Mapping[str, object]) -> RuleSettings:
     )
 
 
-def implied_kind(
-    expression: str, properties: tuple[tuple[str, Scalar], ...], cesql: str
-) -> str:
+def condition_in(name: str, arguments: Mapping[str, object]) -> tuple[str, str]:
+    """The kind of the one condition that is said by its own name, and its text; or nothing."""
+    said = [key for key in CONDITIONS if arguments.get(key) not in (None, "")]
+    if len(said) > 1:
+        both = " and ".join(said)
+        raise InvalidRequest(f"rule {name!r} has conditions in {both}: make a rule of each")
+    if not said:
+        return "", ""
+    key = said[0]
+    given = arguments[key]
+    if key != "filters" or not isinstance(given, list):
+        return CONDITIONS[key], text_of(arguments, key)
+    try:
+        return CONDITIONS[key], filters_text(given)
+    except InvalidFilter as error:
+        raise in_rule(error, "filter", name) from None
+
+
+def implied_kind(expression: str, properties: tuple[tuple[str, Scalar], ...]) -> str:
     if properties:
         return "correlation"
-    if cesql:
-        return "cesql"
     return "sql" if expression else "true"
 
 

@@ -9,11 +9,15 @@ import typer
 
 from peeklock_client.cli.session import (
     AsJson,
+    Cesql,
+    Filters,
     QueueName,
     Selector,
+    SubjectPath,
     Url,
     printable,
     show,
+    source_filter,
     usage,
     with_client,
 )
@@ -46,6 +50,9 @@ def receive(
         float, typer.Option(metavar="SECONDS", min=0, help="End when none came for so long.")
     ] = WAIT_SECONDS,
     selector: Selector = None,
+    cesql: Cesql = None,
+    filters: Filters = None,
+    path: SubjectPath = None,
     session: Annotated[
         str | None, typer.Option(metavar="ID", help="Of this message session only.")
     ] = None,
@@ -83,6 +90,7 @@ def receive(
       peeklock receive orders -n 1
       peeklock receive scans -n 1 --raw > scan.pdf
       peeklock receive orders --selector "region = 'EU' AND amount > 100"
+      peeklock receive building/Subscriptions/all --path 'north/+/fire'
       peeklock receive bookings --next-session
       peeklock receive orders -n 1 --then defer
       peeklock receive orders --deferred 7 --deferred 9
@@ -92,9 +100,10 @@ def receive(
         usage("--raw or --json, not both")
     if session is not None and next_session:
         usage("--session or --next-session, not both")
-    if deferred and (count is not None or next_session or selector is not None):
+    wanted = source_filter(selector, cesql, filters, path)
+    if deferred and (count is not None or next_session or wanted is not None):
         usage("--deferred says which jobs: no --count, --next-session or --selector with it")
-    if selector is not None and (session is not None or next_session):
+    if wanted is not None and (session is not None or next_session):
         usage("a session's jobs come in their order: no --selector with it")
 
     async def take(jobs: AsyncIterator[Job]) -> None:
@@ -118,7 +127,7 @@ def receive(
             await take_deferred(source, deferred)
             return
         if session is None and not next_session:
-            await take(source.receive(count=count, wait=wait, selector=selector))
+            await take(source.receive(count=count, wait=wait, selector=wanted))
             return
         try:
             async with source.accept_session(session, wait=wait) as found:

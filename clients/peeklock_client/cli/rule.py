@@ -6,6 +6,9 @@ import typer
 
 from peeklock_client.cli.session import (
     AsJson,
+    Cesql,
+    Filters,
+    SubjectPath,
     SubscriptionName,
     TopicName,
     Url,
@@ -24,14 +27,6 @@ RuleName = Annotated[str, typer.Argument(metavar="RULE", help="The rule's name."
 Sql = Annotated[
     str | None,
     typer.Option("--sql", metavar="CONDITION", help="Takes messages for which it is true."),
-]
-Cesql = Annotated[
-    str | None,
-    typer.Option(
-        "--cesql",
-        metavar="EXPRESSION",
-        help="Takes CloudEvents for which it is true, in CloudEvents SQL.",
-    ),
 ]
 Correlation = Annotated[
     list[str] | None,
@@ -54,6 +49,8 @@ def create(
     rule: RuleName,
     sql: Sql = None,
     cesql: Cesql = None,
+    filters: Filters = None,
+    path: SubjectPath = None,
     correlation: Correlation = None,
     nothing: Nothing = False,
     action: Action = None,
@@ -62,9 +59,9 @@ def create(
 ) -> None:
     """Add a rule to a subscription.
 
-    A subscription takes what any of its rules takes. Without --sql, --cesql, --correlation or
-    --nothing a rule takes everything. A subscription that was made without a filter takes
-    everything by its rule $Default: delete that one.
+    A subscription takes what any of its rules takes. Without a condition or --nothing a rule
+    takes everything. A subscription that was made without a filter takes everything by its
+    rule $Default: delete that one.
 
     A name stands for an application property, sys.NAME for the message's own: sys.Label (the
     subject), sys.MessageId, sys.CorrelationId, sys.To, sys.ReplyTo, sys.SessionId,
@@ -79,10 +76,17 @@ def create(
       peeklock rule create tickets erp paid --sql "paid = TRUE AND amount > 100"
       peeklock rule create tickets erp big --sql "amount > 1000" --action "SET urgent = TRUE"
       peeklock rule create tickets erp fire --cesql "type = 'fire' AND INT(level) > 2"
+      peeklock rule create building alarms fire --filters '[{"suffix": {"type": ".fire"}}]'
+      peeklock rule create building floor2 all --path 'north/2/#'
       peeklock rule create tickets gate sold --correlation sys.Label=sold
       peeklock rule delete tickets erp '$Default'
     """
-    given = read_rule(sql, cesql, correlation, nothing, action)
+    given = read_rule(
+        {"sql": sql, "cesql": cesql, "filters": filters, "path": path},
+        correlation,
+        nothing,
+        action,
+    )
     change(
         url,
         lambda client: client.subscription(topic, subscription).add_rule(rule, **given),
@@ -98,6 +102,8 @@ def update(
     rule: RuleName,
     sql: Sql = None,
     cesql: Cesql = None,
+    filters: Filters = None,
+    path: SubjectPath = None,
     correlation: Correlation = None,
     nothing: Nothing = False,
     action: Action = None,
@@ -108,7 +114,12 @@ def update(
 
     As a whole: what is not said is no more; see `peeklock rule create --help`.
     """
-    given = read_rule(sql, cesql, correlation, nothing, action)
+    given = read_rule(
+        {"sql": sql, "cesql": cesql, "filters": filters, "path": path},
+        correlation,
+        nothing,
+        action,
+    )
     change(
         url,
         lambda client: client.subscription(topic, subscription).update_rule(rule, **given),
@@ -164,30 +175,29 @@ def delete(
 
 
 def read_rule(
-    sql: str | None,
-    cesql: str | None,
+    conditions: dict[str, str | None],
     correlation: list[str] | None,
     nothing: bool,
     action: str | None,
 ) -> dict[str, Any]:
-    given = read_filter(sql, cesql, correlation)
+    given = read_filter(conditions, correlation)
     if nothing:
         if given:
-            usage("--nothing goes with none of --sql, --cesql and --correlation")
+            usage("--nothing goes with no condition")
         given = {"kind": "false"}
     return given if action is None else {**given, "action": action}
 
 
 def read_filter(
-    sql: str | None, cesql: str | None, correlation: list[str] | None
+    conditions: dict[str, str | None], correlation: list[str] | None
 ) -> dict[str, Any]:
     """A filter as the client takes it; empty for one that takes everything."""
-    if (sql is not None) + (cesql is not None) + bool(correlation) > 1:
-        usage("--sql, --cesql and --correlation are a rule each: create them one by one")
-    if sql is not None:
-        return {"sql": sql}
-    if cesql is not None:
-        return {"cesql": cesql}
+    said = {name: text for name, text in conditions.items() if text is not None}
+    if len(said) + bool(correlation) > 1:
+        options = ", ".join(f"--{name}" for name in conditions)
+        usage(f"{options} and --correlation are a rule each: create them one by one")
+    if said:
+        return dict(said)
     if not correlation:
         return {}
     pairs = parse_pairs(correlation, "--correlation")

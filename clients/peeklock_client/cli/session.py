@@ -8,7 +8,9 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from peeklock_client import source_filter as source_filters
 from peeklock_client.client import Client, connect
+from peeklock_client.source_filter import SourceFilter
 
 Result = TypeVar("Result")
 
@@ -33,6 +35,30 @@ Selector = Annotated[
         help="Only jobs for which it is true: \"region = 'EU' AND amount > 100\".",
     ),
 ]
+Cesql = Annotated[
+    str | None,
+    typer.Option(
+        "--cesql",
+        metavar="EXPRESSION",
+        help="Takes CloudEvents for which it is true, in CloudEvents SQL.",
+    ),
+]
+Filters = Annotated[
+    str | None,
+    typer.Option(
+        "--filters",
+        metavar="JSON",
+        help="Takes CloudEvents that pass all of these filters of the Subscriptions API.",
+    ),
+]
+SubjectPath = Annotated[
+    str | None,
+    typer.Option(
+        "--path",
+        metavar="PATH",
+        help="Takes messages whose subject is under it: building/+/floor/#.",
+    ),
+]
 SubscriptionName = Annotated[
     str, typer.Argument(metavar="SUBSCRIPTION", help="The subscription's name.")
 ]
@@ -50,6 +76,24 @@ def with_client(url: str | None, command: Callable[[Client], Awaitable[Result]])
     except ValueError as error:
         usage(str(error))
     return asyncio.run(run())
+
+
+def source_filter(
+    selector: str | None, cesql: str | None, filters: str | None, path: str | None
+) -> str | SourceFilter | None:
+    """What a receiver wants, by the one of these options that says it; None: everything."""
+    found: list[str | SourceFilter] = []
+    if selector is not None:
+        found.append(selector)
+    if cesql is not None:
+        found.append(source_filters.cesql(cesql))
+    if filters is not None:
+        found.append(source_filters.event_filters(filters))
+    if path is not None:
+        found.append(source_filters.subject_path(path))
+    if len(found) > 1:
+        usage("one of --selector, --cesql, --filters and --path says what is wanted")
+    return found[0] if found else None
 
 
 def change(

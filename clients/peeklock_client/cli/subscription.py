@@ -11,9 +11,12 @@ from peeklock_client.cli.entity_settings import (
     read_settings,
 )
 from peeklock_client.cli.queue import COLUMNS
-from peeklock_client.cli.rule import Cesql, Correlation, Sql, read_filter
+from peeklock_client.cli.rule import Correlation, Sql, read_filter
 from peeklock_client.cli.session import (
     AsJson,
+    Cesql,
+    Filters,
+    SubjectPath,
     SubscriptionName,
     TopicName,
     Url,
@@ -32,6 +35,8 @@ def create(
     subscription: SubscriptionName,
     sql: Sql = None,
     cesql: Cesql = None,
+    filters: Filters = None,
+    path: SubjectPath = None,
     correlation: Correlation = None,
     setting: Settings = None,
     url: Url = None,
@@ -39,9 +44,9 @@ def create(
 ) -> None:
     """Create a subscription, with its dead-letter queue.
 
-    It takes everything, or with --sql, --cesql or --correlation what that says: its first
-    rule, by the name $Default. More rules: peeklock rule create. Settings are those of a
-    queue, and dead_letter_on_filter_error.
+    It takes everything, or what a condition says: its first rule, by the name $Default. More
+    rules: peeklock rule create. Settings are those of a queue, and
+    dead_letter_on_filter_error.
 
     Examples:
 
@@ -51,7 +56,9 @@ def create(
       peeklock subscription create tickets gate --correlation sys.Label=sold
     """
     settings = read_settings(setting)
-    first = read_filter(sql, cesql, correlation)
+    first = read_filter(
+        {"sql": sql, "cesql": cesql, "filters": filters, "path": path}, correlation
+    )
     rules = [{"name": "$Default", **first}] if first else None
     change(
         url,

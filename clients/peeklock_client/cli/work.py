@@ -15,10 +15,14 @@ import typer
 
 from peeklock_client.cli.session import (
     AsJson,
+    Cesql,
+    Filters,
     QueueName,
     Selector,
+    SubjectPath,
     Url,
     show,
+    source_filter,
     usage,
     with_client,
 )
@@ -58,6 +62,9 @@ def work(
         ),
     ] = None,
     selector: Selector = None,
+    cesql: Cesql = None,
+    filters: Filters = None,
+    path: SubjectPath = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -86,7 +93,8 @@ def work(
     """
     if sessions is not None and concurrency != CONCURRENCY_DEFAULT:
         usage("--sessions says how many at a time: no --concurrency with it")
-    if sessions is not None and selector is not None:
+    wanted = source_filter(selector, cesql, filters, path)
+    if sessions is not None and wanted is not None:
         usage("a session's jobs come in their order: no --selector with --sessions")
     check_command(command)
 
@@ -112,7 +120,7 @@ def work(
             handle,
             concurrency=concurrency,
             grace=grace,
-            selector=selector,
+            selector=wanted,
             sessions=sessions,
         )
         if sys.stderr.isatty():

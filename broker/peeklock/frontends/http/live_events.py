@@ -16,10 +16,10 @@ from peeklock.cloudevents.structured import ContentMode
 from peeklock.entities.topic import Topic
 from peeklock.errors import FilterError, InvalidEvent, ProtocolViolation
 from peeklock.filters.filter import Filter
+from peeklock.filters.subject_path import SubjectPath
 from peeklock.filters.view import PropertyView
 from peeklock.frontends.amqp_event import parts_of
 from peeklock.frontends.amqp_view import MessageView
-from peeklock.frontends.http.subject_path import SubjectPath
 from peeklock.limits import EVENT_FILTERED_BYTES_MAX
 from peeklock.message import Message
 from peeklock.types import Millis, UnixMs

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 from peeklock.filters.filter import cesql_filter
+from peeklock.filters.subject_path import SubjectPath
 from peeklock.frontends.http.live_events import (
     SILENCE,
     STREAM_TYPE,
@@ -22,7 +23,6 @@ from peeklock.frontends.http.routes_host import (
     entity_of,
     principal_of,
 )
-from peeklock.frontends.http.subject_path import SubjectPath
 from peeklock.limits import HTTP_STREAM_DURATION_MAX, HTTP_STREAM_SILENCE_MAX
 from peeklock.types import UnixMs
 
