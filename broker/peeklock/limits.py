@@ -105,7 +105,7 @@ MQTT_TOPIC_ALIAS_MAX: Final = 32
 MQTT_UNREAD_BYTES_MAX: Final = 2 * MQTT_CONNECT_BYTES_MAX
 # A client that has connected must have logged in within this, an exchange of AUTH included.
 MQTT_CONNECT_TIMEOUT: Final = Millis(30_000)
-# Subscriptions of one connection: each has a receiver.
+# Subscriptions of one session: each is a filter that signals are matched with, or a receiver.
 MQTT_SUBSCRIPTIONS_MAX: Final = 4096
 # Jobs that a subscription with QoS 0 is handed in one go. Nothing acknowledges them: what the
 # socket does not take is lost with the connection.
@@ -115,6 +115,23 @@ MQTT_CLIENT_ID_CHARACTERS_MAX: Final = 256
 # A signal's topic name, in UTF-8: it goes with each copy. The protocol allows 65,535 bytes;
 # those that people think of have fewer than a hundred.
 MQTT_SIGNAL_NAME_BYTES_MAX: Final = 4096
+# Packet identifiers that signals of such a session have by their place in its queue; the others
+# are for what goes with a connection. More than can be under way of either.
+MQTT_PACKET_IDS_OF_SESSIONS: Final = 32_767
+# Sessions that outlive their connections, each with a queue: as many as there may be
+# connections.
+MQTT_SESSIONS_MAX: Final = 10_000
+# How long a session is kept while its client is away, at most: 3.1.1's never end by
+# themselves, and a device that was scrapped does not say so.
+MQTT_SESSION_LIFETIME_MAX: Final = Millis(30 * 86_400_000)
+# Signals that wait for one session that is kept, and their bytes: beyond either, oldest ones
+# that are not under way give way to the new one. Ten times what can be under way.
+MQTT_QUEUED_MESSAGES_MAX: Final = 10_000
+MQTT_QUEUED_BYTES_MAX: Final = 64 * MIB
+# And for a client that is there and whose session goes with it, while it acknowledges none or
+# reads too slowly: they are in memory only. Beyond it, the oldest give way, too.
+MQTT_WAITING_MESSAGES_MAX: Final = 1000
+MQTT_WAITING_BYTES_MAX: Final = 8 * MIB
 # How long a client waits for the answer to its PINGREQ before it takes the server for gone.
 MQTT_PING_TIMEOUT: Final = Millis(10_000)
 

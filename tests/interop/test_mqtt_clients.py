@@ -58,10 +58,26 @@ class TestMosquitto:
 
     def test_a_refusal_is_told(self, mqtt_broker: BrokerProcess) -> None:
         done = subprocess.run(
-            ["mosquitto_sub", "-p", str(mqtt_broker.mqtt_port), *"-V 5 -t a/b -W 5".split()],
+            ["mosquitto_sub", "-p", str(mqtt_broker.mqtt_port), *"-V 5 -t $a/b -W 5".split()],
             capture_output=True, text=True, timeout=SECONDS, check=False,
         )  # fmt: skip
         assert "denied" in done.stderr
+
+    @pytest.mark.parametrize("version", ["311", "5"])
+    @pytest.mark.parametrize("qos", ["0", "1", "2"])
+    def test_a_session_that_is_kept(
+        self, mqtt_broker: BrokerProcess, version: str, qos: str
+    ) -> None:
+        """What was published while it was away; QoS 0 was not meant for it."""
+        name = f"signals-{version}-{qos}"
+        listen = ("-V", version, "-t", f"{name}/+", "-q", "2", "-i", name, "-c")
+        self.run("mosquitto_sub", mqtt_broker, *listen, "-E")
+        for given in ("0", qos, "1"):
+            words = ("-V", version, "-t", f"{name}/a", "-q", given, "-m", given)
+            self.run("mosquitto_pub", mqtt_broker, *words)
+        count = "1" if qos == "0" else "2"
+        found = self.run("mosquitto_sub", mqtt_broker, *listen, "-C", count)
+        assert sorted(found.split()) == sorted(["1"] if qos == "0" else [qos, "1"])
 
 
 class Paho:
@@ -130,6 +146,21 @@ class TestPaho:
         with ready_peer(mqtt_broker.amqp_port) as peer:
             peer.attach_receiver(topic.removeprefix("$queue/"), 0, credit=1)
             assert peer.receive()[1].body == b"x"
+
+    @pytest.mark.parametrize("qos", [0, 1, 2])
+    def test_signals(self, mqtt_broker: BrokerProcess, version: int, qos: int) -> None:
+        tree = f"paho-signals-{version}-{qos}"
+        with Paho(mqtt_broker.mqtt_port, version) as one:
+            one.client.subscribe([(f"{tree}/+/x", qos), ("other/#", 0)])
+            one.subscribed.get(timeout=SECONDS)
+            with Paho(mqtt_broker.mqtt_port, version) as other:
+                for number in range(50):
+                    other.client.publish(f"{tree}/{number}/x", b"%d" % number, qos)
+                for number in range(50):
+                    message = one.messages.get(timeout=SECONDS)
+                    assert message.topic == f"{tree}/{number}/x"
+                    assert (message.payload, message.qos) == (b"%d" % number, qos)
+                    one.client.ack(message.mid, message.qos)
 
     def test_a_refused_job(self, mqtt_broker: BrokerProcess, version: int) -> None:
         with Paho(mqtt_broker.mqtt_port, version) as one:

@@ -194,7 +194,8 @@ def mqtt_peer(port: int, client_id: str = "", *, v5: bool = True, **more: object
     version = 5 if v5 else MQTT_3_1_1
     settings = more.pop("settings", None)
     context = more.pop("context", None)
+    has_session = bool(more.pop("has_session", False))
     connect = Connect(client_id, version, **more)  # type: ignore[arg-type]  # fields of it
-    one = MqttPeer(port, connect, settings=settings, context=context)  # type: ignore[arg-type]  # as given
+    one = MqttPeer(port, connect, settings=settings, context=context, has_session=has_session)  # type: ignore[arg-type]  # as given
     one.connack = one.expect(Connected).connack
     return one

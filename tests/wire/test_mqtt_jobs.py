@@ -237,7 +237,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("topic_filter", "code"),
         [
-            ("a/b", 0x8F),
+            ("$a/b", 0x8F),
             ("$queue/", 0x83),
             ("$queue/x/$DeadLetterQueue", 0x8F),
             ("$share/g/a", 0x8F),

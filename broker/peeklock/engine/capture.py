@@ -143,6 +143,9 @@ def definition(namespace: Namespace, queue: Queue) -> list[Fact]:
             queue.updated_at,
         )
     ]
+    if queue.queue_id in namespace.listeners.by_queue:
+        for settings in namespace.listeners.rules_of(queue.queue_id):
+            facts.append(RuleCreated(queue.queue_id, settings, queue.created_at))
     for rule in subscription.rules.values():
         facts.append(RuleCreated(queue.queue_id, rule.settings, rule.created_at))
     return facts

@@ -7,6 +7,7 @@ durable. `link` is the front-end's own object: it comes back as it was given.
 from typing import Final, Protocol, TypeAlias, final
 
 from peeklock.engine.dispatch import Receiver
+from peeklock.entities.arrivals import Heard
 from peeklock.entities.queue_index import Entry
 from peeklock.entities.topic import Topic
 from peeklock.errors import BrokerError
@@ -157,6 +158,17 @@ class LinkStolen:
 
 
 @final
+class Overheard:
+    """A signal for a peer that listens, and for whom it is stored nowhere."""
+
+    __slots__ = ("heard", "peer")
+
+    def __init__(self, peer: Peer, heard: Heard) -> None:
+        self.peer: Final = peer
+        self.heard: Final = heard
+
+
+@final
 class Replied:
     """A request to a management node has its answer."""
 
@@ -202,6 +214,7 @@ Effect: TypeAlias = (
     | SessionRefused
     | LinkReady
     | LinkStolen
+    | Overheard
     | Replied
     | ReceiverEnded
     | Signalled

@@ -7,7 +7,7 @@ Nothing here blocks, sleeps or knows a protocol.
 
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
-from typing import Final, NoReturn, final
+from typing import Final, NoReturn, cast, final
 
 from peeklock.clock import IdSource
 from peeklock.engine.dispatch import Line, ReceiveMode, Receiver, select_shown, within_bytes
@@ -16,6 +16,7 @@ from peeklock.engine.effects import (
     Deliver,
     Drained,
     Effect,
+    Overheard,
     Peer,
     ReceiverEnded,
     Refused,
@@ -39,6 +40,7 @@ from peeklock.entities.facts import (
     HeldFor,
     LinkClosed,
     QueueCreated,
+    QueueDeleted,
     QueueUpdated,
     Removed,
     Rewritten,
@@ -202,6 +204,7 @@ class Engine:
         """To wherever they end up. Raises what refuses one of them."""
         arrivals = Arrivals()
         facts = self.relay.sent([(entity, given)], now, arrivals, number_all=number_all)
+        self.relay.tell(arrivals)
         self.note_use(arrivals, now)
         self.note_access(entity, now)
         lsn = self._fan_out([*facts, *beside])
@@ -523,6 +526,8 @@ class Engine:
                 self._apply_elsewhere(fact, lsn)
         except Exception as error:  # noqa: BLE001 (whatever it is, memory is behind)
             self._end_behind(error)
+        if self.relay.heard:
+            self._tell_listeners(lsn)
         return lsn
 
     def commit_registry(self, facts: list[Fact]) -> Lsn:
@@ -609,8 +614,11 @@ class Engine:
     # ---- recoverable links (see link_desk.py)
 
     def close_link(self, link: KeptLink, now: UnixMs) -> None:
-        """It is over: forgotten, and what it holds is free."""
+        """It is over: forgotten, and what it holds is free; an MQTT session's queue goes."""
         facts: list[Fact] = [LinkClosed(link.link_id)]
+        if link.is_session:
+            self.commit_registry([*facts, QueueDeleted(link.entity_id)])
+            return
         queue = self.namespace.by_id.get(link.entity_id)
         if queue is not None and not link.key.is_sender:
             held = queue.held_for(link.link_id)
@@ -724,7 +732,8 @@ class Engine:
     def _let_go(self, entity_id: QueueId, now: UnixMs) -> None:
         """Nobody has used it for as long as it allows: it goes, unless somebody has a hold."""
         topic = self.namespace.topics_by_id.get(entity_id)
-        if topic is not None and not topic.subscriptions:
+        in_use = topic is not None and self.namespace.keeps_sessions(topic)
+        if topic is not None and not topic.subscriptions and not in_use:
             self.commit_registry(self.namespace.delete_topic(topic.path))
             return
         queue = self.namespace.by_id.get(entity_id)
@@ -765,6 +774,8 @@ class Engine:
                     self._apply_elsewhere(fact, lsn)
         except Exception as error:  # noqa: BLE001 (whatever it is, memory is behind)
             self._end_behind(error)
+        if self.relay.heard:
+            self._tell_listeners(lsn)
         return lsn
 
     def _fan_out(self, facts: list[Fact]) -> Lsn:
@@ -784,7 +795,29 @@ class Engine:
                 self._mark(line)
         except Exception as error:  # noqa: BLE001 (whatever it is, memory is behind)
             self._end_behind(error)
+        if self.relay.heard:
+            self._tell_listeners(lsn if facts else NOWHERE)
         return lsn
+
+    def _tell_listeners(self, lsn: Lsn) -> None:
+        """Behind the facts of the same append, and behind what each was told before.
+
+        NOWHERE: there are none, so nothing has to be durable first (docs/adr/0028).
+        """
+        heard = self.relay.heard
+        self.relay.heard = []
+        outbox = self.outbox
+        for one in heard:
+            ear = one.hearing.listener.ear
+            if ear is None:
+                continue
+            effect = Overheard(cast(Peer, ear.peer), one)
+            if lsn != NOWHERE:
+                ear.told_at = outbox.hold(lsn, effect)
+            elif ear.told_at > outbox.released:
+                ear.told_at = outbox.hold(ear.told_at, effect)
+            else:
+                outbox.release_now(effect)
 
     def _end_behind(self, error: Exception) -> NoReturn:
         """What was appended cannot be taken back, so it must not be contradicted either.

@@ -12,11 +12,11 @@ from peeklock.engine.effects import LinkReady, LinkStolen, Peer
 from peeklock.engine.engine import Engine
 from peeklock.entities.dispositions import RELEASE, Disposition, Verdict
 from peeklock.entities.facts import LinkOpened
-from peeklock.entities.kept_links import KeptLink, LinkKey, opened
+from peeklock.entities.kept_links import SESSION_LINK, KeptLink, LinkKey, opened
 from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
-from peeklock.errors import BrokerError, QuotaExceeded
+from peeklock.errors import BrokerError, InvalidRequest, QuotaExceeded
 from peeklock.filters.filter import Filter
 from peeklock.limits import KEPT_DELIVERIES_MAX
 from peeklock.types import LinkId, Millis, QueueId, SequenceNumber, UnixMs
@@ -190,6 +190,8 @@ class LinkDesk:
     ) -> KeptLink:
         """The link of before, taken from whoever has it; or a new one."""
         links = self._engine.namespace.links
+        if key.name == SESSION_LINK:
+            raise InvalidRequest(f"no recoverable link can have the name {SESSION_LINK!r}")
         found = links.find(key)
         if found is not None:
             self._steal(found, now)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
-from peeklock.entities.arrivals import Arrivals, Onward, Stillborn
+from peeklock.entities.arrivals import Arrivals, Heard, Onward, Stillborn
 from peeklock.entities.dispositions import Disposition, Properties, Verdict
 from peeklock.entities.facts import Cause, Fact, Origin, Removed, Rewritten
 from peeklock.entities.namespace import Namespace
@@ -49,6 +49,8 @@ class Relay:
     def __init__(self, namespace: Namespace, journal: Journal) -> None:
         self._namespace: Final = namespace
         self._journal: Final = journal
+        # What listeners are to be told once the facts are recorded that were decided with it.
+        self.heard: list[Heard] = []
 
     # ---- what is sent
 
@@ -62,7 +64,8 @@ class Relay:
     ) -> list[Fact]:
         """Where these submissions end up; raises `BrokerError`, and then none is taken.
 
-        `arrivals` has what the same append brings in already. `number_all`: see `Topic`.
+        `arrivals` has what the same append brings in already, and what listeners are to be
+        told, if it comes to that append: see `tell`. `number_all`: see `Topic`.
         """
         facts: list[Fact] = []
         for entity, given in sends:
@@ -72,6 +75,11 @@ class Relay:
                 facts.extend(entity.send_all(given, now, arrivals))
         facts.extend(self._follow(arrivals, now))
         return self.room(arrivals) + facts
+
+    def tell(self, arrivals: Arrivals) -> None:
+        """What was decided is recorded next: listeners hear of it then."""
+        if arrivals.heard:
+            self.heard.extend(arrivals.heard)
 
     def room(self, arrivals: Arrivals) -> list[Fact]:
         """What gives way to all that an append brings in; raises `QuotaExceeded`."""
@@ -132,7 +140,11 @@ class Relay:
         for fact in rewritten:
             together.load(queue.queue_id).grow(fact.size - queue.entries[fact.number].size)
         facts = self.with_moves(queue, [*rewritten, *facts], now, together, changed)
-        return self.room(together) + facts if arrivals is None else facts
+        if arrivals is not None:
+            return facts
+        room = self.room(together)
+        self.tell(together)
+        return room + facts
 
     def _changed(
         self, queue: Queue, numbers: list[SequenceNumber], properties: Properties
@@ -230,7 +242,10 @@ class Relay:
                 moved.extend(self._moved_dead(queue, fact, together, now, changed))
         if not moved:
             return facts
-        room = self.room(together) if arrivals is None else []
+        if arrivals is not None:
+            return facts + moved
+        room = self.room(together)
+        self.tell(together)
         return room + facts + moved
 
     def _moved_dead(
@@ -310,7 +325,9 @@ class Relay:
         moved.extend(self._follow(arrivals, now))
         numbers = [entry.number for entry in entries]
         gone: list[Fact] = [Removed(queue.queue_id, numbers, Cause.MOVED)]
-        return gone + self.room(arrivals) + moved
+        room = self.room(arrivals)
+        self.tell(arrivals)
+        return gone + room + moved
 
     def _submission_of(
         self, entry: Entry, hop_count: int, changed: Message | None = None

@@ -214,6 +214,7 @@ class Transactions:
             self._engine.note_use(arrivals, now)
             for entity, _given in txn.sends:
                 self._engine.note_access(entity, now)
+            self._engine.relay.tell(arrivals)
             return facts
         except BrokerError as error:
             self._roll_back(txn, now)

@@ -7,8 +7,10 @@ append is recorded; what else the same append brings to it, it learns here.
 
 from typing import Final, final
 
+from peeklock.entities.listeners import Hearing
 from peeklock.entities.submission import Submission
-from peeklock.types import QueueId, SequenceNumber
+from peeklock.message import Message
+from peeklock.types import QueueId, SequenceNumber, UnixMs
 
 
 @final
@@ -84,19 +86,47 @@ class Signal:
 
 
 @final
+class NamedSignal:
+    """The same, under its MQTT topic name, for those who listen to names."""
+
+    __slots__ = ("encoded", "expires_at", "message", "published_at", "topic_name")
+
+    def __init__(
+        self, topic_name: str, message: Message, published_at: UnixMs, expires_at: UnixMs
+    ) -> None:
+        self.topic_name: Final = topic_name
+        self.message: Final = message
+        self.published_at: Final = published_at
+        self.expires_at: Final = expires_at  # NEVER: it does not
+        self.encoded: Final[dict[object, object]] = {}  # the front-end's, once for all it tells
+
+
+@final
+class Heard:
+    """A signal for somebody who is there, and for whom it is not stored."""
+
+    __slots__ = ("hearing", "signal")
+
+    def __init__(self, signal: NamedSignal, hearing: Hearing) -> None:
+        self.signal: Final = signal
+        self.hearing: Final = hearing
+
+
+@final
 class Arrivals:
     """Loads by entity, and what does not stay: it goes on, or to the dead letters.
 
-    `signals` are told live, when the append is durable.
+    `signals` are told live, when the append is durable; `heard` by those who listen to names.
     """
 
-    __slots__ = ("loads", "onward", "signals", "stillborn")
+    __slots__ = ("heard", "loads", "onward", "signals", "stillborn")
 
     def __init__(self) -> None:
         self.loads: Final[dict[QueueId, Load]] = {}
         self.onward: Final[list[Onward]] = []
         self.stillborn: Final[list[Stillborn]] = []
         self.signals: Final[list[Signal]] = []
+        self.heard: Final[list[Heard]] = []
 
     def load(self, entity_id: QueueId) -> Load:
         load = self.loads.get(entity_id)
@@ -121,3 +151,4 @@ class Arrivals:
         self.loads.clear()
         self.loads.update(other.loads)
         self.signals.extend(other.signals)
+        self.heard.extend(other.heard)

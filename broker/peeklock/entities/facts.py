@@ -332,13 +332,17 @@ class Enqueued:
         self.message: Final = message
         self.enqueued_at: Final = enqueued_at  # of what is scheduled, when it is due
         self.size: Final = size  # bytes, as `Message.size` says
-        self.priority: Final = priority  # the queue's order; 0 where it has none
+        # The queue's order; 0 where it has none. Of a signal that waits for an MQTT session:
+        # its QoS, and 4 if it says that it was retained.
+        self.priority: Final = priority
         self.expires_at: Final = expires_at  # NEVER when it does not
         self.not_before: Final = not_before  # scheduled until then; NEVER: at once
         self.delivery_count: Final = delivery_count  # failed attempts so far
         self.origin: Final = origin
         self.body_at = body_at  # set once, by the journal's append
-        self.session_id: Final = session_id  # None: in no message session
+        # None: in no message session. Of a signal as above: its topic name, and behind a U+0000
+        # the subscription identifiers.
+        self.session_id: Final = session_id
         self.source_number: Final = source_number  # in the topic or queue it came from
         self.shares: Final = shares  # not journaled: a position is
 

@@ -6,17 +6,20 @@ an action changes has bytes of its own.
 
 from typing import Final, final
 
-from peeklock.entities.arrivals import Arrivals, Stillborn
+from peeklock.entities.arrivals import Arrivals, Heard, NamedSignal, Stillborn
 from peeklock.entities.facts import UNNUMBERED, Fact, Numbered
 from peeklock.entities.lens import Lens
+from peeklock.entities.listeners import Audience, how_of, under_of
 from peeklock.entities.message_session import check_session_id
+from peeklock.entities.queue import Queue
 from peeklock.entities.rule import Rule
 from peeklock.entities.rule_plan import RulePlan, Taking
 from peeklock.entities.submission import Passage, SharedBytes, Submission
 from peeklock.entities.subscription import Subscription
-from peeklock.errors import FilterError
+from peeklock.errors import FilterError, QuotaExceeded
 from peeklock.filters.view import PropertyView, SystemProperty
 from peeklock.limits import DEAD_LETTER_TEXT_CHARACTERS_MAX
+from peeklock.message import NO_TTL
 from peeklock.types import NEVER, QueueId, SequenceNumber, SessionId, UnixMs, soonest
 
 NO_SESSION: Final = "Session ID is null."  # Service Bus' words
@@ -50,8 +53,12 @@ class FanOut:
         self._copy_count = 0
         self.size_bytes = 0  # of all copies
 
-    def add(self, given: Submission, plan: RulePlan, *, number: bool) -> None:
+    def add(
+        self, given: Submission, plan: RulePlan, audience: Audience | None, *, number: bool
+    ) -> None:
         """One message, for whom `plan` says. It is numbered if anybody takes it, or `number`.
+
+        `audience` listens, too; None: nobody does.
 
         Raises what those say that take it: `MessageTooLarge`, say.
         """
@@ -64,8 +71,48 @@ class FanOut:
             view = self._lens.view(given.message, self._now, own_number, 0)
             for taking in plan.takings(view):
                 self._obey(copy, view, taking)
+        if audience is not None:
+            self._tell(copy, audience)
         if number or self._copy_count > before:
             self._load.number()
+
+    def _tell(self, given: Submission, audience: Audience) -> None:
+        """Each as its hearing says. Who has no room loses the message: its publisher is not
+        held up by it. What is scheduled cannot be told yet, so it is for those who store it.
+        """
+        signal: NamedSignal | None = None
+        for hearing in audience.hearings:
+            queue = hearing.listener.queue
+            if queue is not None and hearing.is_stored:
+                if self._has_place(queue, given.message.size):
+                    under = SessionId(under_of(audience.topic_name, hearing))
+                    how = how_of(hearing)
+                    self._facts.append(
+                        queue.take_signal(given, under, how, self._now, self._arrivals)
+                    )
+                    self._copy_count += 1
+            elif given.not_before <= self._now:
+                if signal is None:
+                    signal = self._signal_of(given, audience.topic_name)
+                self._arrivals.heard.append(Heard(signal, hearing))
+
+    def _signal_of(self, given: Submission, topic_name: str) -> NamedSignal:
+        message = given.message
+        passage = given.passage
+        assert passage is not None
+        expires_at = passage.expires_at
+        if message.ttl_ms != NO_TTL:
+            expires_at = soonest(expires_at, UnixMs(self._now + max(message.ttl_ms, 1)))
+        return NamedSignal(topic_name, message, self._now, expires_at)
+
+    def _has_place(self, queue: Queue, size: int) -> bool:
+        """Oldest ones that are not under way give way."""
+        load = self._arrivals.load(queue.queue_id)
+        try:
+            queue.room_for(load.size_bytes + size, load.count + 1)
+        except QuotaExceeded:
+            return False
+        return True
 
     def facts(self) -> list[Fact]:
         """All copies; the caller asks their queues for room."""

@@ -27,8 +27,12 @@ from peeklock.limits import (
     KEPT_DELIVERIES_MAX,
     KEPT_LINK_NAME_CHARACTERS_MAX,
     KEPT_LINKS_MAX,
+    MQTT_SESSIONS_MAX,
 )
 from peeklock.types import NEVER, LinkId, Millis, QueueId, UnixMs
+
+# The name of the link that keeps an MQTT session; its container-id is the client identifier.
+SESSION_LINK: Final = "$mqtt"
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,11 @@ class KeptLink:
         self.until: UnixMs = NEVER  # when it is forgotten; NEVER: somebody has it
         self.outcomes: Final[dict[bytes, Verdict]] = {}  # by delivery tag, oldest first
 
+    @property
+    def is_session(self) -> bool:
+        """Does it keep an MQTT session? Its tags say which packet identifiers are in use."""
+        return self.key.name == SESSION_LINK
+
 
 @final
 class KeptLinks:
@@ -64,6 +73,7 @@ class KeptLinks:
 
     def __init__(self) -> None:
         self.by_id: Final[dict[LinkId, KeptLink]] = {}
+        self.sessions: Final[dict[str, KeptLink]] = {}  # of MQTT, by client identifier
         self._by_key: Final[dict[LinkKey, KeptLink]] = {}
         self._ends: Final[list[tuple[UnixMs, LinkId]]] = []  # stale items come off the top
         self._next_id = LinkId(1)
@@ -91,9 +101,18 @@ class KeptLinks:
                 f"the container-id and the name of a recoverable link have at most "
                 f"{KEPT_LINK_NAME_CHARACTERS_MAX} characters each"
             )
-        if len(self.by_id) >= KEPT_LINKS_MAX:
+        if len(self.by_id) - len(self.sessions) >= KEPT_LINKS_MAX:
             raise QuotaExceeded(f"there are {KEPT_LINKS_MAX} recoverable links, the limit")
         return opened(self._next_id, key, entity_id, lifetime_ms)
+
+    def open_session(
+        self, user: str, client_id: str, queue_id: QueueId, lifetime_ms: Millis
+    ) -> LinkOpened:
+        """A new one that keeps an MQTT session; raises `QuotaExceeded`."""
+        if len(self.sessions) >= MQTT_SESSIONS_MAX:
+            raise QuotaExceeded(f"{MQTT_SESSIONS_MAX} MQTT sessions are kept, the limit")
+        key = LinkKey(user, client_id, SESSION_LINK, is_sender=True)
+        return opened(self._next_id, key, queue_id, lifetime_ms)
 
     def keep(self, link: KeptLink, tags: list[bytes], verdict: Verdict) -> list[Fact]:
         """Remember what became of these, in place of the oldest when they are too many."""
@@ -168,6 +187,8 @@ class KeptLinks:
             key = LinkKey(fact.user, fact.container_id, fact.name, fact.is_sender)
             link = KeptLink(fact.link_id, key, fact.entity_id, fact.lifetime_ms)
             self.by_id[fact.link_id] = link
+            if link.is_session:
+                self.sessions[key.container_id] = link
             self._next_id = LinkId(max(self._next_id, fact.link_id + 1))
         self._by_key[link.key] = link
         link.lifetime_ms = fact.lifetime_ms
@@ -178,6 +199,8 @@ class KeptLinks:
         del self.by_id[link.link_id]
         if self._by_key.get(link.key) is link:
             del self._by_key[link.key]
+        if link.is_session and self.sessions.get(link.key.container_id) is link:
+            del self.sessions[link.key.container_id]
         self._trim_ends()
 
     def _trim_ends(self) -> None:

@@ -11,10 +11,9 @@ from typing import Final, final
 
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.topic import Topic
+from peeklock.entities.topic_names import SIGNALS
 from peeklock.errors import NotAllowed
 from peeklock.limits import ENTITY_PATH_CHARACTERS_MAX
-
-SIGNALS: Final = "signals"  # the built-in topic
 
 
 @final
@@ -42,20 +41,6 @@ def mount_of(namespace: Namespace, topic_name: str) -> Mount | None:
                 return Mount(topic, rest)
         end = topic_name.rfind("/", 0, end)
     return None
-
-
-def topic_name_of(topic: Topic, subject: str | None) -> str | None:
-    """And back; None for what MQTT has no topic name for."""
-    if topic.path == SIGNALS:
-        name = subject or ""
-    else:
-        name = topic.path if subject is None else f"{topic.path}/{subject}"
-    return name if is_topic_name(name) else None
-
-
-def is_topic_name(name: str) -> bool:
-    """Can one publish to it (§4.7.1, §4.7.3)?"""
-    return name != "" and not ("+" in name or "#" in name or "\0" in name)
 
 
 def check_signals(namespace: Namespace) -> None:

@@ -34,11 +34,13 @@ from peeklock.entities.facts import (
 from peeklock.entities.forwarding import checked
 from peeklock.entities.kept_links import KeptLinks
 from peeklock.entities.lens import Lens
+from peeklock.entities.listeners import PREFIX, Listeners
 from peeklock.entities.queue import ORDINARY, Queue
 from peeklock.entities.residency import Residency
 from peeklock.entities.settings import FIXED, QueueSettings, RuleSettings, TopicSettings
 from peeklock.entities.subscription import DEFAULT_RULE, Subscription, check_rule
 from peeklock.entities.topic import Topic
+from peeklock.entities.topic_names import SIGNALS
 from peeklock.errors import (
     AlreadyExists,
     ForwardTargetGone,
@@ -64,6 +66,7 @@ class Namespace:
         self.by_id: Final[dict[QueueId, Queue]] = {}
         self.topics_by_id: Final[dict[QueueId, Topic]] = {}
         self.links: Final = KeptLinks()
+        self.listeners: Final = Listeners()
         self._by_key: Final[dict[str, Queue]] = {}
         self._topics_by_key: Final[dict[str, Topic]] = {}
         self._dead_letters: Final[dict[QueueId, Queue]] = {}
@@ -119,6 +122,8 @@ class Namespace:
         queue = self.find(name)
         if queue.dead_letters_of != ORDINARY:
             raise InvalidRequest("a dead-letter queue goes with its queue, not by itself")
+        if queue.queue_id in self.listeners.by_queue:
+            raise InvalidRequest("the queue of an MQTT session goes with the session")
         dead_letters = self.dead_letters_of(queue)
         return [QueueDeleted(dead_letters.queue_id), QueueDeleted(queue.queue_id)]
 
@@ -135,6 +140,8 @@ class Namespace:
     def delete_topic(self, name: str) -> list[Fact]:
         """A topic with all its subscriptions."""
         topic = self.find_topic(name)
+        if self.keeps_sessions(topic):
+            raise InvalidRequest("MQTT sessions are kept in this topic")
         facts: list[Fact] = []
         for subscription in topic.subscriptions.values():
             facts.extend(self.delete(subscription.queue.path))
@@ -173,6 +180,16 @@ class Namespace:
         for rule in rules:
             facts.append(RuleCreated(first, rule, now))
         return facts
+
+    def create_session(
+        self, topic: Topic, settings: QueueSettings, now: UnixMs
+    ) -> SubscriptionCreated:
+        """The subscription that is a kept session; its dead letters would be nobody's."""
+        if len(self.by_id) + len(self.topics_by_id) >= 2 * ENTITIES_MAX:
+            raise QuotaExceeded(f"there are {ENTITIES_MAX} entities already, the limit")
+        name = f"{PREFIX}{self._next_id}"
+        path = subscription_path(topic.path, name)
+        return SubscriptionCreated(self._next_id, path, name, settings, topic.topic_id, now)
 
     def stand_in(self, queue_id: QueueId, *, is_dead_letters: bool) -> list[Fact]:
         """A queue with its dead letters in the place of one whose own record was lost.
@@ -257,6 +274,10 @@ class Namespace:
         """The topic and subscription that a queue belongs to; None for a plain queue."""
         return self._subscriptions.get(queue.queue_id)
 
+    def keeps_sessions(self, topic: Topic) -> bool:
+        """Of MQTT clients: they are subscriptions of the built-in topic."""
+        return topic.path == SIGNALS and bool(self.listeners.by_queue)
+
     def is_subscription(self, queue_id: QueueId) -> bool:
         return queue_id in self._subscriptions
 
@@ -288,10 +309,7 @@ class Namespace:
         elif isinstance(fact, (TopicCreated, TopicUpdated, TopicDeleted)):
             self._apply_to_topic(fact)
         elif isinstance(fact, (RuleCreated, RuleDeleted)):
-            owner = self._subscriptions.get(fact.queue_id)
-            if owner is not None:
-                owner[1].apply(fact)
-                owner[0].on_rules_changed()
+            self._apply_rule(fact)
         elif queue is not None:
             queue.apply(fact)
             if isinstance(fact, QueueUpdated):
@@ -307,6 +325,15 @@ class Namespace:
         ):
             self.links.apply(fact)
 
+    def _apply_rule(self, fact: RuleCreated | RuleDeleted) -> None:
+        if fact.queue_id in self.listeners.by_queue:
+            self.listeners.apply(fact)
+            return
+        owner = self._subscriptions.get(fact.queue_id)
+        if owner is not None:
+            owner[1].apply(fact)
+            owner[0].on_rules_changed()
+
     def _create(self, fact: QueueCreated | SubscriptionCreated) -> None:
         self._next_id = QueueId(max(self._next_id, fact.queue_id + 1))
         topic = None
@@ -320,8 +347,13 @@ class Namespace:
         if isinstance(fact, SubscriptionCreated):
             assert topic is not None
             subscription = Subscription(fact.name, queue)
-            topic.subscriptions[fact.name.casefold()] = subscription
-            topic.on_rules_changed()
+            if fact.name.startswith(PREFIX):
+                self.listeners.keep(queue)
+                # A stand-in for it would be a queue with its dead letters: the next number.
+                self._next_id = QueueId(max(self._next_id, fact.queue_id + 2))
+            else:
+                topic.subscriptions[fact.name.casefold()] = subscription
+                topic.on_rules_changed()
             self._subscriptions[fact.queue_id] = (topic, subscription)
         elif fact.dead_letters_of != ORDINARY:
             self._dead_letters[fact.dead_letters_of] = queue
@@ -337,12 +369,16 @@ class Namespace:
         owner = self._subscriptions.pop(queue_id, None)
         if owner is not None:
             topic, subscription = owner
+            listener = self.listeners.by_queue.get(queue_id)
+            if listener is not None:
+                self.listeners.forget(listener)
+                return
             del topic.subscriptions[subscription.name.casefold()]
             topic.on_rules_changed()
 
     def _apply_to_topic(self, fact: TopicCreated | TopicUpdated | TopicDeleted) -> None:
         if isinstance(fact, TopicCreated):
-            topic = Topic(fact, self.lens)
+            topic = Topic(fact, self.lens, self.listeners)
             self.topics_by_id[fact.queue_id] = topic
             self._topics_by_key[key_of(fact.path)] = topic
             self._next_id = QueueId(max(self._next_id, fact.queue_id + 1))

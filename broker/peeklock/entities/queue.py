@@ -89,6 +89,7 @@ from peeklock.types import (
     Millis,
     QueueId,
     SequenceNumber,
+    SessionId,
     UnixMs,
     soonest,
 )
@@ -276,10 +277,18 @@ class Queue:
         )
 
     def _arrived(
-        self, given: Submission, passage: Passage, now: UnixMs, place: int
+        self,
+        given: Submission,
+        passage: Passage,
+        now: UnixMs,
+        place: int,
+        under: SessionId | None = None,
+        how: int = 0,
     ) -> Enqueued:
         """As `_enqueued`, of a message that has come through other entities."""
         message = given.message
+        if under is None and self.settings.requires_session:
+            under = given.session_id
         due = given.not_before if given.not_before > now else NEVER
         start = due if due != NEVER else now
         if passage.origin is None:
@@ -293,12 +302,12 @@ class Queue:
             message,
             start,
             message.size,
-            self._priority_of(message),
+            how or self._priority_of(message),
             expires_at,
             due,
             origin=passage.origin,
             body_at=passage.body_at,
-            session_id=given.session_id if self.settings.requires_session else None,
+            session_id=under,
             source_number=passage.source_number,
             shares=passage.bytes.first,
         )
@@ -311,6 +320,16 @@ class Queue:
         if size > self.settings.max_message_bytes:
             raise MessageTooLarge(size, self.settings.max_message_bytes)
         return self._enqueued(given, now, arrivals.load(self.queue_id).take(size))
+
+    def take_signal(
+        self, given: Submission, under: SessionId, how: int, now: UnixMs, arrivals: Arrivals
+    ) -> Enqueued:
+        """As `take_copy`, into the queue of a session that listens: under which name, and how
+        it is delivered, goes along (listeners.py)."""
+        passage = given.passage
+        assert passage is not None
+        place = arrivals.load(self.queue_id).take(given.message.size)
+        return self._arrived(given, passage, now, place, under, how)
 
     def bury(
         self, given: Submission, passage: Passage, origin: Origin, now: UnixMs, place: int

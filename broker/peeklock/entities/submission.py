@@ -48,10 +48,25 @@ class Passage:
 
 
 @final
+class Publication:
+    """What MQTT says of a signal beside its message."""
+
+    __slots__ = ("publisher", "qos", "retain", "topic_name")
+
+    def __init__(self, topic_name: str, qos: int, retain: bool, publisher: object) -> None:
+        self.topic_name: Final = topic_name
+        self.qos: Final = qos
+        self.retain: Final = retain
+        self.publisher: Final = publisher  # the listener whose own signal it is; None: nobody
+
+
+@final
 class Submission:
     """The front-end reads out of the bytes what the entity's settings ask for, once."""
 
-    __slots__ = ("message", "message_id", "not_before", "passage", "session_id")
+    __slots__ = (
+        "message", "message_id", "not_before", "passage", "publication", "session_id",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -60,6 +75,7 @@ class Submission:
         message_id: bytes = b"",
         session_id: SessionId | None = None,
         passage: Passage | None = None,
+        publication: Publication | None = None,
     ) -> None:
         self.message: Final = message
         self.not_before: Final = not_before  # to be had from then on; NEVER: at once
@@ -67,3 +83,4 @@ class Submission:
         self.message_id: Final = message_id
         self.session_id: Final = session_id  # None: not looked at, or none
         self.passage: Final = passage  # None: it comes straight from its sender
+        self.publication: Final = publication  # None: it came another way than by MQTT

@@ -14,10 +14,12 @@ from peeklock.entities.facts import (
 )
 from peeklock.entities.fan_out import FanOut
 from peeklock.entities.lens import Lens
+from peeklock.entities.listeners import Audience, Listeners
 from peeklock.entities.rule_plan import RulePlan
 from peeklock.entities.settings import TopicSettings
 from peeklock.entities.submission import Submission
 from peeklock.entities.subscription import Subscription
+from peeklock.entities.topic_names import topic_name_of
 from peeklock.errors import (
     EntityDisabled,
     MessageNotFound,
@@ -25,6 +27,7 @@ from peeklock.errors import (
     NotFound,
     QuotaExceeded,
 )
+from peeklock.filters.view import SystemProperty
 from peeklock.types import EntityPath, Millis, QueueId, SequenceNumber, UnixMs
 
 
@@ -32,7 +35,7 @@ from peeklock.types import EntityPath, Millis, QueueId, SequenceNumber, UnixMs
 class Topic:
     """Subscriptions by name, and what the topic itself has to remember."""
 
-    def __init__(self, created: TopicCreated, lens: Lens) -> None:
+    def __init__(self, created: TopicCreated, lens: Lens, listeners: Listeners) -> None:
         self.topic_id: Final[QueueId] = created.queue_id
         self.path: Final[EntityPath] = created.path
         self.settings: TopicSettings = created.settings
@@ -43,6 +46,7 @@ class Topic:
         self.seen: Final = Deduplication()
         self.is_followed = False  # does anybody want its messages live?
         self._lens: Final = lens
+        self._listeners: Final = listeners
         self._plan: RulePlan | None = None  # None: rules have changed since it was made
         # At least what the subscriptions hold: exact when it was last counted, and every
         # send since then added. Counting all of them for each message would take too long.
@@ -87,7 +91,8 @@ class Topic:
             if one.message_id and self.settings.duplicate_window_ms:
                 ids.add(one.message_id)
                 seen.append(MessageIdSeen(self.topic_id, one.message_id, now))
-            copies.add(one, plan, number=number_all)
+            audience = self._audience_of(one, now) if self._listeners.any else None
+            copies.add(one, plan, audience, number=number_all)
             if self.is_followed and one.not_before <= now:  # a schedule is not due
                 arrivals.signals.append(Signal(self.topic_id, one))
         self._check_room(copies.size_bytes)
@@ -108,6 +113,21 @@ class Topic:
             if number not in found:
                 raise MessageNotFound(self.path, number, "scheduled")
         return facts
+
+    def _audience_of(self, given: Submission, now: UnixMs) -> Audience | None:
+        """Who listens to this one. What MQTT has no topic name for is heard by nobody."""
+        publication = given.publication
+        name: str | None
+        if publication is not None:
+            name = publication.topic_name
+        else:
+            view = self._lens.view(given.message, now, self.next_number, 0)
+            subject = view.system(SystemProperty.LABEL)
+            name = topic_name_of(self.path, subject if isinstance(subject, str) else None)
+        if name is None:
+            return None
+        hearings = self._listeners.hearings(name, publication)
+        return Audience(name, hearings) if hearings else None
 
     def _is_duplicate(self, given: Submission, now: UnixMs) -> bool:
         window = self.settings.duplicate_window_ms

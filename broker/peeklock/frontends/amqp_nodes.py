@@ -5,11 +5,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from peeklock.engine.engine import Engine
+from peeklock.engine.signal_desk import find_signals
 from peeklock.entities.address import SUBSCRIPTIONS, Address, key_of, parse_address
-from peeklock.entities.mounts import SIGNALS, check_signals
 from peeklock.entities.queue import Queue
-from peeklock.entities.settings import QueueSettings, TopicSettings
+from peeklock.entities.settings import QueueSettings
 from peeklock.entities.topic import Topic
+from peeklock.entities.topic_names import SIGNALS
 from peeklock.errors import InvalidRequest, NotAllowed, NotFound
 from peeklock.filters.filter import Filter
 from peeklock.frontends.amqp_source_filter import source_filter_of
@@ -156,15 +157,6 @@ def find_node(
         NodeKind.QUEUE,
         find_queue(host.engine, parsed, address, now, creates=host.creates_queues),
     )
-
-
-def find_signals(engine: Engine, now: UnixMs) -> Topic:
-    """The built-in topic, which is made when it is first used; raises `NotAllowed`."""
-    namespace = engine.namespace
-    if not namespace.has_topic(SIGNALS):
-        check_signals(namespace)
-        engine.commit_registry(namespace.create_topic(SIGNALS, TopicSettings(), now))
-    return namespace.find_topic(SIGNALS)
 
 
 def management_node(

@@ -1,27 +1,37 @@
 """One MQTT connection in the house: packets → engine verbs; effects → packets."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, final
+from functools import partial
+from typing import Final, cast, final
 
 from peeklock.engine.effects import (
     Accepted,
     Deliver,
     Effect,
     LinkStolen,
+    Overheard,
     ReceiverEnded,
     Refused,
+    Replied,
     Settled,
     SettleRefused,
 )
 from peeklock.engine.engine import Engine
+from peeklock.engine.signal_desk import RELEASED, TAKEN, Session, SignalDesk
 from peeklock.errors import BrokerError
 from peeklock.frontends.closing import Closing
-from peeklock.frontends.mqtt_errors import publish_code, subscribe_code
-from peeklock.frontends.mqtt_jobs import Jobs
+from peeklock.frontends.mqtt_deliveries import Deliveries
+from peeklock.frontends.mqtt_errors import connect_code, publish_code, subscribe_code
 from peeklock.frontends.mqtt_login import login_of
 from peeklock.frontends.mqtt_message import submission_of_publish
+from peeklock.frontends.mqtt_subscriptions import Subscriptions
 from peeklock.frontends.mqtt_topics import Finder
-from peeklock.limits import MQTT_CLIENT_ID_CHARACTERS_MAX
+from peeklock.limits import (
+    MQTT_CLIENT_ID_CHARACTERS_MAX,
+    MQTT_PACKET_IDS_OF_SESSIONS,
+    MQTT_SESSION_LIFETIME_MAX,
+)
 from peeklock.protocols.mqtt.acceptance import Acceptance
 from peeklock.protocols.mqtt.connect import Connect
 from peeklock.protocols.mqtt.connection import Connection
@@ -61,11 +71,11 @@ from peeklock.protocols.mqtt.settings import ConnectionSettings
 from peeklock.protocols.mqtt.subscribe import Subscribe, Unsubscribe
 from peeklock.security.authenticators import Authenticator, Login
 from peeklock.security.principal import ANONYMOUS, Principal
-from peeklock.types import ElapsedMs, UnixMs
+from peeklock.types import NEVER, NOWHERE, ElapsedMs, Millis, UnixMs
 
 SETTINGS: Final = ConnectionSettings(
+    packet_ids_reserved=MQTT_PACKET_IDS_OF_SESSIONS,
     retain_available=False,
-    wildcard_subscription_available=False,
     answers_by_itself=False,
 )
 CLOSING_CODES: Final = {
@@ -80,6 +90,7 @@ class MqttHost:
 
     engine: Engine
     authenticator: Authenticator
+    desk: SignalDesk
     creates_queues: bool  # --dev: an unknown queue is made when somebody names it
     clients: "dict[str, MqttFrontend]" = field(default_factory=dict)  # by client id
 
@@ -105,9 +116,12 @@ class MqttFrontend:
         self._finder = self._finder_for(ANONYMOUS)
         self._now: UnixMs = now  # when it last heard from the peer or the clock
         self._elapsed: ElapsedMs = elapsed  # that moment, by the clock that nobody sets
+        self._client_id = ""  # its own, or one that was assigned
         self._refusal = ""  # why it is not let in, whoever it is
         self._connection: Final = Connection.server(SETTINGS, elapsed)
-        self._jobs: Final = Jobs(host.engine, self, self._connection)
+        self._deliveries: Final = Deliveries(host.engine, host.desk, self, self._connection)
+        self._session: Session | None = None  # None: it is not let in yet
+        self._subscriptions: Subscriptions | None = None
 
     # ---- the wire's face
 
@@ -136,7 +150,7 @@ class MqttFrontend:
 
     def set_writable(self, writable: bool) -> None:
         """The socket takes more, or has enough for now."""
-        self._jobs.set_writable(writable)
+        self._deliveries.set_writable(writable)
 
     def on_login(self, principal: Principal | None, now: UnixMs) -> None:
         """The answer to `login`."""
@@ -166,19 +180,19 @@ class MqttFrontend:
             for event in events:
                 self._on_event(event, now)
             events = self._connection.take_events()  # of what we did ourselves
-        self._jobs.settle_up(now)
+        self._deliveries.settle_up(now)
 
     def _on_event(self, event: Event, now: UnixMs) -> None:
         if isinstance(event, Publish):
             self._on_publish(event, now)
         elif isinstance(event, PublishAcknowledged):
-            self._jobs.on_acknowledged(event, now)
+            self._deliveries.on_acknowledged(event, now)
         elif isinstance(event, PublishReleased):
-            self._connection.messages.complete(event.packet_id)
+            self._on_released(event.packet_id)
         elif isinstance(event, PublishRecorded):
-            self._jobs.on_recorded(event, now)
+            self._deliveries.on_recorded(event, now)
         elif isinstance(event, PublishCompleted):
-            self._jobs.free_quota()
+            self._deliveries.on_completed(event.packet_id)
         else:
             self._on_rare(event, now)
 
@@ -214,7 +228,10 @@ class MqttFrontend:
                 connection.refuse(NOT_AUTHORIZED, "a user name and a password are needed")
 
     def _enter(self, now: UnixMs) -> None:
-        """It is who it says. A client with its identifier has to go [MQTT-3.1.4-3]."""
+        """It is who it says. A client with its identifier has to go [MQTT-3.1.4-3].
+
+        It hears so when what is kept of its session is durable.
+        """
         connection = self._connection
         connect = connection.connect
         assert connect is not None
@@ -228,13 +245,42 @@ class MqttFrontend:
                 connection.refuse(NOT_AUTHORIZED, what)
                 return
             other.be_taken_over(now)
+        asked = connection.session_expiry_interval
+        lifetime = lifetime_of(asked)
+        try:
+            session = self._host.desk.enter(
+                self, self.user_name, client_id, lifetime, now, is_clean=connect.clean_start
+            )
+        except BrokerError as error:
+            connection.refuse(connect_code(error), str(error))
+            return
+        self._session = session
+        self._client_id = client_id
         clients[client_id] = self
-        # Sessions end with their connections; a 5.0 client is told so [MQTT-3.2.2-6].
-        expiry = 0 if connection.session_expiry_interval else None
-        connection.accept(
-            Acceptance(assigned_client_id=assigned, session_expiry_interval=expiry),
-            self._elapsed,
+        told = lifetime // 1000
+        acceptance = Acceptance(
+            session.is_present,  # [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+            assigned,
+            # A 5.0 client is told what it does not get [MQTT-3.2.2-6].
+            None if told == asked else told,
+            kept_received=session.packet_ids(TAKEN),
+            kept_sent=session.packet_ids(RELEASED),
         )
+        if session.lsn == NOWHERE:
+            self._let_in(acceptance, session)
+        else:
+            welcome = partial(self._let_in, acceptance, session)
+            self._engine.outbox.hold(session.lsn, Replied(self, welcome))
+
+    def _let_in(self, acceptance: Acceptance, session: Session) -> None:
+        self._connection.accept(acceptance, self._elapsed)
+        if self._connection.closed:
+            return
+        subscriptions = Subscriptions(self._host.desk, session, self._finder, self._deliveries)
+        self._subscriptions = subscriptions
+        if session.is_kept:
+            self._deliveries.resume(session)
+            subscriptions.resume(self._now)
 
     @property
     def user_name(self) -> str:
@@ -248,11 +294,15 @@ class MqttFrontend:
         self._engine.outbox.release_now(LinkStolen(self, None))  # so that its socket is seen to
 
     def _leave(self, now: UnixMs) -> None:
-        self._jobs.end(now)
+        session = self._session
+        if session is None:
+            return
+        self._deliveries.end(now)
+        lifetime = lifetime_of(self._connection.session_expiry_interval)
+        self._host.desk.leave(session, lifetime, now)
         clients = self._host.clients
-        client_id = self._connection.client_id
-        if clients.get(client_id) is self:
-            del clients[client_id]
+        if clients.get(self._client_id) is self:
+            del clients[self._client_id]
 
     def _finder_for(self, principal: Principal) -> Finder:
         return Finder(self._engine, principal, creates=self._host.creates_queues)
@@ -265,16 +315,38 @@ class MqttFrontend:
         With QoS 0 nobody hears of a refusal (§4.3.1).
         """
         engine = self._engine
+        session = self._session
+        assert session is not None
+        packet_id = publish.packet_id
+        qos = publish.qos
         try:
             place = self._finder.target(publish.topic_name, now)
-            given = submission_of_publish(publish, place.subject, place.entity, engine.ids, now)
+            given = submission_of_publish(
+                publish, place.subject, place.entity, engine.ids, now, session.listener
+            )
         except BrokerError as error:
-            if publish.qos:
-                self._refuse_publish(publish.packet_id, error)
+            if qos:
+                self._refuse_publish(packet_id, error)
             return
-        engine.send(
-            self, None, publish.packet_id, place.entity, given, now, settled=publish.qos == 0
-        )
+        if qos == 2 and session.is_kept:  # once, whatever is cut off [MQTT-4.3.3-10]
+            beside = self._host.desk.take(session, packet_id)
+            engine.send_all(
+                self, None, packet_id, place.entity, [given], now, settled=False, beside=beside
+            )
+        else:
+            engine.send(self, None, packet_id, place.entity, given, now, settled=qos == 0)
+
+    def _on_released(self, packet_id: int) -> None:
+        """PUBCOMP leaves when the identifier is forgotten for good: the client may use it for
+        its next message then [MQTT-4.3.3-11] [MQTT-4.3.3-12]."""
+        session = self._session
+        assert session is not None
+        complete = partial(self._connection.messages.complete, packet_id)
+        if session.is_kept:
+            lsn = self._host.desk.release(session, packet_id)
+            self._engine.outbox.hold(lsn, Replied(self, complete))
+        else:
+            complete()
 
     def _refuse_publish(self, packet_id: int, error: BrokerError) -> None:
         """3.1.1 has no refusal, and an acknowledgement would be a lie: it closes
@@ -291,25 +363,35 @@ class MqttFrontend:
 
     def _on_subscribe(self, subscribe: Subscribe, now: UnixMs) -> None:
         """Each filter has its own answer [MQTT-3.8.4-6]; the first refusal says why."""
+        assert self._subscriptions is not None
         codes: list[int] = []
         why = NO_PROPERTIES
         identifiers = subscribe.properties.subscription_identifiers
         for one in subscribe.filters:
             try:
-                queue = self._finder.source(one.topic_filter, now)
-                self._jobs.subscribe(one.topic_filter, one.qos, queue, identifiers, now)
-                codes.append(one.qos)
+                codes.append(self._subscriptions.subscribe(one, identifiers, now))
             except BrokerError as error:
                 codes.append(subscribe_code(error))
                 why = why or reasoned(str(error))
-        self._connection.requests.suback(subscribe.packet_id, tuple(codes), why)
+        requests = self._connection.requests
+        self._answer(partial(requests.suback, subscribe.packet_id, tuple(codes), why))
 
     def _on_unsubscribe(self, unsubscribe: Unsubscribe, now: UnixMs) -> None:
+        subscriptions = self._subscriptions
+        assert subscriptions is not None
         codes = tuple(
-            SUCCESS if self._jobs.unsubscribe(one, now) else NO_SUBSCRIPTION_EXISTED
+            SUCCESS if subscriptions.unsubscribe(one, now) else NO_SUBSCRIPTION_EXISTED
             for one in unsubscribe.topic_filters
         )
-        self._connection.requests.unsuback(unsubscribe.packet_id, codes)
+        requests = self._connection.requests
+        self._answer(partial(requests.unsuback, unsubscribe.packet_id, codes))
+
+    def _answer(self, answer: Callable[[], object]) -> None:
+        """Of a session that is kept when what it rests on is."""
+        if self._session is not None and self._session.is_kept:
+            self._engine.outbox.hold(self._engine.journal.end, Replied(self, answer))
+        else:
+            answer()
 
     # ---- effects
 
@@ -321,16 +403,35 @@ class MqttFrontend:
             self._connection.messages.acknowledge(effect.delivery_id)
             return
         if isinstance(effect, Deliver):
-            self._jobs.on_deliver(effect, self._now)
+            self._now = max(self._now, handed_at(effect))
+            self._deliveries.on_deliver(effect, self._now)
+        elif isinstance(effect, Overheard):
+            self._now = max(self._now, effect.heard.signal.published_at)
+            self._deliveries.on_heard(effect, self._now)
         elif isinstance(effect, Settled):
-            self._jobs.release(effect.first_delivery_id)
+            self._deliveries.release(effect.first_delivery_id)
         elif isinstance(effect, SettleRefused):
-            self._jobs.release(effect.delivery_id)
+            self._deliveries.release(effect.delivery_id)
+        elif isinstance(effect, Replied):
+            cast(Callable[[], object], effect.reply)()
         elif isinstance(effect, Refused):
             self._refuse_publish(effect.delivery_id, effect.error)
         elif isinstance(effect, ReceiverEnded):  # MQTT cannot say that of one subscription
             self._connection.disconnect(ADMINISTRATIVE_ACTION, str(effect.error))
         self._handle(self._connection.take_events(), self._now)
+
+
+def handed_at(effect: Deliver) -> UnixMs:
+    """When that was, or the latest that is known: the client may have been silent for long."""
+    queue = effect.receiver.queue
+    if effect.locked_until != NEVER:
+        return UnixMs(effect.locked_until - queue.settings.lock_duration_ms)
+    return max(entry.enqueued_at for entry in effect.entries)
+
+
+def lifetime_of(session_expiry_interval: int) -> Millis:
+    """Of a session, by the seconds that its client says; 0xFFFFFFFF means for ever."""
+    return Millis(min(1000 * session_expiry_interval, MQTT_SESSION_LIFETIME_MAX))
 
 
 def reasoned(text: str) -> Properties:

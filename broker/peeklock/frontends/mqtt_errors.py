@@ -35,6 +35,7 @@ from peeklock.errors import (
     Unauthorized,
 )
 from peeklock.protocols.mqtt.reason_codes import (
+    CONNACK_CODES,
     IMPLEMENTATION_SPECIFIC_ERROR,
     NOT_AUTHORIZED,
     QUOTA_EXCEEDED,
@@ -81,6 +82,12 @@ REASON_CODES: Final[dict[type[BrokerError], tuple[int, int]]] = {
 def publish_code(error: BrokerError) -> int:
     """What PUBACK and PUBREC say (§3.4.2.1, §3.5.2.1)."""
     return REASON_CODES[type(error)][0]
+
+
+def connect_code(error: BrokerError) -> int:
+    """What CONNACK says (§3.2.2.2): as a PUBACK where it has the word."""
+    code = publish_code(error)
+    return code if code in CONNACK_CODES else UNSPECIFIED_ERROR
 
 
 def subscribe_code(error: BrokerError) -> int:

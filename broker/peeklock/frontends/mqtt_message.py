@@ -16,9 +16,10 @@
 from typing import Final
 
 from peeklock.clock import IdSource
+from peeklock.entities.listeners import Listener
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import Entry
-from peeklock.entities.submission import Passage, SharedBytes, Submission
+from peeklock.entities.submission import Passage, Publication, SharedBytes, Submission
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest
 from peeklock.filters.values import text_of
@@ -65,18 +66,29 @@ UTF_8: Final = 1
 
 
 def submission_of_publish(
-    publish: Publish, subject: str | None, entity: Queue | Topic, ids: IdSource, now: UnixMs
+    publish: Publish,
+    subject: str | None,
+    entity: Queue | Topic,
+    ids: IdSource,
+    now: UnixMs,
+    publisher: Listener | None = None,
 ) -> Submission:
     """A PUBLISH as `entity` takes it in; raises `InvalidRequest`.
 
-    `subject` is the rest of the topic name where `entity` is mounted in the tree.
+    `subject` is the rest of the topic name where `entity` is mounted in the tree; `publisher`
+    is who does not hear it where it has asked for no signals of its own.
     """
     message, expires_at = message_of_publish(publish, subject, ids, now)
     given = submission_of(message, entity, now)
-    if expires_at == NEVER:
+    publication: Publication | None = None
+    if isinstance(entity, Topic):
+        publication = Publication(publish.topic_name, publish.qos, publish.retain, publisher)
+    elif expires_at == NEVER:
         return given
-    passage = Passage(SharedBytes(), expires_at=expires_at)
-    return Submission(message, NEVER, given.message_id, given.session_id, passage)
+    passage: Passage | None = None
+    if expires_at != NEVER:
+        passage = Passage(SharedBytes(), expires_at=expires_at)
+    return Submission(message, NEVER, given.message_id, given.session_id, passage, publication)
 
 
 def message_of_publish(
@@ -157,7 +169,13 @@ def expiry_of(found: Properties, now: UnixMs) -> tuple[int, UnixMs]:
 
 def payload_of(entry: Entry, message: Message, now: UnixMs) -> tuple[bytes, Properties]:
     """A message as its receiver gets it. Raises `ProtocolViolation` for what is none."""
-    bare = bare_of(entry, message)
+    return contents_of(bare_of(entry, message), message, entry.expires_at, now)
+
+
+def contents_of(
+    bare: bytes, message: Message, expires_at: UnixMs, now: UnixMs
+) -> tuple[bytes, Properties]:
+    """The same of one that is in no queue."""
     values: dict[int, PropertyValue] = {}
     payload = read_payload(bare, values)
     described = read_properties(bare)
@@ -167,8 +185,8 @@ def payload_of(entry: Entry, message: Message, now: UnixMs) -> tuple[bytes, Prop
             put_text(values, RESPONSE_TOPIC, response_topic_of(described.reply_to))
         if described.correlation_id is not None:
             values[CORRELATION_DATA] = as_bytes(described.correlation_id)
-    if entry.expires_at != NEVER:  # what is left of it [MQTT-3.3.2-6]
-        seconds = max(0, (entry.expires_at - now + 999) // 1000)
+    if expires_at != NEVER:  # what is left of it [MQTT-3.3.2-6]
+        seconds = max(0, (expires_at - now + 999) // 1000)
         values[MESSAGE_EXPIRY_INTERVAL] = min(seconds, 0xFFFF_FFFF)
     user = user_properties_of(bare)
     if message.annotations:

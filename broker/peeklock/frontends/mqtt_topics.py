@@ -9,12 +9,14 @@ What else does not begin with `$` is a signal, of the topic that it is under (mo
 from typing import Final, final
 
 from peeklock.engine.engine import Engine
+from peeklock.engine.signal_desk import find_signals
 from peeklock.entities.address import Address
-from peeklock.entities.mounts import SIGNALS, mount_of
+from peeklock.entities.mounts import mount_of
 from peeklock.entities.queue import Queue
 from peeklock.entities.topic import Topic
+from peeklock.entities.topic_names import SIGNALS
 from peeklock.errors import InvalidRequest, NotAllowed, NotFound
-from peeklock.frontends.amqp_nodes import find_queue, find_signals
+from peeklock.frontends.amqp_nodes import find_queue
 from peeklock.limits import MQTT_SIGNAL_NAME_BYTES_MAX
 from peeklock.protocols.mqtt.topics import has_wildcard, shared_filter
 from peeklock.security.principal import Principal
@@ -70,6 +72,10 @@ class Finder:
             return Place(mount.topic, mount.subject)
         self._principal.require(Right.SEND, SIGNALS)
         return Place(find_signals(self._engine, now), topic_name)
+
+    def check_filter(self, topic_filter: str) -> None:
+        """Of signals; raises `Unauthorized`. A user has the right on all topics, or on none."""
+        self._principal.require(Right.LISTEN, topic_filter)
 
     def source(self, topic_filter: str, now: UnixMs) -> Queue:
         """Which queue a subscription takes from; raises `BrokerError`."""

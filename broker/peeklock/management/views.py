@@ -39,6 +39,8 @@ def describe(engine: Engine, queue: Queue) -> dict[str, object]:
         view["topic"] = str(topic.path)
         view["subscription"] = subscription.name
         view["rules"] = [rule.settings.name for rule in subscription.rules.values()]
+    if queue.queue_id in engine.namespace.listeners.by_queue:
+        return view  # a session has no dead letters
     if queue.dead_letters_of == 0:
         view["dead_letters"] = len(engine.namespace.dead_letters_of(queue).entries)
     return view

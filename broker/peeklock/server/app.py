@@ -14,6 +14,7 @@ from peeklock.build_info import describe as describe_build
 from peeklock.engine.engine import Engine
 from peeklock.engine.link_desk import LinkDesk
 from peeklock.engine.restore import Restorer
+from peeklock.engine.signal_desk import SignalDesk
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.residency import NobodyKeeps, Residency
 from peeklock.errors import BrokerError
@@ -108,7 +109,9 @@ class App:
         self._waiting_room: Final = WaitingRoom(
             self.engine, self._clock, self._switchboard.turn
         )
-        self._mqtt_host: Final = MqttHost(self.engine, self._authenticator, config.dev)
+        self._mqtt_host: Final = MqttHost(
+            self.engine, self._authenticator, SignalDesk(self.engine), config.dev
+        )
         self._live_signals: Final = LiveSignals(self.engine, self._clock)
         self._listener: asyncio.Server | None = None
         self._mqtt: asyncio.Server | None = None

@@ -2,7 +2,8 @@
 
 import pytest
 
-from peeklock.entities.mounts import SIGNALS, mount_of, topic_name_of
+from peeklock.entities.mounts import mount_of
+from peeklock.entities.topic_names import SIGNALS, topic_name_of
 from tests.support.house import House
 
 
@@ -33,7 +34,7 @@ def test_a_topic_is_the_tree_under_its_name(
     found = mount_of(house.namespace, topic_name)
     assert found is not None
     assert (found.topic.path, found.subject) == (path, subject)
-    assert topic_name_of(found.topic, subject) == topic_name
+    assert topic_name_of(found.topic.path, subject) == topic_name
 
 
 @pytest.mark.parametrize(
@@ -46,15 +47,15 @@ def test_a_topic_is_the_tree_under_its_name(
 )  # fmt: skip
 def test_all_else_is_in_the_built_in_topic(house: House, topic_name: str) -> None:
     assert mount_of(house.namespace, topic_name) is None
-    assert topic_name_of(house.namespace.find_topic(SIGNALS), topic_name) == topic_name
+    assert topic_name_of(SIGNALS, topic_name) == topic_name
 
 
 @pytest.mark.parametrize("subject", ["a/+", "#", "a\0b"])
-def test_subjects_that_are_no_topic_name(house: House, subject: str) -> None:
-    assert topic_name_of(house.namespace.find_topic("tickets"), subject) is None
-    assert topic_name_of(house.namespace.find_topic(SIGNALS), subject) is None
+def test_subjects_that_are_no_topic_name(subject: str) -> None:
+    assert topic_name_of("tickets", subject) is None
+    assert topic_name_of(SIGNALS, subject) is None
 
 
-def test_the_built_in_topic_has_no_name_of_its_own(house: House) -> None:
+def test_the_built_in_topic_has_no_name_of_its_own() -> None:
     for subject in (None, ""):
-        assert topic_name_of(house.namespace.find_topic(SIGNALS), subject) is None
+        assert topic_name_of(SIGNALS, subject) is None

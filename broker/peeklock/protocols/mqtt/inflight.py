@@ -40,12 +40,13 @@ RECORDED: Final = 2  # its PUBREC was lost, or is on its way: send it once more
 class Outgoing:
     """Packet identifiers that we gave away, and where their exchanges stand."""
 
-    def __init__(self, maximum: int) -> None:
+    def __init__(self, maximum: int, reserved: int = 0) -> None:
         self.maximum = maximum  # the peer's receive maximum, or ours if that is less
+        self._reserved: Final = reserved  # identifiers from 1 on that the owner gives away
         self._count = 0  # messages under way that count [MQTT-4.9.0-2]
         self._states: Final[dict[int, int]] = {}
         self._uncounted: Final[set[int]] = set()  # PUBREL of an earlier connection's message
-        self._last = 0
+        self._last = reserved
 
     @property
     def quota(self) -> int:
@@ -74,10 +75,11 @@ class Outgoing:
         """An identifier that is not in use [MQTT-2.2.1-3] [MQTT-2.2.1-4]; 0: all are."""
         packet_id = self._last
         states = self._states
-        if len(states) >= U16_MAX:
+        first = self._reserved + 1
+        if len(states) > U16_MAX - first:
             return NONE
         while True:
-            packet_id = packet_id + 1 if packet_id < U16_MAX else 1
+            packet_id = packet_id + 1 if packet_id < U16_MAX else first
             if packet_id not in states:
                 self._last = packet_id
                 return packet_id

@@ -69,7 +69,7 @@ class MessageFlow:
         self._limits = PeerLimits(NO_PROPERTIES)
         self._is_v5 = True
         self._is_open = False
-        self.outgoing: Final = Outgoing(0)
+        self.outgoing: Final = Outgoing(0, settings.packet_ids_reserved)
         self.incoming: Final = Incoming(settings.receive_maximum)
         self._aliases_in = IncomingAliases(0)
         self._aliases_out = OutgoingAliases(0)
@@ -141,6 +141,21 @@ class MessageFlow:
             self.outgoing.send(packet_id, encoded.qos)
         self._writer.write(encoded.with_packet_id(packet_id))
         return packet_id
+
+    def deliver(self, publish: Publish) -> int:
+        """Send a message under the identifier that its owner has chosen for it; as `publish`.
+
+        The same message has the same one on each connection [MQTT-4.4.0-1]. `publish.dup` says
+        that it may have been sent before [MQTT-3.3.1-1].
+        """
+        packet_id = publish.packet_id
+        assert 0 < packet_id <= self._settings.packet_ids_reserved
+        if self.outgoing.quota == 0 or self.outgoing.state(packet_id) != NONE:
+            return NO_QUOTA
+        return self._send(
+            *(publish.topic_name, publish.payload, publish.qos, publish.retain),
+            *(publish.dup, packet_id, publish.properties),
+        )
 
     def redeliver(self, publish: Publish) -> int:
         """Send a message of an earlier connection again, with its identifier [MQTT-4.4.0-1].

@@ -41,6 +41,7 @@ class ConnectionSettings:
     unread_bytes_max: int = MQTT_UNREAD_BYTES_MAX  # server: until the CONNECT is decided
     receive_maximum: int = MQTT_RECEIVE_MAX
     in_flight_max: int = MQTT_IN_FLIGHT_MAX
+    packet_ids_reserved: int = 0  # from 1 on: their owner uses them in `MessageFlow.deliver`
     topic_alias_maximum: int = MQTT_TOPIC_ALIAS_MAX  # that the peer may use
     topic_aliases_sent: int = 0  # that we use, if the peer takes as many
     connect_timeout_ms: int = MQTT_CONNECT_TIMEOUT

@@ -1,0 +1,209 @@
+"""Sessions of MQTT clients, for signals: who is here, what is kept of whom (docs/adr/0028).
+
+A session that ends with its connection is known here alone. One that is kept is a subscription
+of the built-in topic and a link that is remembered as recoverable ones are: the link's lifetime
+is the session's, its tags are the packet identifiers that are in use on either side.
+"""
+
+from typing import Final, final
+
+from peeklock.engine.effects import Peer
+from peeklock.engine.engine import Engine
+from peeklock.entities.dispositions import Verdict
+from peeklock.entities.facts import Cause, DeliveryForgotten, DeliveryKept, Fact, Removed
+from peeklock.entities.kept_links import KeptLink, opened
+from peeklock.entities.listeners import Ear, Listener, Wanted
+from peeklock.entities.mounts import check_signals
+from peeklock.entities.queue import Queue
+from peeklock.entities.settings import Overflow, QueueSettings, TopicSettings
+from peeklock.entities.topic import Topic
+from peeklock.entities.topic_filter import check_topic_filter
+from peeklock.entities.topic_names import SIGNALS
+from peeklock.errors import Unauthorized
+from peeklock.limits import (
+    LOCK_DURATION_MAX,
+    MAX_DELIVERY_COUNT_MAX,
+    MESSAGE_BYTES_MAX,
+    MQTT_QUEUED_BYTES_MAX,
+    MQTT_QUEUED_MESSAGES_MAX,
+)
+from peeklock.types import NOWHERE, Lsn, Millis, SequenceNumber, UnixMs
+
+# What is remembered of packet identifiers: the client's own, whose QoS 2 messages were taken
+# and not released yet, and ours, whose messages it has and whose end it has not confirmed.
+TAKEN: Final = b"i"
+RELEASED: Final = b"o"
+SESSION_SETTINGS: Final = QueueSettings(
+    lock_duration_ms=LOCK_DURATION_MAX,
+    max_delivery_count=MAX_DELIVERY_COUNT_MAX,
+    max_bytes=MQTT_QUEUED_BYTES_MAX,
+    max_messages=MQTT_QUEUED_MESSAGES_MAX,
+    max_message_bytes=MESSAGE_BYTES_MAX,
+    overflow=Overflow.DROP_OLDEST,
+)
+
+
+@final
+class Session:
+    """One client's, while it is here."""
+
+    def __init__(
+        self, listener: Listener, link: KeptLink | None, lsn: Lsn, *, is_present: bool
+    ) -> None:
+        self.listener: Final = listener
+        self.link: Final = link  # None: it ends with its connection
+        self.lsn: Final = lsn  # it is as its client is told when this is durable; NOWHERE: now
+        self.is_present: Final = is_present  # it was there before
+
+    @property
+    def is_kept(self) -> bool:
+        return self.link is not None
+
+    @property
+    def queue(self) -> Queue:
+        """Of a kept one."""
+        assert self.listener.queue is not None
+        return self.listener.queue
+
+    def packet_ids(self, side: bytes) -> list[int]:
+        """Those that an earlier connection has left in use, TAKEN or RELEASED."""
+        if self.link is None:
+            return []
+        return [int.from_bytes(tag[1:], "big") for tag in self.link.outcomes if tag[:1] == side]
+
+
+@final
+class SignalDesk:
+    """All sessions of one broker."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine: Final = engine
+
+    # ---- clients come and go
+
+    def enter(
+        self,
+        peer: Peer,
+        user: str,
+        client_id: str,
+        lifetime_ms: Millis,
+        now: UnixMs,
+        *,
+        is_clean: bool,
+    ) -> Session:
+        """A client is here (5.0 §3.1.2.4): its session of before, or a new one.
+
+        Raises `Unauthorized` when the session is another user's, `QuotaExceeded`, `NotAllowed`.
+        """
+        engine = self._engine
+        links = engine.namespace.links
+        found = links.sessions.get(client_id)
+        if found is not None and found.key.user != user:
+            raise Unauthorized(f"client identifier {client_id!r} has a session of another user")
+        lsn = NOWHERE
+        if found is not None and is_clean:  # [MQTT-3.1.2-4]
+            engine.close_link(found, now)
+            lsn = engine.journal.end
+            found = None
+        if found is not None:  # [MQTT-3.1.2-5]
+            lsn = engine.commit_facts(
+                [opened(found.link_id, found.key, found.entity_id, lifetime_ms)]
+            )
+            listener = engine.namespace.listeners.by_queue[found.entity_id]
+            listener.ear = Ear(peer, lsn)
+            return Session(listener, found, lsn, is_present=True)
+        if lifetime_ms == 0:
+            listener = Listener(None)
+            listener.ear = Ear(peer)
+            return Session(listener, None, lsn, is_present=False)
+        topic = find_signals(engine, now)
+        created = engine.namespace.create_session(topic, SESSION_SETTINGS, now)
+        link_opened = links.open_session(user, client_id, created.queue_id, lifetime_ms)
+        lsn = engine.commit_facts([created, link_opened])
+        listener = engine.namespace.listeners.by_queue[created.queue_id]
+        listener.ear = Ear(peer, lsn)
+        link = links.by_id[link_opened.link_id]
+        return Session(listener, link, lsn, is_present=False)
+
+    def leave(self, session: Session, lifetime_ms: Millis, now: UnixMs) -> None:
+        """The connection is gone; so long the session is kept."""
+        engine = self._engine
+        session.listener.ear = None
+        link = session.link
+        if link is None:
+            engine.namespace.listeners.forget(session.listener)
+            return
+        if engine.namespace.links.by_id.get(link.link_id) is not link:
+            return  # it was ended meanwhile
+        if lifetime_ms == 0:
+            engine.close_link(link, now)
+            return
+        facts: list[Fact] = []
+        if lifetime_ms != link.lifetime_ms:
+            facts.append(opened(link.link_id, link.key, link.entity_id, lifetime_ms))
+            engine.commit_facts(facts)
+        engine.commit_facts([engine.namespace.links.suspend(link, now)])
+
+    # ---- what they listen to
+
+    def listen(self, session: Session, topic_filter: str, wanted: Wanted, now: UnixMs) -> None:
+        """One topic filter more, or one in the place of the same; raises `InvalidRequest`."""
+        listeners = self._engine.namespace.listeners
+        check_topic_filter(topic_filter)
+        if session.is_kept:
+            rule = listeners.rule_of(session.queue, topic_filter, wanted, now)
+            self._engine.commit_facts([rule])
+        else:
+            listeners.listen(session.listener, topic_filter, wanted)
+
+    def unlisten(self, session: Session, topic_filter: str) -> None:
+        listeners = self._engine.namespace.listeners
+        if session.is_kept:
+            self._engine.commit_facts([listeners.unrule_of(session.queue, topic_filter)])
+        else:
+            listeners.unlisten(session.listener, topic_filter)
+
+    # ---- packet identifiers of kept sessions
+
+    def take(self, session: Session, packet_id: int) -> list[Fact]:
+        """A QoS 2 message of the client is taken: what goes beside its own facts."""
+        assert session.link is not None
+        return [DeliveryKept(session.link.link_id, [tag(TAKEN, packet_id)], Verdict.COMPLETE)]
+
+    def release(self, session: Session, packet_id: int) -> Lsn:
+        """The client has released it: the identifier may come again, when this is durable."""
+        return self._forget(session, tag(TAKEN, packet_id))
+
+    def hand_over(self, session: Session, packet_id: int, number: SequenceNumber) -> Lsn:
+        """The client has a QoS 2 message of ours: it is not sent again once this is durable,
+        and its release is, until the client confirms it [MQTT-4.3.3-6]."""
+        assert session.link is not None
+        facts: list[Fact] = []
+        queue = session.queue
+        if number in queue.entries:
+            facts.append(Removed(queue.queue_id, [number], Cause.COMPLETED))
+        kept = DeliveryKept(session.link.link_id, [tag(RELEASED, packet_id)], Verdict.COMPLETE)
+        return self._engine.commit_facts([*facts, kept])
+
+    def confirm(self, session: Session, packet_id: int) -> None:
+        """The client knows of the release."""
+        self._forget(session, tag(RELEASED, packet_id))
+
+    def _forget(self, session: Session, packet: bytes) -> Lsn:
+        link = session.link
+        if link is None or packet not in link.outcomes:
+            return self._engine.journal.end
+        return self._engine.commit_facts([DeliveryForgotten(link.link_id, [packet])])
+
+
+def tag(side: bytes, packet_id: int) -> bytes:
+    return side + packet_id.to_bytes(2, "big")
+
+
+def find_signals(engine: Engine, now: UnixMs) -> Topic:
+    """The built-in topic, which is made when it is first used; raises `NotAllowed`."""
+    namespace = engine.namespace
+    if not namespace.has_topic(SIGNALS):
+        check_signals(namespace)
+        engine.commit_registry(namespace.create_topic(SIGNALS, TopicSettings(), now))
+    return namespace.find_topic(SIGNALS)

@@ -1,0 +1,96 @@
+"""Signals for a client that is here, and for whom they are stored nowhere (docs/adr/0028).
+
+Those with QoS 0 are sent at once, or lost when the client does not read. Those with QoS 1 and
+2, of a session that ends with its connection, wait until the client takes more of them; when
+too many wait, the oldest are lost.
+"""
+
+from collections import deque
+from typing import Final, cast, final
+
+from peeklock.entities.arrivals import Heard, NamedSignal
+from peeklock.entities.listeners import Hearing
+from peeklock.errors import ProtocolViolation
+from peeklock.frontends.mqtt_message import contents_of
+from peeklock.limits import MQTT_WAITING_BYTES_MAX, MQTT_WAITING_MESSAGES_MAX
+from peeklock.protocols.mqtt.connection import Connection
+from peeklock.protocols.mqtt.publish import EncodedPublish
+from peeklock.types import NEVER, UnixMs
+
+STALE_MS: Final = 1000  # what is told of a message's expiry is true for so long
+
+
+@final
+class Overhearing:
+    """Of one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.writable = True  # the socket takes more
+        self._connection: Final = connection
+        self._waiting: Final[deque[Heard]] = deque()
+        self._waiting_bytes = 0
+
+    def on_heard(self, heard: Heard, now: UnixMs) -> None:
+        messages = self._connection.messages
+        if heard.hearing.qos == 0:
+            if self.writable:
+                self._send(heard, now)
+        elif self._waiting or not self.writable or messages.quota == 0:
+            self._wait(heard)
+        else:
+            self._send(heard, now)
+
+    def go_on(self, now: UnixMs) -> None:
+        """The client may take more."""
+        waiting = self._waiting
+        messages = self._connection.messages
+        while waiting and self.writable and messages.quota:
+            heard = waiting.popleft()
+            self._waiting_bytes -= heard.signal.message.size
+            self._send(heard, now)
+
+    def end(self) -> None:
+        self._waiting.clear()
+
+    def _wait(self, heard: Heard) -> None:
+        waiting = self._waiting
+        waiting.append(heard)
+        self._waiting_bytes += heard.signal.message.size
+        while (
+            len(waiting) > MQTT_WAITING_MESSAGES_MAX
+            or self._waiting_bytes > MQTT_WAITING_BYTES_MAX
+        ):
+            self._waiting_bytes -= waiting.popleft().signal.message.size
+
+    def _send(self, heard: Heard, now: UnixMs) -> None:
+        """Unless it has expired [MQTT-3.3.2-5], or is too large for the client: that is then
+        as if it had been sent [MQTT-3.1.2-25].
+        """
+        signal = heard.signal
+        if NEVER != signal.expires_at <= now:
+            return
+        try:
+            encoded = encoded_of(signal, heard.hearing, now, is_v5=self._connection.is_v5)
+        except ProtocolViolation:  # nobody has looked into it when it came
+            return
+        self._connection.messages.publish_encoded(encoded)
+
+
+def encoded_of(
+    signal: NamedSignal, hearing: Hearing, now: UnixMs, *, is_v5: bool
+) -> EncodedPublish:
+    """Once for all who are told in the same way. Raises `ProtocolViolation`."""
+    key = (is_v5, hearing.qos, hearing.retain, hearing.identifiers)
+    is_stale = signal.expires_at != NEVER and now >= signal.published_at + STALE_MS
+    found = signal.encoded.get(key)
+    if found is not None and not is_stale:
+        return cast(EncodedPublish, found)
+    message = signal.message
+    payload, properties = contents_of(message.bare, message, signal.expires_at, now)
+    if hearing.identifiers:
+        properties = properties.with_subscriptions(hearing.identifiers)
+    encoded = EncodedPublish(
+        signal.topic_name, payload, hearing.qos, hearing.retain, properties, is_v5=is_v5
+    )
+    signal.encoded[key] = encoded
+    return encoded
