@@ -209,6 +209,17 @@ DEAD_LETTER_TEXT_CHARACTERS_MAX: Final = 4096
 # 64 KiB of separators would be 65,536, each a node of a tree and a step of each walk.
 TOPIC_LEVELS_MAX: Final = 128
 
+# ---- last values (entities/last_values.py)
+
+# Subjects of one topic whose last signal it keeps: each takes a KiB of memory, whatever the
+# signal's own size, so this is 100 MiB.
+LAST_VALUES_MAX: Final = 100_000
+# Last values of one answer; the next has the next ones. A subscription's, and HTTP's at most.
+LAST_VALUES_PAGE_MAX: Final = 1000
+# Places in the tree of subjects that one look at last values visits, while others wait: some
+# 10 ms. A wildcard before a level that few have visits many and finds few.
+LAST_VALUE_VISITS_MAX: Final = 20_000
+
 # ---- filters (filters/)
 
 # A rule's SQL filter or action, in characters: as many as Service Bus takes.

@@ -22,6 +22,7 @@ from tests.support.disk_house import (
     Recovered,
     bodies_after,
     flip,
+    holders_of,
     quick_folder,
     recover,
 )
@@ -48,6 +49,7 @@ class Life:
         disk = DiskHouse(self.root / "data")
         disk.open_topic("a", "b", "c")
         disk.open_sessions()
+        disk.open_rooms()
         for what, count, more in life:
             do(disk, what, count, more)
         disk.house.sync()
@@ -74,15 +76,15 @@ class Life:
         bodies = bodies_after([facts for _end, facts in kept], every)
         expected = pictures(replayed(kept), self.now)
         assert pictures(recovered.namespace, self.now) == expected
-        for queue in recovered.namespace.by_id.values():
-            for entry in queue.entries.values():
+        for holder in holders_of(recovered.namespace):
+            for entry in holder.entries.values():
                 body_at = entry.body_at
                 if any(a.start <= body_at < a.end for a in lost):
                     with pytest.raises(MessageDamaged):
                         recovered.journal.fetch(body_at)
                 else:
                     body = recovered.journal.fetch(body_at).bare
-                    assert body == bodies[queue.queue_id, entry.number]
+                    assert body == bodies[holder.queue_id, entry.number]
 
     def check_that_it_serves(self, recovered: Recovered) -> None:
         """A broker starts on it, and hands out what is ready."""

@@ -22,6 +22,8 @@ from peeklock.entities.dispositions import (
     Verdict,
 )
 from peeklock.entities.queue_index import READY
+from peeklock.entities.submission import CLEAR, KEEP
+from peeklock.protocols.amqp10.sections import DataBody, Properties, encode_bare
 from tests.support.changes import job, setting
 from tests.support.disk_house import (
     DiskHouse,
@@ -36,6 +38,7 @@ from tests.support.disk_house import (
 from tests.support.house import pictures
 
 SESSION_COUNT = 3
+SUBJECT_COUNT = 5
 IMAGES_MAX = 16  # an example; the last ones are where segments go
 DEAD_LETTER = Disposition(Verdict.DEAD_LETTER, reason="bad", description="why")
 LATER = Disposition(Verdict.ABANDON, not_before=5_000_000)
@@ -46,6 +49,8 @@ steps = st.one_of(
     st.tuples(st.just("send"), st.integers(1, 8), st.sampled_from([10, 300, 900, 6000])),
     st.tuples(st.just("send"), st.integers(4, 8), st.just(900)),
     st.tuples(st.just("publish"), st.integers(1, 4), st.sampled_from([10, 900])),
+    st.tuples(st.just("keep"), st.integers(1, 6), st.sampled_from([10, 900])),
+    st.tuples(st.just("clear"), st.integers(1, 3), st.none()),
     st.tuples(
         st.just("take copies"),
         st.sampled_from([1, 2, 5, 20]),
@@ -84,8 +89,23 @@ steps = st.one_of(
 def do(disk: DiskHouse, what: str, count: int, more: object) -> None:
     if what.endswith(("a session", "in sessions")):
         do_in_sessions(disk, what, count, more)
+    elif what in ("keep", "clear"):
+        do_with_last_values(disk, what, count, more)
     else:
         do_in_queue_or_topic(disk, what, count, more)
+
+
+def do_with_last_values(disk: DiskHouse, what: str, count: int, more: object) -> None:
+    """With subscriptions that take copies of them, and in a topic that nobody listens to."""
+    house = disk.house
+    for name in ("tickets", "rooms"):
+        topic = house.namespace.find_topic(name)
+        for place in range(count):
+            subject = Properties(subject=f"a/{(disk.journal.end + place) % SUBJECT_COUNT}")
+            size = 0 if more is None else int(str(more))
+            body = DataBody([b"%d:" % disk.journal.end + b"x" * size])
+            bare = encode_bare(subject, None, body)
+            house.send(topic, bare, last_value=KEEP if what == "keep" else CLEAR)
 
 
 def do_in_sessions(disk: DiskHouse, what: str, count: int, more: object) -> None:
@@ -180,6 +200,7 @@ def test_a_crash_anywhere_leaves_what_was(life: list[tuple[str, int, object]]) -
     disk = DiskHouse(root / "data")
     disk.open_topic("a", "b", "c")
     disk.open_sessions()
+    disk.open_rooms()
     try:
         with pytest.MonkeyPatch.context() as patch, disk.crashing(patch, images):
             for what, count, more in life:

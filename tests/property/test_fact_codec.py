@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peeklock.entities.facts import Enqueued, Fact, Relocated, Rewritten
+from peeklock.entities.facts import Enqueued, Fact, LastValueSet, Relocated, Rewritten
 from peeklock.store.fact_codec import BadFact, FactReader, decode_message
 from peeklock.store.record import HEADER_BYTES, Scanner, encode_record
 from peeklock.types import NOWHERE, Lsn
 from tests.support.facts import facts, positions, shown
 
-WITH_MESSAGE = (Enqueued, Relocated, Rewritten)
+WITH_MESSAGE = (Enqueued, LastValueSet, Relocated, Rewritten)
 
 
 @given(st.lists(facts, min_size=1, max_size=8), positions)

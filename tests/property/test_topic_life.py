@@ -15,13 +15,13 @@ from hypothesis.stateful import (
 from peeklock.engine.capture import Capture
 from peeklock.engine.effects import Accepted, Refused
 from peeklock.entities.dispositions import COMPLETE, RELEASE, Disposition, Verdict
-from peeklock.entities.facts import Enqueued, Fact
+from peeklock.entities.facts import Enqueued, Fact, LastValueSet
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.settings import QueueSettings, RuleSettings
-from peeklock.entities.submission import Submission
+from peeklock.entities.submission import AS_THE_TOPIC_SAYS, CLEAR, KEEP, Submission
 from peeklock.errors import BrokerError
-from peeklock.message import Message
+from peeklock.message import NO_TTL, Message
 from peeklock.protocols.amqp10.sections import (
     Properties,
     encode_bare,
@@ -70,13 +70,14 @@ class TopicLife(RuleBasedStateMachine):
         self.model: dict[str, list[Copy]] = {}
         self.dead: dict[str, list[str]] = {}
         self.limits: dict[str, int] = {}
+        self.last: dict[str, tuple[str, int]] = {}  # by subject: a message's id, its end
         self.capture: Capture | None = None
         self.slices: list[list[Fact]] = []
         self.captured_at = Lsn(0)
 
-    @initialize(window=st.sampled_from([0, 20_000]))
-    def begin(self, window: int) -> None:
-        self.topic = self.house.topic(duplicate_window_ms=window)
+    @initialize(window=st.sampled_from([0, 20_000]), keep=st.booleans())
+    def begin(self, window: int, keep: bool) -> None:
+        self.topic = self.house.topic(duplicate_window_ms=window, keep_last_value=keep)
 
     # ---- what owners do
 
@@ -128,8 +129,10 @@ class TopicLife(RuleBasedStateMachine):
         kind=st.sampled_from(KINDS),
         level=st.sampled_from([0, 1, 2, "many"]),
         again=st.booleans(),
+        last_value=st.sampled_from([AS_THE_TOPIC_SAYS, AS_THE_TOPIC_SAYS, KEEP, CLEAR]),
+        ttl_ms=st.sampled_from([NO_TTL, NO_TTL, 15_000]),
     )
-    def send(self, kind: str, level: Level, again: bool) -> None:
+    def send(self, kind: str, level: Level, again: bool, last_value: int, ttl_ms: int) -> None:
         if not again or self.sent == 0:
             self.sent += 1
         name = f"m{self.sent}"
@@ -138,7 +141,8 @@ class TopicLife(RuleBasedStateMachine):
         is_new = not self.topic.settings.duplicate_window_ms or not (
             self.topic.seen.is_duplicate(name.encode(), Millis(20_000), self.house.now)
         )
-        given = Submission(Message(bare), NEVER, name.encode())
+        message = Message(bare, ttl_ms=ttl_ms if last_value == KEEP else NO_TTL)
+        given = Submission(message, NEVER, name.encode(), last_value=last_value)
         self.house.engine.send(
             self.house.peer, "link", 0, self.topic, given, self.house.now, settled=False
         )
@@ -154,6 +158,16 @@ class TopicLife(RuleBasedStateMachine):
         for one, (plain, changed, failed) in wanted.items():
             self.model[one] += [(name, False)] * plain + [(name, True)] * changed
             self.dead[one] += [name] * failed
+        if is_new and last_value == CLEAR:
+            self.last.pop(kind, None)
+        elif is_new and (last_value == KEEP or self.topic.settings.keep_last_value):
+            lives = last_value == KEEP and ttl_ms != NO_TTL
+            self.last[kind] = (name, self.house.now + ttl_ms if lives else NEVER)
+
+    @rule(subject=st.sampled_from(KINDS))
+    def clear(self, subject: str) -> None:
+        self.house.engine.last_values.clear(self.topic, [subject])
+        self.last.pop(subject, None)
 
     def wanted_by_all(self, kind: str, level: Level) -> dict[str, tuple[int, int, int]]:
         return {
@@ -187,6 +201,8 @@ class TopicLife(RuleBasedStateMachine):
     @rule(ms=st.sampled_from([10, 20_000]))
     def time_passes(self, ms: int) -> None:
         self.house.advance(ms)
+        now = self.house.now
+        self.last = {one: at for one, at in self.last.items() if at[1] == NEVER or at[1] > now}
 
     # ---- the snapshot, in slices while all this goes on
 
@@ -225,11 +241,23 @@ class TopicLife(RuleBasedStateMachine):
             ) == sorted(self.dead[name])
 
     @invariant()
+    def each_subject_has_its_last_value(self) -> None:
+        found: dict[str, tuple[str, int]] = {}
+        for value in self.house.engine.last_values.page(self.topic, "#", self.house.now).values:
+            message = self.house.engine.message_of(value.entry)
+            properties = read_properties(message.bare)
+            assert properties is not None
+            assert properties.subject == value.subject
+            found[str(value.subject)] = (str(properties.message_id), value.entry.expires_at)
+        assert found == self.last
+        assert len(self.topic.last_values.entries) == len(found)  # expired ones are gone
+
+    @invariant()
     def memory_counts_what_is_there_once(self) -> None:
         messages = {
             id(entry.message): entry.size
-            for queue in self.house.namespace.by_id.values()
-            for entry in queue.entries.values()
+            for holder in (*self.house.namespace.by_id.values(), self.topic.last_values)
+            for entry in holder.entries.values()
         }
         assert self.house.namespace.residency.used_bytes == sum(messages.values())
 
@@ -239,9 +267,9 @@ class TopicLife(RuleBasedStateMachine):
         journal = self.house.journal
         assert isinstance(journal, MemoryJournal)
         for _end, facts in journal._facts:
-            alike: dict[int, list[Enqueued]] = {}
+            alike: dict[int, list[Enqueued | LastValueSet]] = {}
             for fact in facts:
-                if isinstance(fact, Enqueued) and fact.message is not None:
+                if isinstance(fact, Enqueued | LastValueSet) and fact.message is not None:
                     alike.setdefault(id(fact.message), []).append(fact)
             for first, *others in alike.values():
                 assert all(other.shares is first for other in others)

@@ -13,7 +13,8 @@ from typing import Any
 
 from peeklock.engine.dispatch import Receiver
 from peeklock.engine.restore import Restorer
-from peeklock.entities.facts import Enqueued, Fact, Relocated, Rewritten
+from peeklock.entities.facts import Enqueued, Fact, LastValueSet, Relocated, Rewritten
+from peeklock.entities.last_values import LastValues
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.residency import Residency
@@ -33,6 +34,7 @@ from tests.support.house import House, replayed
 # Where a sync costs nothing: these tests ask what is there, not how safe the disk is.
 MEMORY_DISK = Path("/dev/shm")
 SEGMENT_BYTES = 4 * 1024
+WITH_MESSAGE = Enqueued | LastValueSet | Relocated | Rewritten
 SLICE_COUNT = 3  # messages: a snapshot of ten has four slices
 NEVER_BY_ITSELF = 1 << 40  # bytes of growth before a snapshot
 
@@ -147,6 +149,10 @@ class DiskHouse:
         """A queue that hands out message sessions."""
         return self.house.queue("sessions", requires_session=True)
 
+    def open_rooms(self) -> Topic:
+        """A topic that keeps last values, and that nobody listens to."""
+        return self.house.topic("rooms", keep_last_value=True)
+
     def lock(self, count: int, queue: Queue | None = None) -> Receiver:
         """A receiver that was handed up to `count` messages."""
         receiver = self.house.receiver(queue or self.queue, count)
@@ -225,12 +231,12 @@ def bodies_after(
     at_position: dict[Lsn, bytes] = {}
     for facts in all_appends:
         for fact in facts:
-            if isinstance(fact, Enqueued | Relocated | Rewritten) and fact.message is not None:
+            if isinstance(fact, WITH_MESSAGE) and fact.message is not None:
                 at_position[fact.body_at] = fact.message.bare
     found: dict[tuple[int, int], bytes] = {}
     for facts in kept:
         for fact in facts:
-            if isinstance(fact, Enqueued | Rewritten):
+            if isinstance(fact, Enqueued | LastValueSet | Rewritten):
                 found[fact.queue_id, fact.number] = at_position[fact.body_at]
     return found
 
@@ -284,12 +290,17 @@ def recover(folder: Path) -> Recovered:
     return Recovered(namespace, report, restorer, journal, live)
 
 
+def holders_of(namespace: Namespace) -> list[Queue | LastValues]:
+    """All that has messages."""
+    return [*namespace.by_id.values(), *(one.last_values for one in namespace.topics())]
+
+
 def live_bytes_of(namespace: Namespace) -> dict[int, int]:
     """What should be known to live where: shared bytes once, the heads of copies each."""
     sizes: dict[Lsn, int] = {}
     counts: dict[Lsn, int] = {}
-    for queue in namespace.by_id.values():
-        for entry in queue.entries.values():
+    for holder in holders_of(namespace):
+        for entry in holder.entries.values():
             sizes[entry.body_at] = entry.size
             counts[entry.body_at] = counts.get(entry.body_at, 0) + 1
     live = LiveBytes(SEGMENT_BYTES)
@@ -303,8 +314,8 @@ def live_bytes_of(namespace: Namespace) -> dict[int, int]:
 def bodies_of(recovered: Recovered) -> dict[tuple[int, int], bytes]:
     """Read every message back."""
     return {
-        (queue.queue_id, entry.number): recovered.journal.fetch(entry.body_at).bare
-        for queue in recovered.namespace.by_id.values()
-        for entry in queue.entries.values()
+        (holder.queue_id, entry.number): recovered.journal.fetch(entry.body_at).bare
+        for holder in holders_of(recovered.namespace)
+        for entry in holder.entries.values()
         if entry.body_at != NOWHERE
     }

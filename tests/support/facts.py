@@ -14,6 +14,8 @@ from peeklock.entities.facts import (
     Enqueued,
     Fact,
     HeldFor,
+    LastValueCleared,
+    LastValueSet,
     LinkClosed,
     LinkOpened,
     LinkSuspended,
@@ -114,6 +116,7 @@ topic_settings = st.builds(
     status=st.sampled_from(Status),
     user_metadata=texts,
     service_bus=texts,
+    keep_last_value=st.booleans(),
 )
 scalars = st.one_of(
     texts,
@@ -147,6 +150,11 @@ def _enqueued(message: Message | None, **given: object) -> Enqueued:
 
 def _rewritten(queue_id: QueueId, number: SequenceNumber, message: Message) -> Rewritten:
     return Rewritten(queue_id, number, message, message.size)
+
+
+def _last_value(message: Message | None, **given: object) -> LastValueSet:
+    place = given.pop("body_at")
+    return LastValueSet(message=message, body_at=NOWHERE if message else place, **given)  # type: ignore[arg-type]
 
 
 facts = st.one_of(
@@ -225,6 +233,19 @@ facts = st.one_of(
     st.builds(DeliveryKept, link_ids, tags, st.sampled_from(Verdict)),
     st.builds(DeliveryForgotten, link_ids, tags),
     st.builds(HeldFor, queue_ids, runs, link_ids),
+    st.builds(
+        _last_value,
+        st.none() | messages,
+        queue_id=queue_ids,
+        number=sequence_numbers,
+        subject=st.none() | texts,
+        kept_at=instants,
+        size=st.integers(0, 2**32 - 1),
+        expires_at=instants,
+        body_at=positions,
+        source_number=st.just(0) | sequence_numbers,
+    ),
+    st.builds(LastValueCleared, queue_ids, runs, st.sampled_from(Cause)),
 )
 
 

@@ -8,13 +8,14 @@ from peeklock.engine.engine import Engine
 from peeklock.engine.restore import Restorer
 from peeklock.entities.deduplication import Deduplication
 from peeklock.entities.facts import Fact
+from peeklock.entities.last_values import LastValue
 from peeklock.entities.message_session import MessageSessions
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.queue_index import WAITING
 from peeklock.entities.residency import NobodyKeeps, Residency
 from peeklock.entities.settings import QueueSettings, RuleSettings, TopicSettings
-from peeklock.entities.submission import Submission
+from peeklock.entities.submission import AS_THE_TOPIC_SAYS, Submission
 from peeklock.entities.subscription import DEFAULT_RULE
 from peeklock.entities.topic import Topic
 from peeklock.frontends.amqp_lens import AmqpLens
@@ -97,13 +98,16 @@ class House:
         delivery_id: int = 0,
         message_id: bytes = b"",
         session_id: str | None = None,
+        last_value: int = AS_THE_TOPIC_SAYS,
     ) -> None:
         message = Message(body, priority=priority, ttl_ms=ttl_ms)
         session = None if session_id is None else SessionId(session_id)
         self.engine.send(
             self.peer, "link", delivery_id, entity,
-            Submission(message, UnixMs(not_before), message_id, session), self.now,
-            settled=False,
+            Submission(
+                message, UnixMs(not_before), message_id, session, last_value=last_value
+            ),
+            self.now, settled=False,
         )  # fmt: skip
 
     def receiver(
@@ -219,7 +223,30 @@ def topic_picture(topic: Topic, now: UnixMs) -> dict[str, object]:
         },
         "next": topic.next_number,
         "seen": still_seen(topic.seen, topic.settings.duplicate_window_ms, now),
+        "last values": last_values_picture(topic, now),
+        "last values' bytes": topic.last_values.size_bytes,
     }
+
+
+def last_values_picture(topic: Topic, now: UnixMs) -> list[tuple[object, ...]]:
+    """By subject, in their order."""
+    values: list[LastValue] = []
+    page = topic.last_values.page("#", now)
+    values += page.values
+    while page.after is not None:
+        page = topic.last_values.page("#", now, page.after)
+        values += page.values
+    return [
+        (
+            value.subject,
+            value.entry.number,
+            value.entry.size,
+            value.entry.enqueued_at,
+            value.entry.expires_at,
+            value.entry.source_number,
+        )
+        for value in values
+    ]
 
 
 def session_pictures(sessions: MessageSessions) -> dict[str, object]:

@@ -21,6 +21,7 @@ from peeklock.entities.facts import (
     SubscriptionCreated,
     TopicCreated,
 )
+from peeklock.entities.last_values import LastValues
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, WAITING, Entry
@@ -51,7 +52,8 @@ class Capture:
             for topic in self._namespace.topics():
                 remembered.append(Numbered(topic.topic_id, topic.next_number))
                 remembered.extend(seen_facts(topic.topic_id, topic.seen))
-            self._beside = chain(remembered, self._namespace.links.facts())
+            kept = [last_value_facts(topic.last_values) for topic in self._namespace.topics()]
+            self._beside = chain(remembered, self._namespace.links.facts(), *kept)
             return definitions(self._namespace)
         facts = self._slice_beside()
         if facts:
@@ -153,6 +155,12 @@ def definition(namespace: Namespace, queue: Queue) -> list[Fact]:
 
 def seen_facts(owner: QueueId, seen: Deduplication) -> list[Fact]:
     return [MessageIdSeen(owner, key, at) for key, at in seen.items()]
+
+
+def last_value_facts(last_values: LastValues) -> Iterator[Fact]:
+    """Each as of when it is asked for; what is set meanwhile is in the journal's tail."""
+    for number in list(last_values.entries):
+        yield from last_values.facts_of(number)
 
 
 def beside_facts(queue: Queue) -> Iterator[Fact]:

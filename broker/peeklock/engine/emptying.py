@@ -1,9 +1,10 @@
 """What lives in old segments, copied forward slice by slice, so that they can go."""
 
 from bisect import bisect_right
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
-from peeklock.entities.facts import Cause, Fact, Relocated, Removed
+from peeklock.entities.facts import Cause, Fact, LastValueCleared, Relocated, Removed
+from peeklock.entities.last_values import LastValues
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import Entry
@@ -11,10 +12,13 @@ from peeklock.limits import EMPTYING_SLICE_BYTES, EMPTYING_SLICE_COUNT
 from peeklock.store.journal import Journal, MessageDamaged
 from peeklock.types import Lsn, SequenceNumber
 
+Holder: TypeAlias = Queue | LastValues
+
 
 @final
 class Emptying:
-    """One pass over all queues, for all messages whose bytes lie in these stretches.
+    """One pass over all queues and last values, for all messages whose bytes lie in these
+    stretches.
 
     Call `next_slice`, and commit what it returns at once, until it returns None. A message
     that moves to another queue meanwhile may be missed.
@@ -31,7 +35,10 @@ class Emptying:
         self._look_count: Final = look_count
         self._starts: Final = [start for start, _end in stretches]
         self._ends: Final = [end for _start, end in stretches]
-        self._queues: Final = list(namespace.by_id.values())
+        self._queues: Final[list[Holder]] = [
+            *namespace.by_id.values(),
+            *(topic.last_values for topic in namespace.topics()),
+        ]
         self._queue_index = -1
         self._numbers: list[SequenceNumber] = []
         self._at = 0
@@ -68,7 +75,7 @@ class Emptying:
                 break
         return facts
 
-    def _copy(self, queue: Queue, entry: Entry, start: Lsn, facts: list[Fact]) -> None:
+    def _copy(self, queue: Holder, entry: Entry, start: Lsn, facts: list[Fact]) -> None:
         old = entry.body_at
         shared = self._under_way.get(old)
         if shared is None and old in self._copied_to:
@@ -87,9 +94,11 @@ class Emptying:
         self._under_way[old] = copy
         facts.append(copy)
 
-    def _give_up(self, queue: Queue, entry: Entry, start: Lsn, facts: list[Fact]) -> None:
+    def _give_up(self, queue: Holder, entry: Entry, start: Lsn, facts: list[Fact]) -> None:
         """Nobody can have it any more; who holds it has it, and may still settle."""
-        if entry.lock is None:
+        if isinstance(queue, LastValues):
+            facts.append(LastValueCleared(queue.queue_id, [entry.number], Cause.DAMAGED))
+        elif entry.lock is None:
             facts.append(Removed(queue.queue_id, [entry.number], Cause.DAMAGED))
         else:
             self.kept.add(start)

@@ -26,6 +26,7 @@ from peeklock.engine.effects import (
     Signalled,
 )
 from peeklock.engine.idling import Idling
+from peeklock.engine.last_value_desk import LastValueDesk
 from peeklock.engine.outbox import Outbox
 from peeklock.engine.relay import Relay
 from peeklock.engine.selector import MessageSelector
@@ -127,6 +128,7 @@ class Engine:
         self.ids: Final = ids
         self._end_process: Final = end_process
         self.relay: Final = Relay(namespace, journal)
+        self.last_values: Final = LastValueDesk(namespace, self.commit_facts)
         self._idling: Final = Idling(namespace)
         self.outbox: Final = Outbox()
         self.draining = False  # shutting down: no new work is taken
@@ -664,6 +666,8 @@ class Engine:
             self._let_time_pass(line, now)
         for entity_id in self._idling.due(now):
             self._let_go(entity_id, now)
+        if NEVER != self.namespace.due_topics.first_at() <= now:
+            self.last_values.expire(now)
         links = self.namespace.links
         if NEVER != links.next_deadline() <= now:
             for link in links.lapsed(now):
@@ -689,6 +693,7 @@ class Engine:
         """When `tick` next has work; NEVER when it has none."""
         first = self._deadlines[0][0] if self._deadlines else NEVER
         first = soonest(first, self.namespace.links.next_deadline())
+        first = soonest(first, self.namespace.due_topics.first_at())
         return soonest(first, self._idling.next_deadline())
 
     def take_effects(self) -> list[Effect]:

@@ -74,6 +74,8 @@ class Restorer:
                 queue = self._namespace.by_id.get(fact.queue_id)
                 if queue is not None:
                     self._apply_to(queue, fact, end)
+                elif isinstance(fact, Relocated):
+                    self._namespace.apply(fact)  # a last value, perhaps
             else:
                 if isinstance(fact, QueueDeleted):
                     self._deleted.add(fact.queue_id)

@@ -7,6 +7,7 @@ append is recorded; what else the same append brings to it, it learns here.
 
 from typing import Final, final
 
+from peeklock.entities.last_values import Keeping
 from peeklock.entities.listeners import Hearing
 from peeklock.entities.submission import Submission
 from peeklock.message import Message
@@ -17,13 +18,14 @@ from peeklock.types import QueueId, SequenceNumber, UnixMs
 class Load:
     """What comes to one entity."""
 
-    __slots__ = ("count", "ids", "number_count", "size_bytes")
+    __slots__ = ("count", "ids", "keeping", "number_count", "size_bytes")
 
     def __init__(self) -> None:
         self.number_count = 0  # sequence numbers given, also to what is passed on
         self.count = 0  # messages that stay, and need room
         self.size_bytes = 0
         self.ids: Final[set[bytes]] = set()  # where duplicates are dropped
+        self.keeping: Keeping | None = None  # a topic's last values, if it keeps any of it
 
     def number(self) -> int:
         """The place of one more number, from 0; what gets it needs no room."""
@@ -144,6 +146,7 @@ class Arrivals:
             mine.count = load.count
             mine.size_bytes = load.size_bytes
             mine.ids.update(load.ids)
+            mine.keeping = None if load.keeping is None else load.keeping.copy()
         return other
 
     def become(self, other: "Arrivals") -> None:

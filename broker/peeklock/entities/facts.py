@@ -325,7 +325,7 @@ class Enqueued:
         body_at: Lsn = NOWHERE,
         session_id: SessionId | None = None,
         source_number: SequenceNumber = UNNUMBERED,
-        shares: "Enqueued | None" = None,
+        shares: "Enqueued | LastValueSet | None" = None,
     ) -> None:
         self.queue_id: Final = queue_id
         self.number: Final = number
@@ -345,6 +345,65 @@ class Enqueued:
         self.session_id: Final = session_id
         self.source_number: Final = source_number  # in the topic or queue it came from
         self.shares: Final = shares  # not journaled: a position is
+
+
+@final
+class LastValueSet:
+    """A topic keeps this signal as the last value of its subject, instead of the one before.
+
+    Where its bytes are is said as `Enqueued` says it; they are often shared with copies.
+    """
+
+    __slots__ = (
+        "body_at",
+        "expires_at",
+        "kept_at",
+        "message",
+        "number",
+        "queue_id",
+        "shares",
+        "size",
+        "source_number",
+        "subject",
+    )
+    __match_args__ = ("queue_id", "number", "subject", "message")
+
+    def __init__(
+        self,
+        queue_id: QueueId,
+        number: SequenceNumber,
+        subject: str | None,
+        message: Message | None,
+        kept_at: UnixMs,
+        size: int,
+        expires_at: UnixMs = NEVER,
+        body_at: Lsn = NOWHERE,
+        source_number: SequenceNumber = UNNUMBERED,
+        shares: "Enqueued | LastValueSet | None" = None,
+    ) -> None:
+        self.queue_id: Final = queue_id  # the topic's
+        self.number: Final = number  # the topic's own
+        self.subject: Final = subject  # None: it has none
+        self.message: Final = message  # None when read back
+        self.kept_at: Final = kept_at
+        self.size: Final = size  # bytes, as `Message.size` says
+        self.expires_at: Final = expires_at  # NEVER when it does not
+        self.body_at = body_at  # set once, by the journal's append
+        self.source_number: Final = source_number  # in the first entity it came through
+        self.shares: Final = shares  # not journaled: a position is
+
+
+@final
+class LastValueCleared:
+    """A topic keeps these no more, and nothing in their place."""
+
+    __slots__ = ("cause", "numbers", "queue_id")
+    __match_args__ = ("queue_id", "numbers", "cause")
+
+    def __init__(self, queue_id: QueueId, numbers: list[SequenceNumber], cause: Cause) -> None:
+        self.queue_id: Final = queue_id  # the topic's
+        self.numbers: Final = numbers
+        self.cause: Final = cause  # PURGED: somebody cleared it; EXPIRED; DAMAGED
 
 
 @final
@@ -652,6 +711,8 @@ Fact: TypeAlias = (
     | DeliveryKept
     | DeliveryForgotten
     | HeldFor
+    | LastValueSet
+    | LastValueCleared
 )
 
 LinkFact: TypeAlias = LinkOpened | LinkSuspended | LinkClosed | DeliveryKept | DeliveryForgotten

@@ -8,15 +8,23 @@ from typing import Final, final
 
 from peeklock.entities.arrivals import Arrivals, Heard, NamedSignal, Stillborn
 from peeklock.entities.facts import UNNUMBERED, Fact, Numbered
+from peeklock.entities.last_values import Keeping, LastValues
 from peeklock.entities.lens import Lens
 from peeklock.entities.listeners import Audience, how_of, under_of
 from peeklock.entities.message_session import check_session_id
 from peeklock.entities.queue import Queue
 from peeklock.entities.rule import Rule
 from peeklock.entities.rule_plan import RulePlan, Taking
-from peeklock.entities.submission import Passage, SharedBytes, Submission
+from peeklock.entities.submission import (
+    AS_THE_TOPIC_SAYS,
+    CLEAR,
+    KEEP,
+    Passage,
+    SharedBytes,
+    Submission,
+)
 from peeklock.entities.subscription import Subscription
-from peeklock.errors import FilterError, QuotaExceeded
+from peeklock.errors import FilterError, InvalidRequest, QuotaExceeded
 from peeklock.filters.view import PropertyView, SystemProperty
 from peeklock.limits import DEAD_LETTER_TEXT_CHARACTERS_MAX
 from peeklock.message import NO_TTL
@@ -40,6 +48,9 @@ class FanOut:
         lens: Lens,
         now: UnixMs,
         arrivals: Arrivals,
+        last_values: LastValues,
+        *,
+        keeps_all: bool,
     ) -> None:
         self._topic_id: Final = topic_id
         self._next_number: Final = next_number
@@ -50,16 +61,17 @@ class FanOut:
         self._load: Final = arrivals.load(topic_id)
         self._numbered_before: Final = self._load.number_count
         self._facts: Final[list[Fact]] = []
+        self._last_values: Final = last_values
+        self._keeps_all: Final = keeps_all
         self._copy_count = 0
-        self.size_bytes = 0  # of all copies
+        self.size_bytes = 0  # of all copies, and what last values grow by
 
     def add(
         self, given: Submission, plan: RulePlan, audience: Audience | None, *, number: bool
     ) -> None:
         """One message, for whom `plan` says. It is numbered if anybody takes it, or `number`.
 
-        `audience` listens, too; None: nobody does.
-
+        So it is if it is kept as a last value. `audience` listens, too; None: nobody does.
         Raises what those say that take it: `MessageTooLarge`, say.
         """
         own_number = SequenceNumber(self._next_number + self._load.number_count)
@@ -67,13 +79,19 @@ class FanOut:
         before = self._copy_count
         for subscription in plan.always:
             self._take(copy, subscription)
+        view: PropertyView | None = None
         if plan.looks:
             view = self._lens.view(given.message, self._now, own_number, 0)
             for taking in plan.takings(view):
                 self._obey(copy, view, taking)
         if audience is not None:
             self._tell(copy, audience)
-        if number or self._copy_count > before:
+        is_kept = False
+        if self._keeps_all or given.last_value != AS_THE_TOPIC_SAYS:
+            if view is None:
+                view = self._lens.view(given.message, self._now, own_number, 0)
+            is_kept = self._keep(given, copy, view, own_number)
+        if number or is_kept or self._copy_count > before:
             self._load.number()
 
     def _tell(self, given: Submission, audience: Audience) -> None:
@@ -138,6 +156,37 @@ class FanOut:
         return Submission(
             given.message, given.not_before, given.message_id, given.session_id, passage
         )
+
+    # ---- the last value
+
+    def _keep(
+        self, given: Submission, copy: Submission, view: PropertyView, number: SequenceNumber
+    ) -> bool:
+        """Says whether it is kept. What is scheduled is not: it is not so yet; nor is a dead
+        letter, which is no news of its subject."""
+        passage = copy.passage
+        assert passage is not None
+        if passage.origin is not None:
+            return False
+        if given.not_before > self._now:
+            if given.last_value == KEEP:
+                raise InvalidRequest("a signal that is scheduled cannot be kept as last value")
+            return False
+        label = view.system(SystemProperty.LABEL)
+        subject = label if isinstance(label, str) else None
+        keeping = self._load.keeping
+        if keeping is None:
+            keeping = Keeping()
+            self._load.keeping = keeping
+        before_bytes = keeping.size_bytes
+        if given.last_value == CLEAR:
+            self._facts.extend(self._last_values.clear(subject, keeping))
+        else:
+            self._facts.append(
+                self._last_values.keep(copy, passage, subject, number, self._now, keeping)
+            )
+        self.size_bytes += keeping.size_bytes - before_bytes
+        return given.last_value != CLEAR
 
     # ---- one subscription
 

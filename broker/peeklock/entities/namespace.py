@@ -16,6 +16,8 @@ from peeklock.entities.facts import (
     DeliveryForgotten,
     DeliveryKept,
     Fact,
+    LastValueCleared,
+    LastValueSet,
     LinkClosed,
     LinkOpened,
     LinkSuspended,
@@ -24,6 +26,7 @@ from peeklock.entities.facts import (
     QueueCreated,
     QueueDeleted,
     QueueUpdated,
+    Relocated,
     RuleCreated,
     RuleDeleted,
     SubscriptionCreated,
@@ -33,6 +36,7 @@ from peeklock.entities.facts import (
 )
 from peeklock.entities.forwarding import checked
 from peeklock.entities.kept_links import KeptLinks
+from peeklock.entities.last_values import DueTopics
 from peeklock.entities.lens import Lens
 from peeklock.entities.listeners import PREFIX, Listeners
 from peeklock.entities.queue import ORDINARY, Queue
@@ -66,6 +70,7 @@ class Namespace:
         self.by_id: Final[dict[QueueId, Queue]] = {}
         self.topics_by_id: Final[dict[QueueId, Topic]] = {}
         self.links: Final = KeptLinks()
+        self.due_topics: Final = DueTopics()
         self.listeners: Final = Listeners()
         self._by_key: Final[dict[str, Queue]] = {}
         self._topics_by_key: Final[dict[str, Topic]] = {}
@@ -316,7 +321,9 @@ class Namespace:
                 owner = self._subscriptions.get(fact.queue_id)
                 if owner is not None:
                     owner[0].on_rules_changed()
-        elif isinstance(fact, (MessageIdSeen, Numbered)):
+        elif isinstance(
+            fact, (MessageIdSeen, Numbered, LastValueSet, LastValueCleared, Relocated)
+        ):
             topic = self.topics_by_id.get(fact.queue_id)
             if topic is not None:
                 topic.apply(fact)
@@ -378,7 +385,7 @@ class Namespace:
 
     def _apply_to_topic(self, fact: TopicCreated | TopicUpdated | TopicDeleted) -> None:
         if isinstance(fact, TopicCreated):
-            topic = Topic(fact, self.lens, self.listeners)
+            topic = Topic(fact, self.lens, self.residency, self.due_topics, self.listeners)
             self.topics_by_id[fact.queue_id] = topic
             self._topics_by_key[key_of(fact.path)] = topic
             self._next_id = QueueId(max(self._next_id, fact.queue_id + 1))
@@ -390,6 +397,7 @@ class Namespace:
             found.settings = fact.settings
             found.updated_at = fact.updated_at or found.updated_at
         else:
+            found.last_values.forget_all()
             del self.topics_by_id[fact.queue_id]
             self.links.forget_entity(fact.queue_id)
             del self._topics_by_key[key_of(found.path)]

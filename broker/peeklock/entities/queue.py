@@ -24,6 +24,8 @@ from peeklock.entities.facts import (
     Enqueued,
     Fact,
     HeldFor,
+    LastValueCleared,
+    LastValueSet,
     LinkClosed,
     LinkOpened,
     LinkSuspended,
@@ -701,7 +703,9 @@ class Queue:
             self._apply_to_sessions(fact)
         elif isinstance(fact, (QueueCreated, QueueDeleted, SubscriptionCreated, Captured)):
             raise AssertionError("the namespace's fact, not a queue's")
-        elif isinstance(fact, (TopicCreated, TopicUpdated, TopicDeleted)):
+        elif isinstance(
+            fact, (TopicCreated, TopicUpdated, TopicDeleted, LastValueSet, LastValueCleared)
+        ):
             raise AssertionError("a topic's fact, not a queue's")
         elif isinstance(fact, (RuleCreated, RuleDeleted)):
             raise AssertionError("a subscription's fact, not a queue's")
@@ -888,7 +892,7 @@ class Queue:
         residency = self._residency
         message = fact.message
         if fact.source_number != UNNUMBERED:
-            message = self._keep_shared(message, fact.body_at, size)
+            message = residency.hold_shared(message, fact.body_at, size)
         elif message is not None:
             if fact.body_at == NOWHERE or residency.used_bytes + size <= residency.budget_bytes:
                 residency.used_bytes += size
@@ -923,22 +927,6 @@ class Queue:
         else:
             self._place(entry)
         self._watch_expiry(entry)
-
-    def _keep_shared(self, message: Message | None, body_at: Lsn, size: int) -> Message | None:
-        """Its bytes may be other queues', too; returns what of it stays in memory here."""
-        residency = self._residency
-        if body_at != NOWHERE:
-            residency.want_shared(body_at, size)
-        if message is not None:
-            if not residency.keep_shared(message, must=body_at == NOWHERE):
-                message = None
-        return message
-
-    def _forget_shared(self, entry: Entry) -> None:
-        if entry.message is not None:
-            self._residency.drop_shared(entry.message)
-        if entry.body_at != NOWHERE:
-            self._residency.spare_shared(entry.body_at, entry.size)
 
     def _place(self, entry: Entry) -> None:
         """A new message that waits, has a priority, or belongs to a session."""
@@ -1008,7 +996,7 @@ class Queue:
             if lock is not None:
                 lock.live_count -= 1
             if entry.source_number != UNNUMBERED:
-                self._forget_shared(entry)
+                residency.let_go_shared(entry.message, entry.body_at, entry.size)
                 continue
             if entry.message is not None:
                 residency.used_bytes -= entry.size
@@ -1110,13 +1098,13 @@ class Queue:
         entry.size = fact.size
         entry.body_at = fact.body_at
         if entry.source_number != UNNUMBERED:
-            entry.message = self._keep_shared(fact.message, fact.body_at, fact.size)
+            entry.message = self._residency.hold_shared(fact.message, fact.body_at, fact.size)
         else:
             entry.message = self._keep_own(fact.message, fact.body_at, fact.size)
 
     def _forget_bytes(self, entry: Entry) -> None:
         if entry.source_number != UNNUMBERED:
-            self._forget_shared(entry)
+            self._residency.let_go_shared(entry.message, entry.body_at, entry.size)
             return
         if entry.message is not None:
             self._residency.used_bytes -= entry.size

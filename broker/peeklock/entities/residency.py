@@ -3,7 +3,7 @@
 from typing import Final, Protocol, final
 
 from peeklock.message import Message
-from peeklock.types import Lsn
+from peeklock.types import NOWHERE, Lsn
 
 
 class BodyKeeper(Protocol):
@@ -25,6 +25,10 @@ class NobodyKeeps:
         """Nothing to free."""
 
 
+# Of the budget, last values may take one part in so many.
+KEPT_PART: Final = 4
+
+
 @final
 class Residency:
     """A budget of bytes, shared by all queues, for message bodies in memory.
@@ -40,9 +44,14 @@ class Residency:
         self.budget_bytes = budget_bytes
         self.used_bytes = 0
         self.keeper = keeper
+        self.kept_bytes = 0  # of last values in memory, which nobody takes by receiving
         # How many queues have them: messages in memory, and bytes of the journal.
         self._holders: Final[dict[Message, int]] = {}
         self._wanted: Final[dict[Lsn, int]] = {}
+
+    def has_room_to_keep(self, size: int) -> bool:
+        """For what may stay for good: not in the place of what is to be handed out."""
+        return self.kept_bytes + size <= self.budget_bytes // KEPT_PART
 
     def keep_shared(self, message: Message, *, must: bool) -> bool:
         """May one more queue keep it in memory? It must where nothing else has the message."""
@@ -63,6 +72,22 @@ class Residency:
             return
         del self._holders[message]
         self.used_bytes -= message.size
+
+    def hold_shared(self, message: Message | None, body_at: Lsn, size: int) -> Message | None:
+        """One more holder of bytes that may be others', too; returns what of it may stay in
+        memory."""
+        if body_at != NOWHERE:
+            self.want_shared(body_at, size)
+        if message is None or not self.keep_shared(message, must=body_at == NOWHERE):
+            return None
+        return message
+
+    def let_go_shared(self, message: Message | None, body_at: Lsn, size: int) -> None:
+        """One holder less; `message` is what it had in memory."""
+        if message is not None:
+            self.drop_shared(message)
+        if body_at != NOWHERE:
+            self.spare_shared(body_at, size)
 
     def want_shared(self, body_at: Lsn, size: int) -> None:
         """One more queue needs these bytes; the keeper hears of it, and of the size once."""

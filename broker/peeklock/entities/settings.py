@@ -152,10 +152,11 @@ class TopicSettings:
     """A topic's choices, which hold before its subscriptions' own."""
 
     default_ttl_ms: int = 0  # the longest a message lives; 0: as long as its sender says
-    max_bytes: int = QUEUE_BYTES_DEFAULT  # of what all its subscriptions hold, each for itself
+    max_bytes: int = QUEUE_BYTES_DEFAULT  # of what its subscriptions and last values hold
     max_message_bytes: int = MESSAGE_BYTES_DEFAULT  # of one message
     duplicate_window_ms: int = 0  # a message-id seen within it is taken and dropped
     auto_delete_on_idle_ms: int = 0  # unused for so long, the topic goes
+    keep_last_value: bool = False  # of each subject, its newest signal, for who comes later
     status: Status = Status.ACTIVE  # whether it takes messages in and hands them out
     user_metadata: str = ""  # the owner's own words
     service_bus: str = ""  # what its clients say that means nothing here, as JSON; it has keys

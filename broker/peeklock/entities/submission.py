@@ -2,7 +2,7 @@
 
 from typing import Final, final
 
-from peeklock.entities.facts import UNNUMBERED, Enqueued, Origin
+from peeklock.entities.facts import UNNUMBERED, Enqueued, LastValueSet, Origin
 from peeklock.message import Message
 from peeklock.types import NEVER, NOWHERE, Lsn, SequenceNumber, SessionId, UnixMs
 
@@ -14,12 +14,19 @@ class SharedBytes:
     __slots__ = ("first", "is_taken")
 
     def __init__(self) -> None:
-        self.first: Enqueued | None = None  # the fact that brings them; all others name it
+        self.first: Enqueued | LastValueSet | None = (
+            None  # the fact that brings them; all others name it
+        )
         self.is_taken = False  # somebody keeps it, perhaps changed
 
     def arrive_with(self, fact: Enqueued) -> None:
         """This fact tells of one arrival."""
         self.is_taken = True
+        if self.first is None:
+            self.first = fact
+
+    def stay_with(self, fact: LastValueSet) -> None:
+        """A topic keeps it, which is no arrival: nobody is handed it by that."""
         if self.first is None:
             self.first = fact
 
@@ -47,6 +54,12 @@ class Passage:
         self.origin: Final = origin  # of a dead letter
 
 
+# Whether a topic keeps the signal as the last value of its subject.
+AS_THE_TOPIC_SAYS: Final = 0  # its setting `keep_last_value`
+KEEP: Final = 1  # this one in any case
+CLEAR: Final = 2  # and what it kept goes; the signal goes to subscriptions, and is not kept
+
+
 @final
 class Publication:
     """What MQTT says of a signal beside its message."""
@@ -65,8 +78,14 @@ class Submission:
     """The front-end reads out of the bytes what the entity's settings ask for, once."""
 
     __slots__ = (
-        "message", "message_id", "not_before", "passage", "publication", "session_id",
-    )  # fmt: skip
+        "last_value",
+        "message",
+        "message_id",
+        "not_before",
+        "passage",
+        "publication",
+        "session_id",
+    )
 
     def __init__(
         self,
@@ -76,6 +95,7 @@ class Submission:
         session_id: SessionId | None = None,
         passage: Passage | None = None,
         publication: Publication | None = None,
+        last_value: int = AS_THE_TOPIC_SAYS,
     ) -> None:
         self.message: Final = message
         self.not_before: Final = not_before  # to be had from then on; NEVER: at once
@@ -84,3 +104,4 @@ class Submission:
         self.session_id: Final = session_id  # None: not looked at, or none
         self.passage: Final = passage  # None: it comes straight from its sender
         self.publication: Final = publication  # None: it came another way than by MQTT
+        self.last_value: Final = last_value  # AS_THE_TOPIC_SAYS, KEEP or CLEAR

@@ -1,4 +1,4 @@
-"""A topic: it stores nothing; each of its subscriptions takes what its rules say."""
+"""A topic: its subscriptions take what their rules say; of its own it has last values."""
 
 from typing import Final, final
 
@@ -7,16 +7,22 @@ from peeklock.entities.deduplication import Deduplication
 from peeklock.entities.facts import (
     Cause,
     Fact,
+    LastValueCleared,
+    LastValueSet,
     MessageIdSeen,
     Numbered,
+    Relocated,
     Removed,
     TopicCreated,
 )
 from peeklock.entities.fan_out import FanOut
+from peeklock.entities.last_values import DueTopics, Keeping, LastValues
 from peeklock.entities.lens import Lens
 from peeklock.entities.listeners import Audience, Listeners
+from peeklock.entities.residency import Residency
 from peeklock.entities.rule_plan import RulePlan
 from peeklock.entities.settings import TopicSettings
+from peeklock.entities.subject_tree import Subject
 from peeklock.entities.submission import Submission
 from peeklock.entities.subscription import Subscription
 from peeklock.entities.topic_names import topic_name_of
@@ -35,7 +41,14 @@ from peeklock.types import EntityPath, Millis, QueueId, SequenceNumber, UnixMs
 class Topic:
     """Subscriptions by name, and what the topic itself has to remember."""
 
-    def __init__(self, created: TopicCreated, lens: Lens, listeners: Listeners) -> None:
+    def __init__(
+        self,
+        created: TopicCreated,
+        lens: Lens,
+        residency: Residency,
+        due: DueTopics,
+        listeners: Listeners,
+    ) -> None:
         self.topic_id: Final[QueueId] = created.queue_id
         self.path: Final[EntityPath] = created.path
         self.settings: TopicSettings = created.settings
@@ -45,10 +58,11 @@ class Topic:
         self.next_number = SequenceNumber(1)  # of the messages that were sent to it
         self.seen: Final = Deduplication()
         self.is_followed = False  # does anybody want its messages live?
+        self.last_values: Final = LastValues(created.queue_id, created.path, residency, due)
         self._lens: Final = lens
         self._listeners: Final = listeners
         self._plan: RulePlan | None = None  # None: rules have changed since it was made
-        # At least what the subscriptions hold: exact when it was last counted, and every
+        # At least what it holds: exact when it was last counted, and every
         # send since then added. Counting all of them for each message would take too long.
         self._bytes_at_most = 0
 
@@ -79,6 +93,8 @@ class Topic:
             self._lens,
             now,
             arrivals,
+            self.last_values,
+            keeps_all=self.settings.keep_last_value,
         )
         plan = self.plan
         seen: list[Fact] = []
@@ -97,6 +113,13 @@ class Topic:
                 arrivals.signals.append(Signal(self.topic_id, one))
         self._check_room(copies.size_bytes)
         return copies.facts() + seen
+
+    def clear_last_values(self, subjects: list[Subject]) -> list[Fact]:
+        """Nothing is kept for these any more; no facts where nothing was."""
+        keeping = Keeping()
+        return [
+            fact for subject in subjects for fact in self.last_values.clear(subject, keeping)
+        ]
 
     def cancel_scheduled(self, numbers: list[SequenceNumber]) -> list[Fact]:
         """Remove what is not due yet; `MessageNotFound` when nobody has one of these."""
@@ -140,9 +163,11 @@ class Topic:
         if self._bytes_at_most + wanted_bytes > limit:
             self._bytes_at_most = self.size_bytes
             if self._bytes_at_most + wanted_bytes > limit:
+                kept = self.last_values.size_bytes
+                beside = f", its last values {kept}" if kept else ""
                 raise QuotaExceeded(
                     f"topic {self.path!r} is full: its subscriptions hold "
-                    f"{self._bytes_at_most} bytes"
+                    f"{self._bytes_at_most - kept} bytes{beside}"
                 )
         self._bytes_at_most += wanted_bytes
 
@@ -164,8 +189,9 @@ class Topic:
 
     @property
     def size_bytes(self) -> int:
-        """What its subscriptions hold, each for itself."""
-        return sum([one.queue.size_bytes for one in self.subscriptions.values()])
+        """What its subscriptions hold, each for itself, and what it keeps."""
+        held = sum([one.queue.size_bytes for one in self.subscriptions.values()])
+        return held + self.last_values.size_bytes
 
     @property
     def wants_identity(self) -> bool:
@@ -183,9 +209,16 @@ class Topic:
 
     # ---- obedience
 
-    def apply(self, fact: MessageIdSeen | Numbered) -> None:
+    def apply(
+        self, fact: MessageIdSeen | Numbered | LastValueSet | LastValueCleared | Relocated
+    ) -> None:
         if isinstance(fact, Numbered):
             self.next_number = fact.next_number
+            return
+        if isinstance(fact, (LastValueSet, LastValueCleared, Relocated)):
+            if isinstance(fact, LastValueSet) and fact.number >= self.next_number:
+                self.next_number = SequenceNumber(fact.number + 1)
+            self.last_values.apply(fact)
             return
         self.seen.add(fact.key, fact.at, Millis(self.settings.duplicate_window_ms))
 

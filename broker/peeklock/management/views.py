@@ -47,11 +47,13 @@ def describe(engine: Engine, queue: Queue) -> dict[str, object]:
 
 
 def describe_topic(engine: Engine, topic: Topic) -> dict[str, object]:
-    """Settings and state of a topic; what its subscriptions hold is counted in each."""
+    """Settings and state of a topic; what its subscriptions hold is counted in each, too."""
     view: dict[str, object] = {"name": str(topic.path)}
     view.update(settings_shown(topic.settings))
     view.update(
         subscriptions=len(topic.subscriptions),
+        last_values=len(topic.last_values.entries),
+        last_values_bytes=topic.last_values.size_bytes,
         bytes=topic.size_bytes,
         next_sequence_number=int(topic.next_number),
         created_at=int(topic.created_at),

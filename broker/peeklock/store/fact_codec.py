@@ -25,6 +25,8 @@ from peeklock.entities.facts import (
     Enqueued,
     Fact,
     HeldFor,
+    LastValueCleared,
+    LastValueSet,
     LinkClosed,
     LinkFact,
     LinkOpened,
@@ -104,18 +106,24 @@ DELIVERY_KEPT: Final = 27
 DELIVERY_FORGOTTEN: Final = 28
 HELD_FOR: Final = 29
 REWRITTEN: Final = 30
+LAST_VALUE_SET: Final = 31
+LAST_VALUE_CLEARED: Final = 32
 
 INLINE: Final = 1  # flags of ENQUEUED and RELOCATED: the message follows
 HAS_ORIGIN: Final = 2  # the dead letter's origin follows
 HAS_SESSION: Final = 4  # then the session's id
 HAS_SOURCE: Final = 8  # then the number in the entity it came from
 FLAGS_KNOWN: Final = INLINE | HAS_ORIGIN | HAS_SESSION | HAS_SOURCE
+HAS_SUBJECT: Final = 2  # of LAST_VALUE_SET, beside INLINE
+LAST_VALUE_FLAGS_KNOWN: Final = INLINE | HAS_SUBJECT
 
 CODE: Final = Struct(">BI")  # type, queue
 # type, queue, number, enqueued at, size, priority, flags, delivery count, expires, not before
 ENQUEUED_HEAD: Final = Struct(">BIQQIBBIQQ")
 RELOCATED_HEAD: Final = Struct(">BIQB")
 REWRITTEN_HEAD: Final = Struct(">BIQ")
+# type, topic, number, kept at, size, expires, number in the entity it came from, flags
+LAST_VALUE_HEAD: Final = Struct(">BIQQIQQB")
 # durable, priority, ttl, length of the annotations, length of the bare message
 MESSAGE_HEAD: Final = Struct(">BBqII")
 U8: Final = Struct(">B")
@@ -158,6 +166,8 @@ def encode_fact(parts: list[bytes], fact: Fact, at: Lsn) -> Lsn:
         parts.append(RELOCATED_HEAD.pack(RELOCATED, fact.queue_id, fact.number, INLINE))
         fact.body_at = Lsn(at + RELOCATED_HEAD.size)
         return encode_message(parts, message, fact.body_at)
+    if isinstance(fact, LastValueSet):
+        return encode_last_value(parts, fact, at)
     encoded = encode_small(fact)
     parts.append(encoded)
     return Lsn(at + len(encoded))
@@ -195,6 +205,36 @@ def encode_enqueued(parts: list[bytes], fact: Enqueued, at: Lsn) -> Lsn:
         fact.not_before,
     )
     parts.append(head + tail if tail else head)
+    at = Lsn(at + len(head) + len(tail))
+    if message is None:
+        return at
+    fact.body_at = at
+    return encode_message(parts, message, at)
+
+
+def encode_last_value(parts: list[bytes], fact: LastValueSet, at: Lsn) -> Lsn:
+    shares = fact.shares
+    if shares is not None:
+        fact.body_at = shares.body_at
+    message = fact.message if fact.body_at == NOWHERE else None
+    flags = 0 if message is None else INLINE
+    tail = b""
+    if fact.subject is not None:
+        flags |= HAS_SUBJECT
+        tail = encode_text(fact.subject)
+    if message is None:
+        tail += I64.pack(fact.body_at)
+    head = LAST_VALUE_HEAD.pack(
+        LAST_VALUE_SET,
+        fact.queue_id,
+        fact.number,
+        fact.kept_at,
+        fact.size,
+        fact.expires_at,
+        fact.source_number,
+        flags,
+    )
+    parts.append(head + tail)
     at = Lsn(at + len(head) + len(tail))
     if message is None:
         return at
@@ -279,8 +319,11 @@ def encode_rare(fact: Fact) -> bytes:
         fact, (LinkOpened, LinkSuspended, LinkClosed, DeliveryKept, DeliveryForgotten)
     ):
         return encode_of_link(fact)
+    if isinstance(fact, LastValueCleared):
+        head = CODE.pack(LAST_VALUE_CLEARED, fact.queue_id) + U8.pack(fact.cause)
+        return head + encode_numbers(fact.numbers)
     assert not isinstance(fact, (Enqueued, Locked, Removed, Unlocked, Renewed))
-    assert not isinstance(fact, (Deferred, Relocated, Rewritten))
+    assert not isinstance(fact, (Deferred, Relocated, Rewritten, LastValueSet))
     return encode_of_topic(fact)
 
 
@@ -578,7 +621,25 @@ class FactReader:
             return RuleCreated(queue_id, rule, created_at)
         if code == RULE_DELETED:
             return RuleDeleted(queue_id, self._text())
+        if code == LAST_VALUE_SET:
+            return self._read_last_value()
+        if code == LAST_VALUE_CLEARED:
+            cause = Cause(self._u8())
+            return LastValueCleared(queue_id, self._numbers(), cause)
         raise BadFact(f"fact type {code} is not known to this version")
+
+    def _read_last_value(self) -> LastValueSet:
+        self._at -= CODE.size
+        head = LAST_VALUE_HEAD.unpack_from(self._data, self._at)
+        _code, topic_id, number, kept_at, size, expires_at, source_number, flags = head
+        self._at += LAST_VALUE_HEAD.size
+        if flags & ~LAST_VALUE_FLAGS_KNOWN:
+            raise BadFact(f"flags {flags:#x} are not known to this version")
+        subject = self._text() if flags & HAS_SUBJECT else None
+        body_at = self._skip_message() if flags & INLINE else Lsn(self._i64())
+        return LastValueSet(
+            topic_id, number, subject, None, kept_at, size, expires_at, body_at, source_number
+        )
 
     def _read_enqueued(self) -> Enqueued:
         (

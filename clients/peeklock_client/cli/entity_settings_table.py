@@ -148,7 +148,7 @@ TOPIC: Final[tuple[tuple[str, str, str, str], ...]] = (
         "max_bytes",
         "16GiB",
         "1 byte or more",
-        "of what all its subscriptions hold, each for itself",
+        "of what its subscriptions and last values hold",
     ),
     (
         "max_message_bytes",
@@ -167,6 +167,12 @@ TOPIC: Final[tuple[tuple[str, str, str, str], ...]] = (
         "0",
         "0, or 5 min or more",
         "unused for so long, the topic goes",
+    ),
+    (
+        "keep_last_value",
+        "false",
+        "true, false",
+        "of each subject, its newest signal, for who comes later",
     ),
     (
         "status",

@@ -3,7 +3,10 @@
 from struct import pack
 
 from peeklock.entities.facts import (
+    Cause,
     Fact,
+    LastValueCleared,
+    LastValueSet,
     QueueCreated,
     QueueUpdated,
     Rewritten,
@@ -58,3 +61,21 @@ def test_a_rewritten_message() -> None:
     (fact,) = read(pack(">BIQ", 30, 7, 12) + message)
     assert isinstance(fact, Rewritten)
     assert (fact.queue_id, fact.number, fact.size, fact.body_at) == (7, 12, 8, 13)
+
+
+def test_last_values() -> None:
+    """Codes 31 and 32, as docs/FORMAT.md has them: with a subject and the message, and with
+    neither."""
+    message = pack(">BBqII", 0, 4, -1, 0, 5) + b"bare!"
+    head = pack(">BIQQIQQB", 31, 7, 12, 1234, 5, 2000, 11, 3) + pack(">H", 2) + b"41"
+    bare_head = pack(">BIQQIQQB", 31, 7, 13, 1234, 5, 0, 0, 0) + pack(">q", 99)
+    cleared = pack(">BIBIQI", 32, 7, 3, 1, 12, 2)
+    one, other, gone = read(head + message + bare_head + cleared)
+    assert isinstance(one, LastValueSet)
+    assert (one.queue_id, one.number, one.subject, one.kept_at) == (7, 12, "41", 1234)
+    assert (one.size, one.expires_at, one.source_number) == (5, 2000, 11)
+    assert one.body_at == len(head)
+    assert isinstance(other, LastValueSet)
+    assert (other.subject, other.expires_at, other.body_at) == (None, NEVER, 99)
+    assert isinstance(gone, LastValueCleared)
+    assert (gone.numbers, gone.cause) == ([12, 13], Cause.EXPIRED)
