@@ -383,6 +383,43 @@ HTTP_ACCEPT_PAUSE: Final = Millis(500)
 # Entities of one page of a list; clients ask for 100.
 HTTP_PAGE_MAX: Final = 1000
 
+# ---- webhooks (entities/push.py, frontends/push_gate.py, server/pusher.py)
+
+# A URL that is pushed to: what servers commonly take as a request line is 8 KiB.
+PUSH_URL_CHARACTERS_MAX: Final = 2048
+# The Authorization header of its requests: tokens of identity providers have up to 2 KiB.
+PUSH_AUTHORIZATION_CHARACTERS_MAX: Final = 4096
+# Requests of one webhook at a time: each has a connection, and a message locked.
+PUSH_CONCURRENCY_MAX: Final = 64
+# And of all webhooks: they are connections and bodies in memory. What comes on top waits.
+PUSH_REQUESTS_MAX: Final = 200
+# Requests a minute that can be asked for: one webhook's share of what a core can write.
+PUSH_PER_MINUTE_MAX: Final = 60_000
+# How long a receiver may take for its answer: as long as those of the large clouds may; a
+# message is locked meanwhile, and after its lock's time another one may have it.
+PUSH_TIMEOUT_DEFAULT: Final = Millis(30_000)
+PUSH_TIMEOUT_MIN: Final = Millis(100)
+PUSH_TIMEOUT_MAX: Final = Millis(300_000)
+# What is left of a lock for telling the journal how it went.
+PUSH_LOCK_RESERVE: Final = Millis(50)
+# One message that is pushed: all of it is in memory, as often as it is written anew.
+PUSH_BYTES_MAX: Final = 16 * MIB
+# What is read of an answer's body, and how long: it decides nothing, but a connection whose
+# answer is not read cannot be used again.
+PUSH_ANSWER_BYTES_MAX: Final = 64 * KIB
+PUSH_ANSWER_TIMEOUT: Final = Millis(1_000)
+# A receiver that fails is left alone for this long, twice as long each further time in a row,
+# up to a minute: a restart takes seconds, and nobody is to wait long after it.
+PUSH_PAUSE_FIRST: Final = Millis(1_000)
+PUSH_PAUSE_MAX: Final = Millis(60_000)
+# A receiver that has not given leave is asked again after these, longer each time.
+PUSH_ASK_FIRST: Final = Millis(5_000)
+PUSH_ASK_MAX: Final = Millis(300_000)
+# The longest that Retry-After can hold a webhook up; then it is tried again.
+PUSH_RETRY_AFTER_MAX: Final = Millis(3_600_000)
+# How long a receiver may take to give leave by a callback: a person may have to.
+PUSH_CALLBACK_VALID: Final = Millis(3_600_000)
+
 # ---- recoverable links (entities/kept_links.py)
 
 # Recoverable links of one broker, attached or away. Each holds some KiB while deliveries are in

@@ -50,7 +50,7 @@ class Topic:
         """Make a subscription. Without `rules` it takes everything.
 
         A rule is a map: its `name`, and what `Subscription.add_rule` takes. Settings are
-        those of a queue.
+        those of a queue; with `push_to="https://…"` each message is POSTed there.
         """
         subscription = self.subscription(name)
         arguments = dict(settings)

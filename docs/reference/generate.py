@@ -23,7 +23,9 @@ from pydantic.fields import FieldInfo
 from docs.reference.markdown import MADE, table
 from docs.reference.service_bus import service_bus_page
 from peeklock import limits
+from peeklock.entities import push as push_settings
 from peeklock.entities import settings as entity_settings
+from peeklock.entities.push import Push
 from peeklock.entities.settings import FIXED, QueueSettings, RetryPolicy, TopicSettings
 from peeklock.limits import DURATION_MAX
 from peeklock.server.config import ENV_PREFIX, Config
@@ -34,7 +36,10 @@ SOURCES = Path(__file__).parents[2] / "broker"
 HERE = Path(__file__).parent
 HELP_TABLE = "../../clients/peeklock_client/cli/entity_settings_table.py"
 ENDLESS = 1 << 62
-NO_SETTING = ("toml_file", "temporary", "service_bus")
+NO_SETTING = (
+    *("toml_file", "temporary", "service_bus"),
+    *("push_granted", "push_granted_per_minute"),
+)
 # Units from the largest on, by what a setting's name ends with.
 UNITS = {
     "_ms": (("days", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000), ("ms", 1)),
@@ -44,6 +49,8 @@ UNITS = {
 WORDS = {
     "forward_to": "a queue or topic that is there; no loops",
     "forward_dead_letters_to": "a queue or topic that is there; no loops",
+    "push_to": "an https:// URL; http:// within push.networks",
+    "push_authorization": "the value of a header",
     "user_metadata": f"up to {limits.USER_METADATA_CHARACTERS_MAX} characters",
 }
 
@@ -214,14 +221,17 @@ def source_of(module: str, name: str = "") -> str:
 def choices(kind: type, prefix: str = "", spoken: str = "") -> Iterator[Choice]:
     """A settings class's fields; a comment on a field's line says what it is."""
     source = source_of(kind.__module__, kind.__name__)
-    ranges = ranges_of(entity_settings.__name__, spoken)
+    ranges = ranges_of(kind.__module__, spoken)
     for field in fields(kind):
         if field.type is RetryPolicy:
             yield from choices(RetryPolicy, "retry_", "retry.")
             continue
+        if field.type is Push:
+            yield from choices(Push, "push_", "push_")
+            continue
         comment = re.search(rf"^    {field.name}: .*?  # (.*)$", source, re.MULTILINE)
         default = field.default
-        allowed = ranges.get(field.name, WORDS.get(field.name, ""))
+        allowed = ranges.get(field.name, WORDS.get(prefix + field.name, ""))
         if isinstance(default, StrEnum):
             allowed = ", ".join(type(default))
         elif isinstance(default, bool):
@@ -232,8 +242,8 @@ def choices(kind: type, prefix: str = "", spoken: str = "") -> Iterator[Choice]:
 def ranges_of(module: str, spoken: str) -> dict[str, str]:
     """What the `within("name", value, least, most)` of the settings classes allow."""
     found: dict[str, str] = {}
-    names = dict(vars(entity_settings))
-    for call in ast.walk(ast.parse(source_of(entity_settings.__name__))):
+    names = dict(vars(entity_settings)) | vars(push_settings)
+    for call in ast.walk(ast.parse(source_of(module))):
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
             continue
         if call.func.id in ("within", "real_within", "none_or_within") and isinstance(

@@ -20,13 +20,15 @@ class AmqpOperator:
         self.peer.attach_receiver("$management", 1, credit=1000)
         self._asked = 0
 
-    def ask(self, operation: str, name: str, arguments: dict[str, object]) -> object:
+    def ask(
+        self, operation: str, name: str, arguments: dict[str, object], kind: str = ""
+    ) -> object:
         """The reply's body; asserts that it is no refusal."""
         number = self._asked
         self._asked += 1
         payload = (
             composite("properties", message_id=f"ask-{number}")
-            + application_properties({"operation": operation, "name": name})
+            + application_properties({"operation": operation, "name": name, "type": kind})
             + value_section(arguments)
         )
         self.peer.transfer(number, payload)

@@ -42,6 +42,7 @@ from peeklock.entities.facts import (
     TopicUpdated,
     Unlocked,
 )
+from peeklock.entities.push import Push, PushMode, PushStatus
 from peeklock.entities.settings import (
     Overflow,
     QueueSettings,
@@ -108,6 +109,22 @@ queue_settings = st.builds(
     user_metadata=texts,
     service_bus=texts,
 )
+pushed_settings = st.builds(
+    QueueSettings,
+    push=st.builds(
+        Push,
+        to=st.sampled_from(["", "https://erp.example/events?a=b"]),
+        mode=st.sampled_from(PushMode),
+        concurrency=st.integers(1, 64),
+        per_minute=st.integers(0, 60_000),
+        timeout_ms=st.integers(100, 300_000),
+        authorization=st.sampled_from(["", "Bearer abc"]),
+        status=st.sampled_from(PushStatus),
+        granted=st.booleans(),
+        granted_per_minute=st.integers(0, 10**9),
+    ),
+)
+queue_settings = queue_settings | pushed_settings
 topic_settings = st.builds(
     TopicSettings,
     default_ttl_ms=st.integers(0, 10**9),

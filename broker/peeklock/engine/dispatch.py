@@ -62,6 +62,8 @@ class Receiver:
         self.fits: Callable[[Entry], bool] | None = None  # can it take that? None: anything
         self.patience = Millis(0)  # how long it waits for a session, in all
         self.seeks_session = False  # it came for one, whether it has it yet or not
+        # What its owner knows of it, for operators; None: nothing beside what is here.
+        self.about: Callable[[], dict[str, object]] | None = None
         self._handed: list[Locked] = []
         self._prune_at = 64
 

@@ -12,7 +12,7 @@ from peeklock.entities.queue_index import Entry
 from peeklock.entities.topic import Topic
 from peeklock.errors import BrokerError
 from peeklock.message import Message
-from peeklock.types import SessionId, UnixMs
+from peeklock.types import QueueId, SessionId, UnixMs
 
 
 class Peer(Protocol):
@@ -203,6 +203,17 @@ class Signalled:
         self.message: Final = message
 
 
+@final
+class EntityChanged:
+    """A queue or subscription has come, or has other settings; told to who watches."""
+
+    __slots__ = ("peer", "queue_id")
+
+    def __init__(self, peer: Peer, queue_id: QueueId) -> None:
+        self.peer: Final = peer
+        self.queue_id: Final = queue_id
+
+
 Effect: TypeAlias = (
     Accepted
     | Refused
@@ -218,4 +229,5 @@ Effect: TypeAlias = (
     | Replied
     | ReceiverEnded
     | Signalled
+    | EntityChanged
 )

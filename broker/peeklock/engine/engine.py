@@ -16,6 +16,7 @@ from peeklock.engine.effects import (
     Deliver,
     Drained,
     Effect,
+    EntityChanged,
     Overheard,
     Peer,
     ReceiverEnded,
@@ -136,6 +137,7 @@ class Engine:
         self._topics_accessed: Final[dict[QueueId, UnixMs]] = {}  # when each was sent to
         # Who wants a topic's messages live.
         self._followers: Final[dict[QueueId, tuple[Topic, set[Peer]]]] = {}
+        self._watchers: Final[list[Peer]] = []  # who wants to know of queues that change
         self._started_at: UnixMs = NEVER
         self._dirty: list[Line] = []
         self._deadlines: Final[list[tuple[UnixMs, QueueId]]] = []
@@ -545,7 +547,18 @@ class Engine:
         except Exception as error:  # noqa: BLE001 (whatever it is, memory is behind)
             self._end_behind(error)
         self._end_orphans()
+        self._tell_watchers(facts, lsn)
         return lsn
+
+    def watch(self, peer: Peer) -> None:
+        """From now on `peer` hears of each queue and subscription that comes or changes."""
+        self._watchers.append(peer)
+
+    def _tell_watchers(self, facts: list[Fact], lsn: Lsn) -> None:
+        for fact in facts:
+            if isinstance(fact, (QueueCreated, SubscriptionCreated, QueueUpdated)):
+                for peer in self._watchers:
+                    self.outbox.hold(lsn, EntityChanged(peer, fact.queue_id))
 
     def refresh(self, queue: Queue) -> None:
         """Its settings changed: look at its receivers in this turn."""

@@ -421,3 +421,5 @@ def check_of_dead_letters(settings: QueueSettings) -> None:
         )
     if settings.auto_delete_on_idle_ms:
         raise InvalidRequest("a dead-letter queue goes with its queue, not by itself")
+    if settings.push.to:
+        raise InvalidRequest("a dead-letter queue pushes nothing: that is for its queue")

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from peeklock.errors import InvalidRequest, OutOfRange
+from peeklock.entities.push import NO_PUSH, Push
+from peeklock.entities.ranges import none_or_within, real_within, within
+from peeklock.errors import InvalidRequest
 from peeklock.limits import (
     AUTO_DELETE_ON_IDLE_MIN,
     DUPLICATE_WINDOW_MAX,
@@ -27,24 +29,6 @@ from peeklock.types import Millis
 # What a rule compares with. An instant has no zone or UTC, as its author wrote
 # it; both mean UTC.
 Scalar: TypeAlias = str | bool | int | float | datetime | timedelta
-
-
-def within(name: str, value: int, least: int, most: int) -> None:
-    """Refuse a setting outside its range, naming the range."""
-    if not least <= value <= most:
-        raise OutOfRange(f"{name} is {value}; allowed is {least} to {most}")
-
-
-def real_within(name: str, value: float, least: float, most: float) -> None:
-    """The same for a number with a fraction. Compiled, one function for both would show 1.0."""
-    if not least <= value <= most:
-        raise OutOfRange(f"{name} is {value:g}; allowed is {least:g} to {most:g}")
-
-
-def none_or_within(name: str, value: int, least: int, most: int) -> None:
-    """As `within`, and 0 is allowed: it means none."""
-    if value != 0 and not least <= value <= most:
-        raise OutOfRange(f"{name} is {value}; allowed is 0 for none, or {least} to {most}")
 
 
 class Status(StrEnum):
@@ -127,6 +111,7 @@ class QueueSettings:
     dead_letter_on_filter_error: bool = True  # what its rules fail on is a dead letter
     user_metadata: str = ""  # the owner's own words
     service_bus: str = ""  # what its clients say that means nothing here, as JSON; it has keys
+    push: Push = NO_PUSH  # a webhook that all its messages go to
 
     def __post_init__(self) -> None:
         within("lock_duration_ms", self.lock_duration_ms, LOCK_DURATION_MIN, LOCK_DURATION_MAX)
@@ -141,6 +126,11 @@ class QueueSettings:
             raise InvalidRequest(
                 "requires_session goes neither with forward_to nor with priorities: "
                 "a session's messages stay where they are, in their order"
+            )
+        if self.push.to and (self.requires_session or self.forward_to):
+            raise InvalidRequest(
+                "push_to goes neither with requires_session nor with forward_to: "
+                "pushing is receiving messages one by one"
             )
 
 

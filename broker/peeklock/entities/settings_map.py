@@ -1,6 +1,7 @@
 """Settings ⇄ maps of plain values: for the journal, the management node and configuration.
 
-A map has every setting by its name; a queue's retry policy is flattened to `retry_…`.
+A map has every setting by its name; a queue's retry policy is flattened to `retry_…`, and
+where its messages are pushed to, to `push_…`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import Final, TypeVar
 
+from peeklock.entities.push import Push
 from peeklock.entities.settings import (
     QueueSettings,
     RetryPolicy,
@@ -20,6 +22,7 @@ from peeklock.entities.settings import (
 
 Settings = TypeVar("Settings", QueueSettings, TopicSettings)
 RETRY: Final = "retry_"
+PUSH: Final = "push_"
 # Kinds of a rule's values that JSON has no word for.
 FLOAT: Final = "float"  # infinite, or no number
 INSTANT: Final = "instant"  # RFC 3339, or without a zone
@@ -32,12 +35,22 @@ def settings_as_map(settings: QueueSettings | TopicSettings) -> dict[str, object
     found: dict[str, object] = {}
     for field in fields(settings):
         value = getattr(settings, field.name)
-        if isinstance(value, RetryPolicy):
+        if isinstance(value, (RetryPolicy, Push)):
+            prefix = prefix_of(value)
             for part in fields(value):
-                found[RETRY + part.name] = getattr(value, part.name)
+                found[prefix + part.name] = as_plain(getattr(value, part.name))
         else:
-            found[field.name] = str(value) if isinstance(value, StrEnum) else value
+            found[field.name] = as_plain(value)
     return found
+
+
+def prefix_of(group: RetryPolicy | Push) -> str:
+    """Of the names of its settings in a map."""
+    return RETRY if isinstance(group, RetryPolicy) else PUSH
+
+
+def as_plain(value: object) -> object:
+    return str(value) if isinstance(value, StrEnum) else value
 
 
 def with_changes(settings: Settings, changes: Mapping[str, object]) -> Settings:
@@ -49,13 +62,14 @@ def with_changes(settings: Settings, changes: Mapping[str, object]) -> Settings:
     found: dict[str, object] = {}
     for field in fields(settings):
         now = getattr(settings, field.name)
-        if isinstance(now, RetryPolicy):
+        if isinstance(now, (RetryPolicy, Push)):
+            prefix = prefix_of(now)
             parts = {
                 part.name: typed(
-                    RETRY + part.name, getattr(now, part.name), changes[RETRY + part.name]
+                    prefix + part.name, getattr(now, part.name), changes[prefix + part.name]
                 )
                 for part in fields(now)
-                if RETRY + part.name in changes
+                if prefix + part.name in changes
             }
             found[field.name] = replace(now, **parts)  # type: ignore[arg-type]  # typed() did
         elif field.name in changes:

@@ -20,7 +20,7 @@ from peeklock.entities.dispositions import (
 )
 from peeklock.entities.queue import Queue, token_of
 from peeklock.entities.queue_index import Entry
-from peeklock.entities.settings import within
+from peeklock.entities.ranges import within
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
 from peeklock.errors import (

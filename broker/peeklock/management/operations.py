@@ -8,6 +8,7 @@ from peeklock.engine.dispatch import within_bytes
 from peeklock.engine.engine import Engine
 from peeklock.engine.relay import redrive
 from peeklock.engine.selector import MessageSelector
+from peeklock.entities.push import renewed
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, READY, WAITING, Entry
 from peeklock.entities.session_verbs import sessions_of
@@ -25,6 +26,8 @@ from peeklock.types import SequenceNumber, SessionId, UnixMs
 
 FIRST: Final = SequenceNumber(1)
 UNSPOKEN = "service_bus"  # a setting that is made of what Service Bus' clients say
+# Settings that are the broker's own.
+UNSETTABLE: Final = {"temporary", "push_granted", "push_granted_per_minute"}
 STATES = {
     "active": (READY,),
     "deferred": (DEFERRED,),
@@ -35,7 +38,7 @@ STATES = {
 
 def settings_from(changes: Mapping[str, object], base: Settings) -> Settings:
     """`base` with some settings changed; raises `InvalidRequest` naming what is wrong."""
-    known = set(settings_as_map(base)) - {"temporary"}
+    known = set(settings_as_map(base)) - UNSETTABLE
     for name in changes:
         if name not in known:
             named = sorted(known - {UNSPOKEN})
@@ -57,6 +60,9 @@ def update_queue(
 ) -> Queue:
     queue = engine.namespace.find(name)
     settings = settings_from(changes, queue.settings)
+    push = renewed(queue.settings.push, settings.push, set(changes))
+    if push != settings.push:
+        settings = replace(settings, push=push)
     engine.commit_registry(engine.namespace.update(name, settings, now))
     engine.refresh(queue)
     return queue

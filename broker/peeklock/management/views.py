@@ -30,6 +30,9 @@ def describe(engine: Engine, queue: Queue) -> dict[str, object]:
         receivers=len(receivers),
         receivers_waiting=[receiver.why_waiting().value for receiver in receivers],
     )
+    for receiver in receivers:
+        if receiver.about is not None:
+            view.update(receiver.about())
     if queue.sessions is not None:
         view["sessions"] = len(queue.sessions.by_id)
         view["sessions_held"] = queue.sessions.held_count
@@ -74,10 +77,12 @@ def describe_rule(rule: Rule) -> dict[str, object]:
 
 
 def settings_shown(settings: QueueSettings | TopicSettings) -> dict[str, object]:
-    """Without what is kept for Service Bus' clients: there are keys in it, and this is for
-    everybody who may look."""
+    """Without keys and secrets: what is kept for Service Bus' clients has some, and this is for
+    everybody who may look. Of the secret of a webhook, whether there is one."""
     view = settings_as_map(settings)
     del view["service_bus"]
+    if "push_authorization" in view:
+        view["push_authorized"] = view.pop("push_authorization") != ""
     return view
 
 

@@ -52,6 +52,7 @@ from peeklock.server.switchboard import Switchboard
 from peeklock.server.system import SystemClock, SystemIds
 from peeklock.server.tls import server_context
 from peeklock.server.waiting_room import WaitingRoom
+from peeklock.server.webhooks import Webhooks
 from peeklock.store.collect import LiveBytes
 from peeklock.store.data_dir import DataDir, DataDirUnusable
 from peeklock.store.file_journal import FileJournal
@@ -113,6 +114,13 @@ class App:
             self.engine, self._authenticator, SignalDesk(self.engine), config.dev
         )
         self._live_signals: Final = LiveSignals(self.engine, self._clock)
+        self._webhooks: Final = Webhooks(
+            self.engine,
+            self._clock,
+            self._switchboard.turn,
+            config.push.rules(is_open=config.is_open),
+        )
+        self._switchboard.residents.add(self._webhooks)
         self._listener: asyncio.Server | None = None
         self._mqtt: asyncio.Server | None = None
         self._http: HttpListener | None = None
@@ -205,6 +213,7 @@ class App:
         """Serve until `stop`. Raises what made the broker unable to go on."""
         self._create_configured_entities()
         self.engine.start(self._clock.now())
+        self._webhooks.start()
         await self._listen()
         self._mqtt = await listen_for_mqtt(self._config, self._make_mqtt_connection)
         await self._listen_for_http()
@@ -293,6 +302,7 @@ class App:
             self._clock,
             self._waiting_room,
             self._live_signals,
+            self._webhooks,
         )
 
     def _is_for_this_machine(self) -> bool:
@@ -384,6 +394,7 @@ class App:
         deadline = time.monotonic() + self._config.drain_seconds
         while self.engine.is_held() and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
+        await self._webhooks.close()
         await self._confirm(deadline)
         if self._http is not None:
             await self._http.drain(max(0.0, deadline - time.monotonic()))

@@ -4,8 +4,9 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
+from socket import gethostname
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -17,6 +18,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from peeklock.entities.push import origin_of
+from peeklock.errors import InvalidRequest
 from peeklock.limits import (
     CONNECTIONS_MAX,
     DISK_FREE_BYTES_MIN,
@@ -30,6 +33,7 @@ from peeklock.management.definitions import (
 )
 from peeklock.server.bad_config import BadConfig
 from peeklock.server.emulator_config import MOUNTED, read_emulator_config
+from peeklock.server.push_rules import LOOPBACK, PushRules
 
 ENV_PREFIX: Final = "PEEKLOCK_"
 HTTP_DEFAULT: Final = "127.0.0.1:8180"
@@ -163,6 +167,51 @@ class JournalConfig(BaseModel):
     """A snapshot is taken when the journal has grown by this much since the last one."""
 
 
+class PushConfig(BaseModel):
+    """What webhooks may do. Which queue or subscription has one is its own setting, push_to."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    origin: str = Field(default="", pattern=r"^([A-Za-z0-9.-]+)?$")
+    """The DNS name by which receivers know this broker; the machine's when nothing is said."""
+    callback_url: str = Field(default="", pattern=r"^(https?://[^/?#\s]+[^?#\s]*[^/?#\s])?$")
+    """Where they reach its HTTP, such as https://broker.example: to give leave later."""
+    networks: list[str] = []
+    """Networks such as 10.1.0.0/16 to push to, also without TLS, beside public addresses."""
+    trusted: list[str] = []
+    """Receivers such as https://erp.example that are not asked for leave."""
+    ca: Path | None = None
+    """Authorities (PEM) of receivers' certificates, beside those that the machine trusts."""
+
+    @field_validator("networks")
+    @classmethod
+    def are_networks(cls, value: list[str]) -> list[str]:
+        for one in value:
+            ip_network(one)  # raises ValueError, which says what is wrong
+        return value
+
+    @field_validator("trusted")
+    @classmethod
+    def are_origins(cls, value: list[str]) -> list[str]:
+        for one in value:
+            try:
+                origin_of(one)
+            except InvalidRequest:
+                raise ValueError(f"{one!r} is no origin such as https://erp.example") from None
+        return value
+
+    def rules(self, *, is_open: bool) -> PushRules:
+        """Where anybody may do anything, this machine is all that there is to be reached."""
+        networks = tuple(ip_network(one) for one in self.networks)
+        return PushRules(
+            origin=self.origin or gethostname(),
+            callback_url=self.callback_url,
+            networks=networks + LOOPBACK if is_open else networks,
+            trusted=frozenset(origin_of(one) for one in self.trusted),
+            authorities=self.ca,
+        )
+
+
 class Config(BaseSettings):
     """Everything that can be set. Field names are the TOML keys."""
 
@@ -209,6 +258,7 @@ class Config(BaseSettings):
     drain_seconds: float = Field(default=5.0, ge=0)
     """After SIGTERM, how long workers may settle what they hold."""
     journal: JournalConfig = JournalConfig()
+    push: PushConfig = PushConfig()
     queues: list[QueueConfig] = []
     topics: list[TopicConfig] = []
     users: list[UserConfig] = []
@@ -331,6 +381,8 @@ def mistakes_in(config: Config) -> Iterator[str]:
         yield "configuration: http_tls_cert and http_tls_key go together"
     if config.tls_client_ca is not None and config.tls_cert is None:
         yield "configuration: tls_client_ca needs tls_cert and tls_key"
+    if config.push.ca is not None and not config.push.ca.is_file():
+        yield f"configuration: push.ca: no file {config.push.ca}"
     for user in config.users:
         if not user.password_hash and config.tls_client_ca is None:
             yield (

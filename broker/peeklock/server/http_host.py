@@ -1,9 +1,6 @@
 """Builds the HTTP front-end: what it may ask of the broker, and no more."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Final
 
 from starlette.applications import Starlette
 
@@ -15,13 +12,13 @@ from peeklock.frontends.http.authorization import Doorkeeper
 from peeklock.frontends.http.jobs import Jobs
 from peeklock.security.authenticators import Authenticator
 from peeklock.security.tokens import Tokens
+from peeklock.server.apart import apart
 from peeklock.server.config import Config, is_loopback
 from peeklock.server.desk import Desk
 from peeklock.server.live_signals import LiveSignals
 from peeklock.server.switchboard import Switchboard
 from peeklock.server.waiting_room import WaitingRoom
-
-Made = TypeVar("Made")
+from peeklock.server.webhooks import Webhooks
 
 
 class HostNames:
@@ -51,14 +48,10 @@ def make_http_application(
     clock: Clock,
     waiting_room: WaitingRoom,
     live_signals: LiveSignals,
+    webhooks: Webhooks,
 ) -> Starlette:
     desk = Desk(engine, clock, switchboard.turn)
     switchboard.residents.update((desk, waiting_room, live_signals))
-    # One thread: with more of them, the loop would have its turn more rarely.
-    reading = ThreadPoolExecutor(1, "peeklock-events")
-
-    async def apart(make: Callable[[], Made]) -> Made:
-        return await asyncio.get_running_loop().run_in_executor(reading, make)
 
     def health() -> dict[str, object]:
         if engine.draining:
@@ -79,6 +72,7 @@ def make_http_application(
             wait=waiting_room.wait,
             apart=apart,
             follow=live_signals.follow,
+            grant=webhooks.grant,
             jobs=Jobs(engine, creates_queues=config.dev),
         )
     )

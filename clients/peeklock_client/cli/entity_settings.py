@@ -1,6 +1,8 @@
 """Settings of entities on the command line: what there are, and how values are written."""
 
 import re
+import sys
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -19,20 +21,53 @@ Status = Annotated[
         help="Who may use it: active, disabled, send-disabled or receive-disabled.",
     ),
 ]
+PushTo = Annotated[
+    str | None,
+    typer.Option(
+        "--push", metavar="URL", help="POST each message there, as a CloudEvent; '' ends it."
+    ),
+]
+PushAuthorization = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="The Authorization header of these requests is in FILE; - is stdin.",
+    ),
+]
 
 UNITS: Final = {
     "_ms": {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000},
     "_bytes": {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30},
 }
-TEXTS: Final = {"forward_to", "forward_dead_letters_to", "user_metadata", "status", "overflow"}
+TEXTS: Final = {
+    *("forward_to", "forward_dead_letters_to", "user_metadata", "status", "overflow"),
+    *("push_to", "push_mode", "push_status", "push_authorization"),
+}
 QUANTITY: Final = re.compile(r"(\d+)\s*([A-Za-z]+)")
 
 
-def read_settings(pairs: list[str] | None, status: str | None = None) -> dict[str, object]:
-    """`--set` words, and `--status`, as a map from setting to value."""
+def read_settings(
+    pairs: list[str] | None,
+    status: str | None = None,
+    push_to: str | None = None,
+    push_authorization: str | None = None,
+) -> dict[str, object]:
+    """`--set` words and the options that are settings, as a map from setting to value."""
     found = parse_pairs(pairs, "--set")
     settings = {name: parse_setting(name, value) for name, value in found.items()}
-    return settings if status is None else settings | {"status": status}
+    if push_authorization is not None:
+        settings["push_authorization"] = read_secret(push_authorization)
+    options = {"status": status, "push_to": push_to}
+    return settings | {name: value for name, value in options.items() if value is not None}
+
+
+def read_secret(file: str) -> str:
+    """One line, which on the command line everybody on this machine could read."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        usage(f"--push-authorization {file}: {error}")
+    return text.strip()
 
 
 def parse_setting(name: str, text: str) -> object:

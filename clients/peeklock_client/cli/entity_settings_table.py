@@ -136,6 +136,48 @@ QUEUE: Final[tuple[tuple[str, str, str, str], ...]] = (
         "up to 1024 characters",
         "the owner's own words",
     ),
+    (
+        "push_to",
+        "",
+        "an https:// URL; http:// within push.networks",
+        "a URL that each message is POSTed to as a CloudEvent",
+    ),
+    (
+        "push_mode",
+        "binary",
+        "binary, structured",
+        "how the event is written",
+    ),
+    (
+        "push_concurrency",
+        "1",
+        "1 to 64",
+        "requests at a time; 1 keeps the order",
+    ),
+    (
+        "push_per_minute",
+        "0",
+        "0, or 1 to 60000",
+        "requests at most; 0: as many as the receiver allows",
+    ),
+    (
+        "push_timeout_ms",
+        "30s",
+        "100 ms to 5 min",
+        "for the receiver's answer",
+    ),
+    (
+        "push_authorization",
+        "",
+        "the value of a header",
+        "Authorization header; never shown",
+    ),
+    (
+        "push_status",
+        "active",
+        "active, paused, gone",
+        "gone: it was told so, with status 410",
+    ),
 )
 TOPIC: Final[tuple[tuple[str, str, str, str], ...]] = (
     (

@@ -6,6 +6,8 @@ import typer
 
 from peeklock_client.cli.entity_settings import (
     QUEUE_EXPLAINED,
+    PushAuthorization,
+    PushTo,
     Settings,
     Status,
     read_settings,
@@ -29,7 +31,12 @@ COLUMNS = ("active", "locked", "scheduled", "deferred", "dead_letters", "receive
 
 
 def create(
-    queue: QueueName, setting: Settings = None, url: Url = None, as_json: AsJson = False
+    queue: QueueName,
+    setting: Settings = None,
+    push: PushTo = None,
+    push_authorization: PushAuthorization = None,
+    url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Create a queue, with its dead-letter queue.
 
@@ -42,8 +49,9 @@ def create(
       peeklock queue create orders --set lock_duration_ms=30s --set max_delivery_count=5
       peeklock queue create orders --set retry_first_ms=1s --set retry_jitter=0.5
       peeklock queue create orders --set forward_dead_letters_to=failures
+      peeklock queue create orders --push https://erp.example/orders
     """
-    settings = read_settings(setting)
+    settings = read_settings(setting, None, push, push_authorization)
     change(
         url,
         lambda client: client.create_queue(queue, **settings),
@@ -57,6 +65,8 @@ def update(
     queue: QueueName,
     setting: Settings = None,
     status: Status = None,
+    push: PushTo = None,
+    push_authorization: PushAuthorization = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -71,9 +81,9 @@ def update(
       peeklock queue update orders --set max_delivery_count=3
       peeklock queue update orders --status send-disabled
     """
-    settings = read_settings(setting, status)
+    settings = read_settings(setting, status, push, push_authorization)
     if not settings:
-        usage("nothing to change: give --set NAME=VALUE or --status")
+        usage("nothing to change: give --set NAME=VALUE, --status or --push")
     change(
         url,
         lambda client: client.queue(queue).update(**settings),

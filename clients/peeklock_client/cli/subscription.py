@@ -6,6 +6,8 @@ import typer
 
 from peeklock_client.cli.entity_settings import (
     QUEUE_EXPLAINED,
+    PushAuthorization,
+    PushTo,
     Settings,
     Status,
     read_settings,
@@ -39,6 +41,8 @@ def create(
     path: SubjectPath = None,
     correlation: Correlation = None,
     setting: Settings = None,
+    push: PushTo = None,
+    push_authorization: PushAuthorization = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -54,8 +58,9 @@ def create(
       peeklock subscription create tickets erp --set max_delivery_count=5
       peeklock subscription create tickets alarms --sql "level >= 3 AND site = 'north'"
       peeklock subscription create tickets gate --correlation sys.Label=sold
+      peeklock subscription create tickets erp --push https://erp.example/events
     """
-    settings = read_settings(setting)
+    settings = read_settings(setting, None, push, push_authorization)
     first = read_filter(
         {"sql": sql, "cesql": cesql, "filters": filters, "path": path}, correlation
     )
@@ -74,6 +79,8 @@ def update(
     subscription: SubscriptionName,
     setting: Settings = None,
     status: Status = None,
+    push: PushTo = None,
+    push_authorization: PushAuthorization = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -82,9 +89,9 @@ def update(
     `peeklock queue create --help` explains them, `peeklock subscription show` has what they
     are now.
     """
-    settings = read_settings(setting, status)
+    settings = read_settings(setting, status, push, push_authorization)
     if not settings:
-        usage("nothing to change: give --set NAME=VALUE or --status")
+        usage("nothing to change: give --set NAME=VALUE, --status or --push")
     change(
         url,
         lambda client: client.subscription(topic, subscription).update(**settings),

@@ -189,8 +189,8 @@ def test_http_17_no_body_and_no_type_is_no_data_and_no_type() -> None:
     ("status", "meaning"),
     [
         *((status, Verdict.DELIVERED) for status in (200, 201, 202, 204)),
-        *((status, Verdict.REFUSED) for status in (301, 307, 400, 401, 404, 415)),
-        *((status, Verdict.RETRY) for status in (408, 429, 500, 503)),
+        *((status, Verdict.REFUSED) for status in (400, 413, 415, 422)),
+        *((status, Verdict.RETRY) for status in (301, 307, 401, 404, 408, 429, 500, 503)),
         (410, Verdict.GONE),
     ],
 )
@@ -200,7 +200,9 @@ def test_http_18_deliveries_are_posted_and_answers_understood(
     assert METHOD == "POST"
     assert verdict(status) is meaning
     for sent in (event(), event(json_data(b"1")), event(datacontenttype="text/x")):
-        assert delivery(sent, "broker.example").content_type is not None
+        posted = delivery(sent, "broker.example")
+        assert posted.content_type is not None
+        assert posted.body, "a payload (§2.1)"
     now, hour = UnixMs(1_000_000), Millis(3_600_000)
     assert retry_at(HttpParts([("Retry-After", "120")], b""), now, hour) == now + 120_000
     assert retry_at(HttpParts([("Retry-After", "99999999")], b""), now, hour) == now + hour
@@ -230,6 +232,8 @@ def test_http_19_nothing_is_delivered_without_leave(
 
 def test_a_receiver_may_grant_a_rate() -> None:
     assert validation_headers("b", 120)[1] == ("WebHook-Request-Rate", "120")
+    later = validation_headers("b", callback="https://b/c")
+    assert later[1] == ("WebHook-Request-Callback", "https://b/c")
     for rate, granted in (("100", 100), ("*", None), ("0", None)):
         answer = HttpParts(
             [("WebHook-Allowed-Origin", "*"), ("WebHook-Allowed-Rate", rate)], b""

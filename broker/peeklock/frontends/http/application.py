@@ -20,6 +20,7 @@ from peeklock.frontends.errors_on_the_wire import status_of
 from peeklock.frontends.http import administration, atom
 from peeklock.frontends.http.authorization import Doorkeeper
 from peeklock.frontends.http.bodies import Bodies
+from peeklock.frontends.http.callback_routes import CallbackRoutes, Grant
 from peeklock.frontends.http.event_routes import EventRoutes
 from peeklock.frontends.http.job_routes import JobRoutes
 from peeklock.frontends.http.jobs import Jobs
@@ -50,6 +51,7 @@ class HttpHost:
     wait: Wait
     apart: Apart
     follow: Follow
+    grant: Grant
     jobs: Jobs
 
     def for_routes(self) -> RoutesHost:
@@ -76,6 +78,7 @@ def make_application(host: HttpHost) -> Starlette:
             *JobRoutes(routes_host).routes(),
             *EventRoutes(routes_host).routes(),
             *StreamRoutes(routes_host, host.follow).routes(),
+            *CallbackRoutes(routes_host, host.grant).routes(),
             Route("/{path:path}", routes.administer, methods=["GET", "PUT", "DELETE"]),
         ],
         exception_handlers={HTTPException: on_http_exception},

@@ -1,0 +1,32 @@
+"""What all webhooks share."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from peeklock.clock import Clock
+from peeklock.engine.engine import Engine
+from peeklock.server.push_rules import PushRules
+
+if TYPE_CHECKING:
+    from peeklock.server.pusher import Pusher
+
+
+class PushHost:
+    """Handed to each of them."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        turn: Callable[[], None],
+        rules: PushRules,
+        room: asyncio.Semaphore,
+        expect_callback: "Callable[[Pusher], str]",
+    ) -> None:
+        self.engine: Final = engine
+        self.clock: Final = clock
+        self.turn: Final = turn
+        self.rules: Final = rules
+        self.room: Final = room  # requests at a time, over all of them
+        self.expect_callback: Final = expect_callback  # a URL for this one; "": there is none
