@@ -371,6 +371,11 @@ HTTP_STREAMS_BACKLOG_BYTES_MAX: Final = 8 * MIB
 HTTP_STREAM_SILENCE_MAX: Final = Millis(15_000)
 # Then it ends, and a browser asks anew by itself: so a right that was taken away does not last.
 HTTP_STREAM_DURATION_MAX: Final = Millis(3_600_000)
+# One message of a WebSocket. None is gathered: this is for a peer that never ends one. Clients
+# put what they have into one, up to an AMQP message as large as any entity takes.
+WEBSOCKET_MESSAGE_BYTES_MAX: Final = 256 * MIB
+# And one of ours: clients have buffers for a whole one.
+WEBSOCKET_SENT_BYTES: Final = 64 * KIB
 # Elements of an XML body, and how deep they nest: an entity's description has some forty.
 XML_ELEMENTS_MAX: Final = 10_000
 XML_DEPTH_MAX: Final = 32

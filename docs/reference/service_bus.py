@@ -224,7 +224,6 @@ running: What is stored survives a restart, unless `--ephemeral` is given; Azure
 
 MISSING: Final = """
 access: tokens of Microsoft Entra ID, whose keys change and have to be looked up | Only tokens that the one key under `[jwt]` has signed: `ServiceBusAuthenticationError`.
-running: AMQP over WebSockets | The HTTP port answers 404, so that no connection comes about.
 running: several namespaces | A `Config.json` with more than one is refused at start.
 running: several brokers as one: zones, geo-replication, partitions | One broker with its disk.
 """

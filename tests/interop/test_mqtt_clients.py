@@ -83,7 +83,7 @@ class TestMosquitto:
 class Paho:
     """A client whose callbacks fill queues."""
 
-    def __init__(self, port: int, version: int) -> None:
+    def __init__(self, port: int, version: int, transport: str = "tcp") -> None:
         client = pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed")
         self.connected: Queue[Any] = Queue()
         self.published: Queue[Any] = Queue()
@@ -91,7 +91,10 @@ class Paho:
         self.messages: Queue[Any] = Queue()
         self.disconnected: Queue[Any] = Queue()
         self.client = client.Client(
-            client.CallbackAPIVersion.VERSION2, protocol=version, manual_ack=True
+            client.CallbackAPIVersion.VERSION2,
+            protocol=version,
+            manual_ack=True,
+            transport=transport,
         )
         self.client.on_connect = lambda *given: self.connected.put(given[3])
         self.client.on_publish = lambda *given: self.published.put(given[3])
@@ -169,3 +172,23 @@ class TestPaho:
                 assert one.published.get(timeout=SECONDS).value == 0x83
             else:
                 one.disconnected.get(timeout=SECONDS)
+
+
+@pytest.mark.parametrize("version", [4, 5], ids=["3.1.1", "5.0"])
+def test_paho_through_a_websocket(mqtt_broker: BrokerProcess, queue: str, version: int) -> None:
+    topic = f"$queue/{queue}"
+    body = b"x" * 100_000
+    with Paho(mqtt_broker.http_port, version, "websockets") as one:
+        for number in range(5):
+            one.client.publish(topic, body + b"%d" % number, 1)
+        for _ in range(5):
+            assert not one.published.get(timeout=SECONDS).is_failure
+        one.client.subscribe(topic, 1)
+        for number in range(5):
+            message = one.messages.get(timeout=SECONDS)
+            assert message.payload == body + b"%d" % number
+            one.client.ack(message.mid, message.qos)
+    with Paho(mqtt_broker.http_port, version, "websockets") as other:
+        other.client.subscribe(topic, 1)
+        with pytest.raises(Empty):
+            other.messages.get(timeout=0.5)

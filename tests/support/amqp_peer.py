@@ -9,6 +9,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from tests.support.amqp_bytes import (
     AMQP_HEADER,
@@ -49,8 +50,9 @@ class PeerClosed(Exception):
 class AmqpPeer:
     """A socket to a broker. Use it as a context manager."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
+    def __init__(self, port: int, through: Any = None) -> None:
+        """`through` is what stands for a socket, where it is none."""
+        self.socket = through or socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
         self._buffer = b""
 
     def __enter__(self) -> AmqpPeer:

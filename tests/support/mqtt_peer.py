@@ -4,7 +4,7 @@ import socket
 import ssl
 import time
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from peeklock.protocols.mqtt.connect import MQTT_3_1_1, Connack, Connect
 from peeklock.protocols.mqtt.connection import Connection
@@ -68,8 +68,10 @@ class MqttPeer:
         settings: ConnectionSettings | None = None,
         context: ssl.SSLContext | None = None,
         has_session: bool = False,
+        through: Any = None,
     ) -> None:
-        plain = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
+        """`through` is what stands for a socket, where it is none."""
+        plain = through or socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
         self.socket = context.wrap_socket(plain) if context else plain
         self.engine = Connection.client(
             settings or ConnectionSettings(), connect or Connect(""), now(),

@@ -32,7 +32,7 @@ from peeklock.security.rights import Right
 from peeklock.security.tokens import AccessKey, JwtKey, Tokens
 from peeklock.server.bad_config import BadConfig
 from peeklock.server.commit import Committer
-from peeklock.server.config import Config, http_address, split_address
+from peeklock.server.config import Config, http_address, mqtt_address, split_address
 from peeklock.server.connection import SocketConnection, Wire, WireMaker
 from peeklock.server.credentials import (
     Credentials,
@@ -42,6 +42,7 @@ from peeklock.server.credentials import (
     state_dir,
 )
 from peeklock.server.ending import end_behind
+from peeklock.server.host_names import HostNames
 from peeklock.server.housekeeping import Housekeeping
 from peeklock.server.http_listener import HttpListener
 from peeklock.server.listening import address_of, reason_of
@@ -51,6 +52,7 @@ from peeklock.server.progress import RecoveryProgress
 from peeklock.server.switchboard import Switchboard
 from peeklock.server.system import SystemClock, SystemIds
 from peeklock.server.tls import server_context
+from peeklock.server.tunnel_door import AMQP, MQTT, TunnelDoor
 from peeklock.server.waiting_room import WaitingRoom
 from peeklock.server.webhooks import Webhooks
 from peeklock.store.collect import LiveBytes
@@ -279,7 +281,10 @@ class App:
         host, port = split_address(where)
         context = server_context(config.http_cert, config.http_key, None)
         listener = HttpListener(
-            self._make_http_application, context, plain_from_afar=config.emulator
+            self._make_http_application,
+            context,
+            self._make_tunnel_door(),
+            plain_from_afar=config.emulator,
         )
         try:
             await listener.listen(host, port)
@@ -289,6 +294,20 @@ class App:
                 return
             raise BadConfig(f"cannot listen on {where}: {reason_of(error)}") from None
         self._http = listener
+
+    def _make_tunnel_door(self) -> TunnelDoor:
+        """MQTT is spoken in WebSockets where it is spoken at all."""
+        config = self._config
+        makers = {AMQP: self._make_connection}
+        if mqtt_address(config) is not None:
+            makers[MQTT] = self._make_mqtt_connection
+        return TunnelDoor(
+            makers=makers,
+            origins=config.websocket_origins,
+            local_pages=config.is_open,
+            is_expected_host=HostNames(config).is_expected,
+            is_ending=lambda: self.engine.draining,
+        )
 
     def _make_http_application(self) -> "Starlette":
         from peeklock.server.http_host import make_http_application  # it loads much

@@ -247,6 +247,8 @@ class Config(BaseSettings):
     """Certificate chain (PEM) of HTTPS, if it is another than AMQP's."""
     http_tls_key: Path | None = None
     """Its key (PEM, without a password)."""
+    websocket_origins: list[str] = []
+    """Origins of web pages that may open WebSockets, beside our own address; "*": any."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged, on stderr."""
     log_format: Literal["auto", "text", "json"] = "auto"

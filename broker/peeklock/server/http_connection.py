@@ -1,4 +1,7 @@
-"""uvicorn's connections, without its server: our event loop, our signals, our limits."""
+"""uvicorn's connections, without its server: our event loop, our signals, our limits.
+
+A connection that asks to be a WebSocket is handed on (websocket.py).
+"""
 
 import asyncio
 from typing import Any, Final
@@ -15,6 +18,7 @@ from peeklock.limits import (
     HTTP_HEADER_BYTES_MAX,
     HTTP_REQUEST_TIMEOUT,
 )
+from peeklock.server.tunnel_door import TunnelDoor
 
 REQUEST_SECONDS: Final = HTTP_REQUEST_TIMEOUT / 1000
 
@@ -22,12 +26,13 @@ REQUEST_SECONDS: Final = HTTP_REQUEST_TIMEOUT / 1000
 class HttpConnections:
     """All that are open. h11 reads them, since it bounds what headers may take."""
 
-    def __init__(self, application: ASGIApp) -> None:
+    def __init__(self, application: ASGIApp, door: TunnelDoor) -> None:
+        self._door: Final = door
         self._config: Final = Config(
             application,
             interface="asgi3",
             http=H11Protocol,
-            ws="none",
+            ws=self._make_websocket,  # type: ignore[arg-type]  # made as a class of theirs is
             loop="none",
             lifespan="off",
             log_config=None,
@@ -42,6 +47,11 @@ class HttpConnections:
 
     def make(self) -> asyncio.Protocol:
         return Connection(self._config, self._state, {})
+
+    def _make_websocket(self, **_theirs: object) -> asyncio.Protocol:
+        from peeklock.server.websocket import WebSocket  # brings a library that few need
+
+        return WebSocket(self._door)
 
     @property
     def open(self) -> list["Connection"]:

@@ -1,7 +1,5 @@
 """Builds the HTTP front-end: what it may ask of the broker, and no more."""
 
-from typing import Final
-
 from starlette.applications import Starlette
 
 from peeklock.clock import Clock
@@ -13,30 +11,13 @@ from peeklock.frontends.http.jobs import Jobs
 from peeklock.security.authenticators import Authenticator
 from peeklock.security.tokens import Tokens
 from peeklock.server.apart import apart
-from peeklock.server.config import Config, is_loopback
+from peeklock.server.config import Config
 from peeklock.server.desk import Desk
+from peeklock.server.host_names import HostNames
 from peeklock.server.live_signals import LiveSignals
 from peeklock.server.switchboard import Switchboard
 from peeklock.server.waiting_room import WaitingRoom
 from peeklock.server.webhooks import Webhooks
-
-
-class HostNames:
-    """By which names a request may call the broker, in its Host header.
-
-    Where nobody has to prove anything, a web page could else reach the broker: its own name
-    may lead to 127.0.0.1, if whoever owns the name wants so.
-    """
-
-    def __init__(self, config: Config) -> None:
-        self._any: Final = not config.dev or config.emulator
-
-    def is_expected(self, authority: str) -> bool:
-        if self._any:
-            return True
-        has_port = ":" in authority and not authority.endswith("]")
-        name = authority.rpartition(":")[0] if has_port else authority
-        return is_loopback(name.strip("[]").lower())
 
 
 def make_http_application(

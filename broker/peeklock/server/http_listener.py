@@ -22,6 +22,7 @@ from peeklock.limits import (
     HTTP_HANDSHAKE_TIMEOUT,
     HTTP_LOOK_AGAIN,
 )
+from peeklock.server.tunnel_door import TunnelDoor
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -48,12 +49,14 @@ class HttpListener:
         self,
         make_application: Callable[[], "ASGIApp"],
         context: ssl.SSLContext | None,
+        door: TunnelDoor,
         *,
         plain_from_afar: bool,
     ) -> None:
         """`plain_from_afar`: HTTP without TLS is for other machines, too."""
         self._make_application: Final = make_application
         self._context: Final = context
+        self._door: Final = door
         self._plain_from_afar: Final = plain_from_afar
         self._connections: HttpConnections | None = None
         self._arriving: Final[set[asyncio.Task[None]]] = set()
@@ -148,7 +151,7 @@ class HttpListener:
         if self._connections is None:
             from peeklock.server.http_connection import HttpConnections
 
-            self._connections = HttpConnections(self._make_application())
+            self._connections = HttpConnections(self._make_application(), self._door)
         return self._connections
 
     # ---- time

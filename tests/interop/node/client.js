@@ -29,11 +29,17 @@ class Mailbox {
     }
 }
 
-// A connection, once it is open; rejects with why it is not.
-function connect({ port, host = '127.0.0.1', ...options }) {
-    const connection = rhea
-        .create_container()
-        .connect({ port, host, reconnect: false, ...options });
+// A connection, once it is open; rejects with why it is not. With `path` it goes through a
+// WebSocket.
+function connect({ port, host = '127.0.0.1', path, ...options }) {
+    const container = rhea.create_container();
+    let details = { port, host };
+    if (path) {
+        const tunnel = container.websocket_connect(require('ws'));
+        const protocols = ['binary', 'AMQPWSB10', 'amqp'];
+        details = { connection_details: tunnel(`ws://${host}:${port}${path}`, protocols, {}) };
+    }
+    const connection = container.connect({ ...details, reconnect: false, ...options });
     return new Promise((resolve, reject) => {
         connection.on('connection_open', () => resolve(connection));
         connection.on('connection_error', ({ error }) => reject(error));

@@ -6,11 +6,13 @@ const { ServiceBusClient } = require('@azure/service-bus');
 const WAIT = { maxWaitTimeInMs: 3000 };
 const BRIEF = { maxWaitTimeInMs: 700 };
 
-function connect({ port }) {
+function connect({ port, throughWebSocket }) {
     const text =
         `Endpoint=sb://localhost:${port};SharedAccessKeyName=RootManageSharedAccessKey;` +
         'SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;';
-    return new ServiceBusClient(text, { retryOptions: { maxRetries: 0, timeoutInMs: 10000 } });
+    const options = { retryOptions: { maxRetries: 0, timeoutInMs: 10000 } };
+    if (throughWebSocket) options.webSocketOptions = { webSocket: require('ws') };
+    return new ServiceBusClient(text, options);
 }
 
 // Runs `work` with a client that is closed at the end, whatever happens.

@@ -9,6 +9,7 @@ from peeklock.frontends.http.job_routes import FIELD_NAMES
 from peeklock.limits import HTTP_BODY_RATE_MIN, HTTP_REQUEST_TIMEOUT
 from peeklock.server.http_connection import Connection, HttpConnections
 from peeklock.server.http_listener import is_loopback
+from peeklock.server.tunnel_door import TunnelDoor
 
 LATE = HTTP_REQUEST_TIMEOUT / 1000 + 1
 
@@ -46,7 +47,7 @@ class Door:
 
     def __init__(self) -> None:
         self.may_answer = asyncio.Event()
-        self.connections = HttpConnections(self.application)
+        self.connections = HttpConnections(self.application, cast(TunnelDoor, None))
 
     async def application(self, scope: Any, receive: Any, send: Any) -> None:
         while (await receive()).get("more_body"):
