@@ -121,23 +121,11 @@ class TestWhatIsNotServedYet:
         refused = refusal(shared.mqtt_port, Connect("a", will=Will("t", b""))).connack
         assert refused.reason_code == 0x83
 
-    def test_retained_messages(self, shared: BrokerProcess) -> None:
-        with mqtt_peer(shared.mqtt_port) as one:
-            packet = encoded_publish("a", retain=True)
-            one.socket.sendall(packet)
-            one.expect_closed(0x9A)
-
     def test_3_1_1_closes_on_what_it_cannot_refuse(self, shared: BrokerProcess) -> None:
         with mqtt_peer(shared.mqtt_port, v5=False) as one:
             assert one.subscribe("$a/b").suback.reason_codes == (0x80,)
             one.publish("$a/b", b"1")
             one.expect_closed()
-
-
-def encoded_publish(topic: str, *, retain: bool) -> bytes:
-    name = topic.encode()
-    body = len(name).to_bytes(2) + name + b"\0"
-    return bytes((0x31 if retain else 0x30, len(body))) + body
 
 
 class TestTheWire:

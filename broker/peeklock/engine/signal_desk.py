@@ -9,17 +9,20 @@ from typing import Final, final
 
 from peeklock.engine.effects import Peer
 from peeklock.engine.engine import Engine
+from peeklock.entities.arrivals import Arrivals
 from peeklock.entities.dispositions import Verdict
 from peeklock.entities.facts import Cause, DeliveryForgotten, DeliveryKept, Fact, Removed
 from peeklock.entities.kept_links import KeptLink, opened
-from peeklock.entities.listeners import Ear, Listener, Wanted
+from peeklock.entities.listeners import Ear, Hearing, Listener, Wanted, how_of, under_of
 from peeklock.entities.mounts import check_signals
 from peeklock.entities.queue import Queue
+from peeklock.entities.queue_index import Entry
 from peeklock.entities.settings import Overflow, QueueSettings, TopicSettings
+from peeklock.entities.submission import Passage, SharedBytes, Submission
 from peeklock.entities.topic import Topic
 from peeklock.entities.topic_filter import check_topic_filter
 from peeklock.entities.topic_names import SIGNALS
-from peeklock.errors import Unauthorized
+from peeklock.errors import QuotaExceeded, Unauthorized
 from peeklock.limits import (
     LOCK_DURATION_MAX,
     MAX_DELIVERY_COUNT_MAX,
@@ -27,7 +30,8 @@ from peeklock.limits import (
     MQTT_QUEUED_BYTES_MAX,
     MQTT_QUEUED_MESSAGES_MAX,
 )
-from peeklock.types import NOWHERE, Lsn, Millis, SequenceNumber, UnixMs
+from peeklock.message import Message
+from peeklock.types import NOWHERE, Lsn, Millis, SequenceNumber, SessionId, UnixMs
 
 # What is remembered of packet identifiers: the client's own, whose QoS 2 messages were taken
 # and not released yet, and ours, whose messages it has and whose end it has not confirmed.
@@ -162,6 +166,30 @@ class SignalDesk:
             self._engine.commit_facts([listeners.unrule_of(session.queue, topic_filter)])
         else:
             listeners.unlisten(session.listener, topic_filter)
+
+    def store(
+        self,
+        session: Session,
+        topic_name: str,
+        hearing: Hearing,
+        kept: Entry,
+        message: Message,
+        now: UnixMs,
+    ) -> None:
+        """A last value, for a session that is kept; its bytes are there already."""
+        queue = session.queue
+        arrivals = Arrivals()
+        passage = Passage(
+            SharedBytes(), kept.source_number, kept.expires_at, body_at=kept.body_at
+        )
+        given = Submission(message, passage=passage)
+        under = SessionId(under_of(topic_name, hearing))
+        stored = queue.take_signal(given, under, how_of(hearing), now, arrivals)
+        try:
+            room = self._engine.relay.room(arrivals)
+        except QuotaExceeded:
+            return  # all that it has is under way
+        self._engine.commit_facts([*room, stored])
 
     # ---- packet identifiers of kept sessions
 

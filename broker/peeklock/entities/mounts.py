@@ -11,9 +11,14 @@ from typing import Final, final
 
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.topic import Topic
+from peeklock.entities.topic_filter import ALL_LEVELS, ONE_LEVEL, SEPARATOR
 from peeklock.entities.topic_names import SIGNALS
 from peeklock.errors import NotAllowed
 from peeklock.limits import ENTITY_PATH_CHARACTERS_MAX
+
+# What a filter asks that matches a topic's own name: signals without a subject. No filter has
+# a U+0000 in it.
+BARE_NAME: Final = "\0"
 
 
 @final
@@ -41,6 +46,48 @@ def mount_of(namespace: Namespace, topic_name: str) -> Mount | None:
                 return Mount(topic, rest)
         end = topic_name.rfind("/", 0, end)
     return None
+
+
+@final
+class Part:
+    """What a topic filter asks of one topic."""
+
+    __slots__ = ("is_root", "topic", "topic_filter")
+
+    def __init__(self, topic: Topic, topic_filter: str, *, is_root: bool = False) -> None:
+        self.topic: Final = topic
+        self.topic_filter: Final = topic_filter  # about its subjects; or BARE_NAME
+        self.is_root: Final = is_root  # they are whole topic names
+
+
+def parts_of(namespace: Namespace, topic_filter: str) -> list[Part]:
+    """What a filter asks of each topic that keeps anything."""
+    parts: list[Part] = []
+    for topic in namespace.topics():
+        if not topic.last_values.entries:
+            continue
+        if topic.path == SIGNALS:
+            parts.append(Part(topic, topic_filter, is_root=True))
+            continue
+        rest = rest_of(topic.path, topic_filter)
+        if rest is not None:
+            parts.append(Part(topic, rest))
+    return parts
+
+
+def rest_of(path: str, topic_filter: str) -> str | None:
+    """The filter behind a topic's name; BARE_NAME: it matches that; None: nothing there."""
+    levels = path.split(SEPARATOR)
+    wanted = topic_filter.split(SEPARATOR)
+    for place, level in enumerate(levels):
+        if place == len(wanted):
+            return None
+        if wanted[place] == ALL_LEVELS:
+            return ALL_LEVELS
+        if wanted[place] not in (ONE_LEVEL, level):
+            return None
+    rest = wanted[len(levels) :]
+    return SEPARATOR.join(rest) if rest else BARE_NAME
 
 
 def check_signals(namespace: Namespace) -> None:

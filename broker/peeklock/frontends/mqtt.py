@@ -75,7 +75,6 @@ from peeklock.types import NEVER, NOWHERE, ElapsedMs, Millis, UnixMs
 
 SETTINGS: Final = ConnectionSettings(
     packet_ids_reserved=MQTT_PACKET_IDS_OF_SESSIONS,
-    retain_available=False,
     answers_by_itself=False,
 )
 CLOSING_CODES: Final = {
@@ -151,6 +150,7 @@ class MqttFrontend:
     def set_writable(self, writable: bool) -> None:
         """The socket takes more, or has enough for now."""
         self._deliveries.set_writable(writable)
+        self._deliveries.settle_up(self._now)
 
     def on_login(self, principal: Principal | None, now: UnixMs) -> None:
         """The answer to `login`."""

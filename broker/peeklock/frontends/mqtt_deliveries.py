@@ -18,12 +18,14 @@ from peeklock.engine.effects import Deliver, Overheard, Peer, Settled
 from peeklock.engine.engine import Engine
 from peeklock.engine.signal_desk import RELEASED, Session, SignalDesk
 from peeklock.entities.dispositions import ABANDON, COMPLETE, Disposition, Verdict
+from peeklock.entities.listeners import Wanted
 from peeklock.entities.queue import Queue
 from peeklock.errors import ProtocolViolation
 from peeklock.frontends.amqp_outcomes import cut
 from peeklock.frontends.mqtt_leases import Handed, Lease, Terms, UnderWay, packet_id_of
 from peeklock.frontends.mqtt_message import payload_of
 from peeklock.frontends.mqtt_overhearing import Overhearing
+from peeklock.frontends.mqtt_retained import Retained
 from peeklock.frontends.mqtt_topics import topic_name_of
 from peeklock.limits import MQTT_QOS_0_CREDIT
 from peeklock.protocols.mqtt.connection import Connection
@@ -55,6 +57,7 @@ class Deliveries:
         self._peer: Final = peer
         self._connection: Final = connection
         self._overhearing: Final = Overhearing(connection)
+        self._retained: Final = Retained(engine, desk, peer, self._overhearing)
         self._leases: Final[dict[str, Lease]] = {}  # by topic filter
         self._under_way: Final[dict[int, UnderWay]] = {}
         self._held_back: Final[deque[Handed]] = deque()
@@ -66,6 +69,7 @@ class Deliveries:
     def resume(self, session: Session) -> None:
         """Go on with what is kept of a session: releases first, then what waits for it."""
         self._session = session
+        self._retained.session = session
         for packet_id in session.packet_ids(RELEASED):
             self._connection.messages.redeliver_release(packet_id)  # [MQTT-4.4.0-1]
         lease = Lease(2, "", session)
@@ -123,6 +127,7 @@ class Deliveries:
         self._held_back.clear()
         self._under_way.clear()
         self._overhearing.end()
+        self._retained.end()
 
     def set_writable(self, writable: bool) -> None:
         """A client that does not read is not handed more."""
@@ -136,6 +141,10 @@ class Deliveries:
 
     def on_heard(self, effect: Overheard, now: UnixMs) -> None:
         self._overhearing.on_heard(effect.heard, now)
+
+    def send_retained(self, topic_filter: str, wanted: Wanted, now: UnixMs) -> None:
+        """Of signals that are kept as last values, what this filter matches."""
+        self._retained.look_for(topic_filter, wanted, now)
 
     def on_deliver(self, effect: Deliver, now: UnixMs) -> None:
         receiver = effect.receiver
@@ -285,6 +294,7 @@ class Deliveries:
                 waiting.appendleft(handed)
                 break
         self._overhearing.go_on(now)
+        self._retained.go_on(now)
         self._share_credit()
 
     def _complete(self, lease: Lease, now: UnixMs) -> None:

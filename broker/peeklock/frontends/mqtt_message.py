@@ -19,7 +19,15 @@ from peeklock.clock import IdSource
 from peeklock.entities.listeners import Listener
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import Entry
-from peeklock.entities.submission import Passage, Publication, SharedBytes, Submission
+from peeklock.entities.submission import (
+    AS_THE_TOPIC_SAYS,
+    CLEAR,
+    KEEP,
+    Passage,
+    Publication,
+    SharedBytes,
+    Submission,
+)
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest
 from peeklock.filters.values import text_of
@@ -58,6 +66,9 @@ from peeklock.types import NEVER, UnixMs
 # Message annotations of ours: what AMQP has no place for.
 USER_PROPERTIES: Final = Symbol("x-opt-mqtt-user-properties")  # name, value, name, value …
 PAYLOAD_FORMAT: Final = Symbol("x-opt-mqtt-payload-format")  # ubyte, as in MQTT
+# Of one that is retained, unless it is 2: it is not told with a higher one.
+RETAINED_QOS: Final = Symbol("x-opt-mqtt-qos")
+RETAINED_NAME: Final = b"x-opt-mqtt-qos"
 # The content type of a body that is neither bytes nor text: its AMQP sections, encoded.
 AMQP_BODY: Final = "application/amqp"
 
@@ -83,12 +94,25 @@ def submission_of_publish(
     publication: Publication | None = None
     if isinstance(entity, Topic):
         publication = Publication(publish.topic_name, publish.qos, publish.retain, publisher)
+    elif publish.retain:
+        raise InvalidRequest("a job is not retained: publish it without RETAIN")
     elif expires_at == NEVER:
         return given
     passage: Passage | None = None
     if expires_at != NEVER:
         passage = Passage(SharedBytes(), expires_at=expires_at)
-    return Submission(message, NEVER, given.message_id, given.session_id, passage, publication)
+    last_value = AS_THE_TOPIC_SAYS
+    if publish.retain:  # [MQTT-3.3.1-5]; an empty one clears [MQTT-3.3.1-6] [MQTT-3.3.1-7]
+        last_value = KEEP if publish.payload else CLEAR
+    return Submission(
+        message,
+        NEVER,
+        given.message_id,
+        given.session_id,
+        passage,
+        publication=publication,
+        last_value=last_value,
+    )
 
 
 def message_of_publish(
@@ -96,7 +120,7 @@ def message_of_publish(
 ) -> tuple[Message, UnixMs]:
     """And when it expires, if that is later than AMQP's ttl can say; else NEVER."""
     found = publish.properties
-    if not found:
+    if not found and not publish.retain:
         properties = AmqpProperties(message_id=ids.name(), subject=subject)
         return Message(encode_bare(properties, None, DataBody([publish.payload]))), NEVER
     content_type = found.text(CONTENT_TYPE)
@@ -111,6 +135,8 @@ def message_of_publish(
         content_type=content_type,
     )
     annotations: dict[AmqpValue, AmqpValue] = {}
+    if publish.retain and publish.qos < 2:
+        annotations[RETAINED_QOS] = UByte(publish.qos)
     body = body_of(publish, annotations)
     user = first_values(found.user)
     if len(user) < len(found.user):
@@ -197,6 +223,14 @@ def contents_of(
     if not values and not user:
         return payload, NO_PROPERTIES
     return payload, Properties(values, user)
+
+
+def qos_kept(message: Message) -> int:
+    """With which QoS a retained one was published; 2 where MQTT did not bring it."""
+    if RETAINED_NAME not in message.annotations:
+        return 2
+    qos = annotations_of(message).get(RETAINED_QOS)
+    return qos if isinstance(qos, int) and 0 <= qos <= 2 else 2
 
 
 def read_payload(bare: bytes, values: dict[int, PropertyValue]) -> bytes:

@@ -30,6 +30,12 @@ class Overhearing:
         self._waiting: Final[deque[Heard]] = deque()
         self._waiting_bytes = 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing waits: the client takes all that comes."""
+        messages = self._connection.messages
+        return not self._waiting and self.writable and messages.quota > 0
+
     def on_heard(self, heard: Heard, now: UnixMs) -> None:
         messages = self._connection.messages
         if heard.hearing.qos == 0:

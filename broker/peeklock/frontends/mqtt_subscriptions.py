@@ -13,7 +13,11 @@ from peeklock.errors import BrokerError, QuotaExceeded
 from peeklock.frontends.mqtt_deliveries import Deliveries
 from peeklock.frontends.mqtt_topics import Finder
 from peeklock.limits import MQTT_SUBSCRIPTIONS_MAX
-from peeklock.protocols.mqtt.subscribe import FilterRequest
+from peeklock.protocols.mqtt.subscribe import (
+    SEND_RETAINED,
+    SEND_RETAINED_IF_NEW,
+    FilterRequest,
+)
 from peeklock.types import UnixMs
 
 
@@ -56,8 +60,13 @@ class Subscriptions:
             session.listener, qos, request.no_local, request.retain_as_published,
             request.retain_handling, identifiers[0] if identifiers else 0,
         )  # fmt: skip
+        is_new = topic_filter not in known
         self._begin(topic_filter, wanted, now)
         self._desk.listen(session, topic_filter, wanted, now)
+        handling = request.retain_handling  # [MQTT-3.3.1-10] [MQTT-3.3.1-11]
+        if handling == SEND_RETAINED or (handling == SEND_RETAINED_IF_NEW and is_new):
+            if is_of_signals(topic_filter):
+                self._deliveries.send_retained(topic_filter, wanted, now)
         return qos
 
     def _begin(self, topic_filter: str, wanted: Wanted, now: UnixMs) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from peeklock.entities.mounts import mount_of
+from peeklock.entities.mounts import BARE_NAME, mount_of, rest_of
 from peeklock.entities.topic_names import SIGNALS, topic_name_of
 from tests.support.house import House
 
@@ -59,3 +59,22 @@ def test_subjects_that_are_no_topic_name(subject: str) -> None:
 def test_the_built_in_topic_has_no_name_of_its_own() -> None:
     for subject in (None, ""):
         assert topic_name_of(SIGNALS, subject) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "topic_filter", "rest"),
+    [
+        ("a/b", "a/b/c/+", "c/+"),
+        ("a/b", "+/b/#", "#"),
+        ("a/b", "a/#", "#"),
+        ("a/b", "#", "#"),
+        ("a/b", "a/b", BARE_NAME),
+        ("a/b", "+/+", BARE_NAME),
+        ("a/b", "a/b/", ""),
+        ("a/b", "a", None),
+        ("a/b", "+", None),
+        ("a/b", "a/c/#", None),
+    ],
+)
+def test_what_a_filter_asks_of_a_topic(path: str, topic_filter: str, rest: str | None) -> None:
+    assert rest_of(path, topic_filter) == rest
