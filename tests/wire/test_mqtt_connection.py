@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from peeklock.protocols.mqtt.connect import MQTT_3_1_1, Connect, Will
+from peeklock.protocols.mqtt.connect import MQTT_3_1_1, Connect
 from peeklock.protocols.mqtt.events import ConnectRefused, PublishAcknowledged
 from peeklock.protocols.mqtt.properties import (
     ASSIGNED_CLIENT_IDENTIFIER,
@@ -117,10 +117,6 @@ class TestClientIdentifier:
 
 
 class TestWhatIsNotServedYet:
-    def test_wills(self, shared: BrokerProcess) -> None:
-        refused = refusal(shared.mqtt_port, Connect("a", will=Will("t", b""))).connack
-        assert refused.reason_code == 0x83
-
     def test_3_1_1_closes_on_what_it_cannot_refuse(self, shared: BrokerProcess) -> None:
         with mqtt_peer(shared.mqtt_port, v5=False) as one:
             assert one.subscribe("$a/b").suback.reason_codes == (0x80,)

@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from typing import Final, NoReturn, cast, final
 
 from peeklock.clock import IdSource
+from peeklock.engine.alarms import Alarms
 from peeklock.engine.dispatch import Line, ReceiveMode, Receiver, select_shown, within_bytes
 from peeklock.engine.effects import (
     Accepted,
@@ -132,6 +133,7 @@ class Engine:
         self.last_values: Final = LastValueDesk(namespace, self.commit_facts)
         self._idling: Final = Idling(namespace)
         self.outbox: Final = Outbox()
+        self.alarms: Final = Alarms()
         self.draining = False  # shutting down: no new work is taken
         self._lines: Final[dict[QueueId, Line]] = {}
         self._topics_accessed: Final[dict[QueueId, UnixMs]] = {}  # when each was sent to
@@ -685,6 +687,7 @@ class Engine:
         if NEVER != links.next_deadline() <= now:
             for link in links.lapsed(now):
                 self.close_link(link, now)
+        self.alarms.ring(now)
         self.turn(now)
 
     def _let_time_pass(self, line: Line, now: UnixMs) -> None:
@@ -706,6 +709,7 @@ class Engine:
         """When `tick` next has work; NEVER when it has none."""
         first = self._deadlines[0][0] if self._deadlines else NEVER
         first = soonest(first, self.namespace.links.next_deadline())
+        first = soonest(first, self.alarms.next_deadline())
         first = soonest(first, self.namespace.due_topics.first_at())
         return soonest(first, self._idling.next_deadline())
 

@@ -5,8 +5,11 @@ of the built-in topic and a link that is remembered as recoverable ones are: the
 is the session's, its tags are the packet identifiers that are in use on either side.
 """
 
-from typing import Final, final
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeAlias, final
 
+from peeklock.engine.alarms import Alarm
 from peeklock.engine.effects import Peer
 from peeklock.engine.engine import Engine
 from peeklock.entities.arrivals import Arrivals
@@ -32,6 +35,9 @@ from peeklock.limits import (
 )
 from peeklock.message import Message
 from peeklock.types import NOWHERE, Lsn, Millis, SequenceNumber, SessionId, UnixMs
+
+PublishWill: TypeAlias = Callable[[UnixMs], object]
+NO_DELAY: Final = Millis(0)
 
 # What is remembered of packet identifiers: the client's own, whose QoS 2 messages were taken
 # and not released yet, and ours, whose messages it has and whose end it has not confirmed.
@@ -82,6 +88,8 @@ class SignalDesk:
 
     def __init__(self, engine: Engine) -> None:
         self._engine: Final = engine
+        # Wills whose delay runs, by client identifier.
+        self._wills: Final[dict[str, tuple[Alarm, PublishWill]]] = {}
 
     # ---- clients come and go
 
@@ -109,7 +117,9 @@ class SignalDesk:
             engine.close_link(found, now)
             lsn = engine.journal.end
             found = None
+            self._end_delay(client_id, now, is_over=True)
         if found is not None:  # [MQTT-3.1.2-5]
+            self._end_delay(client_id, now, is_over=False)
             lsn = engine.commit_facts(
                 [opened(found.link_id, found.key, found.entity_id, lifetime_ms)]
             )
@@ -129,8 +139,43 @@ class SignalDesk:
         link = links.by_id[link_opened.link_id]
         return Session(listener, link, lsn, is_present=False)
 
-    def leave(self, session: Session, lifetime_ms: Millis, now: UnixMs) -> None:
-        """The connection is gone; so long the session is kept."""
+    def leave(
+        self,
+        session: Session,
+        lifetime_ms: Millis,
+        now: UnixMs,
+        will: PublishWill | None = None,
+        will_delay_ms: Millis = NO_DELAY,
+    ) -> None:
+        """The connection is gone; so long the session is kept.
+
+        Its will, if it is due, is published after its delay or when the session ends, whichever
+        comes first [MQTT-3.1.2-8] [MQTT-3.1.3-9].
+        """
+        self._leave(session, lifetime_ms, now)
+        if will is None:
+            return
+        delay = min(will_delay_ms, lifetime_ms)
+        if session.link is None or delay == 0:
+            will(now)
+            return
+        client_id = session.link.key.container_id
+        alarm = self._engine.alarms.set(
+            UnixMs(now + delay), partial(self._end_delay, client_id, is_over=True)
+        )
+        self._wills[client_id] = (alarm, will)
+
+    def _end_delay(self, client_id: str, now: UnixMs, *, is_over: bool) -> None:
+        """Of a will: it is to be published now, or the client has come back before."""
+        found = self._wills.pop(client_id, None)
+        if found is None:
+            return
+        alarm, will = found
+        self._engine.alarms.cancel(alarm)
+        if is_over:
+            will(now)
+
+    def _leave(self, session: Session, lifetime_ms: Millis, now: UnixMs) -> None:
         engine = self._engine
         session.listener.ear = None
         link = session.link

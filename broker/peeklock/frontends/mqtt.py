@@ -33,7 +33,7 @@ from peeklock.limits import (
     MQTT_SESSION_LIFETIME_MAX,
 )
 from peeklock.protocols.mqtt.acceptance import Acceptance
-from peeklock.protocols.mqtt.connect import Connect
+from peeklock.protocols.mqtt.connect import Connect, Will
 from peeklock.protocols.mqtt.connection import Connection
 from peeklock.protocols.mqtt.events import (
     ConnectionClosed,
@@ -50,6 +50,7 @@ from peeklock.protocols.mqtt.properties import (
     AUTHENTICATION_METHOD,
     NO_PROPERTIES,
     REASON_STRING,
+    WILL_DELAY_INTERVAL,
     Properties,
 )
 from peeklock.protocols.mqtt.publish import Publish
@@ -58,7 +59,6 @@ from peeklock.protocols.mqtt.reason_codes import (
     BAD_AUTHENTICATION_METHOD,
     BAD_USER_NAME_OR_PASSWORD,
     CLIENT_IDENTIFIER_NOT_VALID,
-    IMPLEMENTATION_SPECIFIC_ERROR,
     NO_SUBSCRIPTION_EXISTED,
     NOT_AUTHORIZED,
     QUOTA_EXCEEDED,
@@ -204,7 +204,7 @@ class MqttFrontend:
         elif isinstance(event, ConnectReceived):
             self._on_connect(event.connect)
         elif isinstance(event, ConnectionClosed):
-            self._leave(now)
+            self._leave(now, is_will_due=event.is_will_due)
 
     # ---- coming and going
 
@@ -216,9 +216,6 @@ class MqttFrontend:
         elif connect.properties.has(AUTHENTICATION_METHOD):
             what = "there is no enhanced authentication; give a user name and a password"
             connection.refuse(BAD_AUTHENTICATION_METHOD, what)  # [MQTT-4.12.0-1]
-        elif connect.will is not None:
-            what = "wills are not served yet; connect without one"
-            connection.refuse(IMPLEMENTATION_SPECIFIC_ERROR, what)
         elif len(connect.client_id) > MQTT_CLIENT_ID_CHARACTERS_MAX:
             what = f"a client identifier has up to {MQTT_CLIENT_ID_CHARACTERS_MAX} characters"
             connection.refuse(CLIENT_IDENTIFIER_NOT_VALID, what)  # [MQTT-3.1.3-8]
@@ -238,6 +235,12 @@ class MqttFrontend:
         assigned = None if connect.client_id else f"auto-{self._engine.ids.name()}"
         client_id = assigned or connect.client_id
         clients = self._host.clients
+        try:
+            if connect.will is not None:
+                self._check_will(connect.will, now)
+        except BrokerError as error:
+            connection.refuse(connect_code(error), str(error))
+            return
         other = clients.get(client_id)
         if other is not None:
             if other.user_name != self.user_name:
@@ -293,16 +296,40 @@ class MqttFrontend:
         self._handle(self._connection.take_events(), now)
         self._engine.outbox.release_now(LinkStolen(self, None))  # so that its socket is seen to
 
-    def _leave(self, now: UnixMs) -> None:
+    def _leave(self, now: UnixMs, *, is_will_due: bool) -> None:
         session = self._session
         if session is None:
             return
         self._deliveries.end(now)
         lifetime = lifetime_of(self._connection.session_expiry_interval)
-        self._host.desk.leave(session, lifetime, now)
+        connect = self._connection.connect
+        will = None if connect is None or not is_will_due else connect.will
+        if will is None:
+            self._host.desk.leave(session, lifetime, now)
+        else:
+            delay = Millis(1000 * will.properties.number(WILL_DELAY_INTERVAL, 0))
+            publish = partial(self._publish_will, will)
+            self._host.desk.leave(session, lifetime, now, publish, delay)
         clients = self._host.clients
         if clients.get(self._client_id) is self:
             del clients[self._client_id]
+
+    def _check_will(self, will: Will, now: UnixMs) -> None:
+        """Raises what a PUBLISH of it would be refused with: now there is somebody to tell."""
+        publish = publish_of(will)
+        place = self._finder.target(publish.topic_name, now)
+        submission_of_publish(publish, place.subject, place.entity, self._engine.ids, now)
+
+    def _publish_will(self, will: Will, now: UnixMs) -> None:
+        """What is refused by now, nobody hears of."""
+        engine = self._engine
+        publish = publish_of(will)
+        try:
+            place = self._finder.target(publish.topic_name, now)
+            given = submission_of_publish(publish, place.subject, place.entity, engine.ids, now)
+        except BrokerError:
+            return
+        engine.send(self, None, 0, place.entity, given, now, settled=True)
 
     def _finder_for(self, principal: Principal) -> Finder:
         return Finder(self._engine, principal, creates=self._host.creates_queues)
@@ -419,6 +446,13 @@ class MqttFrontend:
         elif isinstance(effect, ReceiverEnded):  # MQTT cannot say that of one subscription
             self._connection.disconnect(ADMINISTRATIVE_ACTION, str(effect.error))
         self._handle(self._connection.take_events(), self._now)
+
+
+def publish_of(will: Will) -> Publish:
+    """A will is published as its client would have [MQTT-3.1.2-14] [MQTT-3.1.2-15]."""
+    return Publish(
+        will.topic_name, will.payload, will.qos, will.retain, properties=will.properties
+    )
 
 
 def handed_at(effect: Deliver) -> UnixMs:

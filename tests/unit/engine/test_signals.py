@@ -9,7 +9,7 @@ from peeklock.entities.listeners import Wanted
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.submission import Publication, Submission
 from peeklock.errors import InvalidRequest, NotAllowed, QuotaExceeded, Unauthorized
-from peeklock.limits import MQTT_QUEUED_MESSAGES_MAX
+from peeklock.limits import MQTT_QUEUED_MESSAGES_MAX, MQTT_SESSIONS_MAX
 from peeklock.message import Message
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import NEVER, NOWHERE, Lsn, Millis, UnixMs
@@ -229,11 +229,13 @@ class TestSessions:
             with pytest.raises(Unauthorized, match="another user"):
                 desk.enter("one", user="other", clean=clean)
 
-    def test_too_many(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("peeklock.entities.kept_links.MQTT_SESSIONS_MAX", 2)
-        desk.leave(desk.enter("one"))
-        desk.enter("two")
-        with pytest.raises(QuotaExceeded, match="2 MQTT sessions"):
+    def test_too_many(self, desk: Desk) -> None:
+        one = desk.enter("one")
+        assert one.link is not None
+        desk.leave(one)
+        sessions = desk.house.namespace.links.sessions
+        sessions.update({f"s{n}": one.link for n in range(MQTT_SESSIONS_MAX - 1)})
+        with pytest.raises(QuotaExceeded, match="10000 MQTT sessions"):
             desk.enter("three")
         desk.enter("three", 0)
         assert desk.enter("one").is_present

@@ -119,5 +119,5 @@ def test_a_filter_is_a_rule() -> None:
     (rule,) = listeners.rules_of(queue.queue_id)
     assert fact.rule == rule  # type: ignore[union-attr]  # the same
     again = wanted_of(listener, rule)
-    for name in Wanted.__slots__:
+    for name in ("qos", "no_local", "retain_as_published", "retain_handling", "identifier"):
         assert getattr(again, name) == getattr(wanted, name)
