@@ -141,7 +141,9 @@ class TopicLife(RuleBasedStateMachine):
         is_new = not self.topic.settings.duplicate_window_ms or not (
             self.topic.seen.is_duplicate(name.encode(), Millis(20_000), self.house.now)
         )
-        message = Message(bare, ttl_ms=ttl_ms if last_value == KEEP else NO_TTL)
+        if last_value != KEEP or self.model:
+            ttl_ms = NO_TTL  # copies would expire, too
+        message = Message(bare, ttl_ms=ttl_ms)
         given = Submission(message, NEVER, name.encode(), last_value=last_value)
         self.house.engine.send(
             self.house.peer, "link", 0, self.topic, given, self.house.now, settled=False
@@ -161,8 +163,8 @@ class TopicLife(RuleBasedStateMachine):
         if is_new and last_value == CLEAR:
             self.last.pop(kind, None)
         elif is_new and (last_value == KEEP or self.topic.settings.keep_last_value):
-            lives = last_value == KEEP and ttl_ms != NO_TTL
-            self.last[kind] = (name, self.house.now + ttl_ms if lives else NEVER)
+            ends = NEVER if ttl_ms == NO_TTL else self.house.now + ttl_ms
+            self.last[kind] = (name, ends)
 
     @rule(subject=st.sampled_from(KINDS))
     def clear(self, subject: str) -> None:

@@ -104,6 +104,7 @@ class LastValues:
         self.queue_id: Final = topic_id
         self.entries: Final[dict[SequenceNumber, Entry]] = {}
         self.size_bytes = 0
+        self.count_max = LAST_VALUES_MAX
         self._path: Final = path
         self._subjects: Final[dict[SequenceNumber, Subject]] = {}
         self._tree: Final = SubjectTree()
@@ -130,9 +131,9 @@ class LastValues:
         """
         check_subject(subject)
         before = self._before(subject, keeping)
-        if before is None and len(self.entries) + keeping.count >= LAST_VALUES_MAX:
+        if before is None and len(self.entries) + keeping.count >= self.count_max:
             raise QuotaExceeded(
-                f"topic {self._path!r} keeps the last values of {LAST_VALUES_MAX} subjects, "
+                f"topic {self._path!r} keeps the last values of {self.count_max} subjects, "
                 "the most that one keeps: clear some, or let them expire"
             )
         message = given.message
@@ -174,13 +175,18 @@ class LastValues:
         return None if number is None else (number, self.entries[number].size)
 
     def expire(self, now: UnixMs) -> list[Fact]:
-        """Those whose time is over, some of them; the rest is due again at once."""
+        """Those whose time is over, some of them; the rest is due again at once.
+
+        They are taken off the deadlines, which are no state that a fact tells of.
+        """
         self._noted_at = NEVER
-        numbers = [
-            number
-            for number in self._expiring.due(now, DISPATCH_RUN_MAX)
-            if number in self.entries
-        ]
+        expiring = self._expiring
+        numbers: list[SequenceNumber] = []
+        while len(expiring) and expiring.first_at() <= now and len(numbers) < DISPATCH_RUN_MAX:
+            number = expiring.first_number()
+            expiring.drop_first()
+            if number in self.entries:
+                numbers.append(number)
         if not numbers:
             return []
         return [LastValueCleared(self.queue_id, numbers, Cause.EXPIRED)]

@@ -61,6 +61,10 @@ class Place:
         self.number: SequenceNumber | None = None  # None: no subject ends here
         self.order: list[str] | None = None  # the children's, sorted; None: they have changed
 
+    @property
+    def is_empty(self) -> bool:
+        return self.number is None and not self.children
+
     def sorted_children(self) -> list[str]:
         order = self.order
         if order is None:
@@ -129,7 +133,7 @@ class SubjectTree:
             way.append(way[-1].children[level])
         place = way.pop()
         place.number = None
-        while way and place.number is None and not place.children:
+        while way and place.is_empty:
             above = way.pop()
             del above.children[levels[len(way)]]
             above.order = None
