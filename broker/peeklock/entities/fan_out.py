@@ -8,7 +8,7 @@ from typing import Final, final
 
 from peeklock.entities.arrivals import Arrivals, Heard, NamedSignal, Stillborn
 from peeklock.entities.facts import UNNUMBERED, Fact, Numbered
-from peeklock.entities.last_values import Keeping, LastValues
+from peeklock.entities.last_values import Keeping, LastValues, subject_in
 from peeklock.entities.lens import Lens
 from peeklock.entities.listeners import Audience, how_of, under_of
 from peeklock.entities.message_session import check_session_id
@@ -172,8 +172,7 @@ class FanOut:
             if given.last_value == KEEP:
                 raise InvalidRequest("a signal that is scheduled cannot be kept as last value")
             return False
-        label = view.system(SystemProperty.LABEL)
-        subject = label if isinstance(label, str) else None
+        subject = subject_in(view, is_named=given.publication is not None)
         keeping = self._load.keeping
         if keeping is None:
             keeping = Keeping()

@@ -19,6 +19,7 @@ from peeklock.entities.residency import Residency
 from peeklock.entities.subject_tree import Subject, SubjectTree, check_subject
 from peeklock.entities.submission import Passage, Submission
 from peeklock.errors import QuotaExceeded
+from peeklock.filters.view import PropertyView, SystemProperty
 from peeklock.limits import (
     DISPATCH_RUN_MAX,
     LAST_VALUE_VISITS_MAX,
@@ -92,6 +93,20 @@ class Keeping:
         other.count = self.count
         other.size_bytes = self.size_bytes
         return other
+
+
+def subject_in(view: PropertyView, *, is_named: bool = False) -> Subject:
+    """What a signal is about: its message's subject, or that of the event in it.
+
+    `is_named`: MQTT has named it, and where that name has no subject, it has none.
+    """
+    label = view.system(SystemProperty.LABEL)
+    if isinstance(label, str):
+        return label
+    if is_named:
+        return None
+    subject = view.attribute("subject")
+    return subject if isinstance(subject, str) and subject else None
 
 
 @final

@@ -16,7 +16,7 @@ from peeklock.entities.facts import (
     TopicCreated,
 )
 from peeklock.entities.fan_out import FanOut
-from peeklock.entities.last_values import DueTopics, Keeping, LastValues
+from peeklock.entities.last_values import DueTopics, Keeping, LastValues, subject_in
 from peeklock.entities.lens import Lens
 from peeklock.entities.listeners import Audience, Listeners
 from peeklock.entities.residency import Residency
@@ -33,7 +33,6 @@ from peeklock.errors import (
     NotFound,
     QuotaExceeded,
 )
-from peeklock.filters.view import SystemProperty
 from peeklock.types import EntityPath, Millis, QueueId, SequenceNumber, UnixMs
 
 
@@ -145,8 +144,7 @@ class Topic:
             name = publication.topic_name
         else:
             view = self._lens.view(given.message, now, self.next_number, 0)
-            subject = view.system(SystemProperty.LABEL)
-            name = topic_name_of(self.path, subject if isinstance(subject, str) else None)
+            name = topic_name_of(self.path, subject_in(view))
         if name is None:
             return None
         hearings = self._listeners.hearings(name, publication)

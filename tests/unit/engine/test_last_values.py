@@ -9,7 +9,7 @@ from peeklock.entities.dispositions import COMPLETE
 from peeklock.entities.facts import Enqueued, Fact, LastValueCleared, LastValueSet, Numbered
 from peeklock.entities.residency import KEPT_PART
 from peeklock.entities.settings import RuleSettings
-from peeklock.entities.submission import AS_THE_TOPIC_SAYS, CLEAR, KEEP, Submission
+from peeklock.entities.submission import AS_THE_TOPIC_SAYS, CLEAR, KEEP, Publication, Submission
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, QuotaExceeded
 from peeklock.limits import DISPATCH_RUN_MAX
@@ -85,6 +85,17 @@ class TestKeeping:
         assert kept(house, rooms) == [None, ""]
         assert bare_at(house, rooms, None) == signal(None, b"of none")
         assert kept(house, rooms, "+") == [""]
+
+    def test_the_subject_of_an_event_counts_where_its_message_has_none(
+        self, house: House, rooms: Topic
+    ) -> None:
+        bare = encode_bare(None, {"cloudEvents:subject": "41"}, DataBody([b"x"]))
+        house.send(rooms, bare, last_value=KEEP)
+        assert kept(house, rooms) == ["41"]
+        named = Publication("rooms", 1, True, None)  # MQTT's own name counts before
+        given = Submission(Message(bare), publication=named, last_value=KEEP)
+        house.engine.publish(rooms, [given], house.now)
+        assert kept(house, rooms) == [None, "41"]
 
     def test_a_filter_finds_those_below_a_level(self, house: House, rooms: Topic) -> None:
         for subject in ("41/1/lobby", "41/2/lobby", "42/1/lobby", "41"):
