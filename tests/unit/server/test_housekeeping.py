@@ -189,8 +189,8 @@ def test_a_message_with_damaged_bytes_does_not_stop_it(disk: DiskHouse) -> None:
     disk.house.engine.detach(receiver, disk.house.now)
     fill(disk, 8)
     start, old = disk.journal.segments[0], fifth.body_at
-    disk.housekeep()
-    disk.housekeep()
+    for _ in range(3):  # by then no segment but the last is sparse
+        disk.housekeep()
     assert start not in disk.journal.segments
     assert SequenceNumber(1) not in disk.queue.entries
     assert fifth.body_at > old
