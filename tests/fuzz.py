@@ -39,6 +39,7 @@ from peeklock.frontends.amqp_message import (
 )
 from peeklock.frontends.amqp_rewrite import rewritten
 from peeklock.frontends.amqp_view import MessageView
+from peeklock.frontends.http.subscription_objects import read_object
 from peeklock.limits import MIB
 from peeklock.protocols.amqp10.connection import Connection
 from peeklock.protocols.amqp10.exchange import ConnectionSettings
@@ -134,6 +135,10 @@ def cesql(data: bytes) -> None:
 
 def events(data: bytes) -> None:
     never_fails(event_filters(data.decode("utf-8", "surrogateescape")))
+
+
+def subscription(data: bytes) -> None:
+    read_object(data)
 
 
 def path(data: bytes) -> None:
@@ -261,6 +266,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "topic filter": topic_filter,
     "events": events,
     "path": path,
+    "subscription": subscription,
 }
 PARSED_SHARE = 0.1
 # And so do those of MQTT.
@@ -358,6 +364,7 @@ def mqtt_corpus() -> list[bytes]:
 
 
 TEXTS = [
+    b'{"protocol": "HTTP", "sink": "https://a/", "source": "/", "filters": [{"sql": "TRUE"}]}',
     b"a = 1 AND b <> 'it''s' OR NOT c",
     b"sys.Label LIKE 's%_' ESCAPE '!' AND [a] NOT IN (1, -2, 0x3)",
     b"(a + 2) * 3 % 4 - d / 0.5E1 >= 0 AND EXISTS(user.b)",

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.support.amqp_operator import AmqpOperator
 from tests.support.broker_process import BrokerProcess
 from tests.support.http_peer import Answer, HttpPeer
 
@@ -18,10 +19,12 @@ class Reader(HttpPeer):
         self.document = json.loads(super().ask_with("GET", "/openapi.json", None, {}).body)
         self.seen: set[tuple[str, str, int]] = set()
 
-    def ask_as(self, template: str, method: str, path: str, **headers: str) -> Answer:
-        answer = self.ask(
-            method, path, b"x" if template.endswith("messages") else None, **headers
-        )
+    def ask_as(
+        self, template: str, method: str, path: str, body: str | None = None, **headers: str
+    ) -> Answer:
+        if template.endswith("messages"):
+            body = "x"
+        answer = self.ask(method, path, body, **headers)
         told = self.document["paths"][template][method.lower()]["responses"]
         assert str(answer.status) in told, answer.body
         (kind,) = told[str(answer.status)].get("content", {"": None})
@@ -37,6 +40,40 @@ class Reader(HttpPeer):
 @pytest.fixture
 def reader(shared: BrokerProcess) -> Reader:
     return Reader(shared)
+
+
+SUBSCRIPTIONS = {
+    *(("/subscriptions", method) for method in ("GET", "POST", "OPTIONS")),
+    *(("/subscriptions/{id}", method) for method in ("GET", "PUT", "DELETE", "OPTIONS")),
+}
+
+
+def test_subscriptions_and_what_may_become_of_them(
+    reader: Reader, operator: AmqpOperator, queue: str
+) -> None:
+    many, one = "/subscriptions", "/subscriptions/{id}"
+    operator.ask("CREATE", queue, {}, "topic")
+    wanted = {
+        "protocol": "HTTP",
+        "sink": "https://erp.example/events",
+        "config": {"topic": queue, "name": "erp", "push_status": "paused"},
+    }
+    for body in (json.dumps(wanted), json.dumps(wanted), "{", "x" * 300_000):
+        reader.ask_as(many, "POST", many, body)
+    nowhere = wanted | {"config": {"topic": "no/such"}}
+    reader.ask_as(many, "POST", many, json.dumps(nowhere))
+    for query in ("", f"?topic={queue}", "?topic=no/such", "?skip=x"):
+        reader.ask_as(many, "GET", many + query)
+    for place in (f"{many}/{queue}/erp", f"{many}/{queue}/other", f"{many}/x"):
+        for method, body in (("GET", None), ("PUT", json.dumps(wanted)), ("PUT", "[]")):
+            reader.ask_as(one, method, place, body)
+        for method in ("OPTIONS", "DELETE"):
+            reader.ask_as(one, method, place)
+    reader.ask_as(many, "OPTIONS", many)
+    reader.ask_as(many, "GET", many, Host="rebound.example")
+    assert {(template, method) for template, method, _status in reader.seen} == SUBSCRIPTIONS
+    statuses = {status for _template, _method, status in reader.seen}
+    assert statuses == {200, 201, 204, 400, 401, 404, 409, 413}
 
 
 def test_each_operation_and_what_may_become_of_it(reader: Reader, queue: str) -> None:
@@ -70,6 +107,7 @@ def test_each_operation_and_what_may_become_of_it(reader: Reader, queue: str) ->
     statuses = {status for _template, _method, status in reader.seen}
     assert statuses >= {200, 201, 204, 400, 401, 404}
     asked = {(template, method) for template, method, _status in reader.seen}
+    asked |= {one for one in SUBSCRIPTIONS if one[0].startswith("/subscriptions")}
     described = {
         (path, method.upper())
         for path, item in reader.document["paths"].items()

@@ -29,6 +29,7 @@ from peeklock.frontends.http.openapi import OPENAPI
 from peeklock.frontends.http.problems import CHALLENGE, problem
 from peeklock.frontends.http.routes_host import Apart, RoutesHost, SendAll
 from peeklock.frontends.http.stream_routes import StreamRoutes
+from peeklock.frontends.http.subscription_routes import SubscriptionRoutes
 from peeklock.frontends.http.waiting import Wait
 from peeklock.frontends.http.xml_tree import Element, write_xml
 from peeklock.limits import HTTP_BODY_BYTES_MAX
@@ -75,6 +76,7 @@ def make_application(host: HttpHost) -> Starlette:
         routes=[
             Route("/health", routes.health, methods=["GET"]),
             Route("/openapi.json", routes.describe, methods=["GET"]),
+            *SubscriptionRoutes(routes_host).routes(),
             *JobRoutes(routes_host).routes(),
             *EventRoutes(routes_host).routes(),
             *StreamRoutes(routes_host, host.follow).routes(),

@@ -7,6 +7,7 @@ docs/reference/http.md lists them. Tests hold this page against the routes and t
 from typing import Any, Final
 
 from peeklock.cloudevents.structured import BATCH_TYPES, EVENT_TYPES
+from peeklock.frontends.http import openapi_subscriptions as subscriptions
 from peeklock.frontends.http.jobs import DISPOSITIONS
 from peeklock.frontends.http.live_events import STREAM_TYPE
 from peeklock.frontends.http.problems import PROBLEM_TYPE
@@ -194,6 +195,40 @@ FOLLOW: Final = operation(
     text("A path that the subject has to match; `+` is one level, `#` the rest.", "subject",
          "query"),
 )  # fmt: skip
+ID: Final = text("The topic, a slash, and the subscription's name.", "id", "path")
+ALLOW: Final = answer("What can be asked.", {"Allow": {"schema": {"type": "string"}}})
+GIVEN: Final[Json] = {"required": True} | subscriptions.OBJECT
+WRONG: Final = ("400", "401", "404", "413", "503")
+CREATE_SUBSCRIPTION: Final = operation(
+    "createSubscription", "Have a topic's events pushed.",
+    {"201": answer("It is on disk.", {"Location": {"schema": {"type": "string"}}})
+     | subscriptions.OBJECT},
+    (*WRONG, "409"), requestBody=GIVEN,
+)  # fmt: skip
+LIST_SUBSCRIPTIONS: Final = operation(
+    "listSubscriptions", "Those that push; `Link` leads to more of them.",
+    {"200": answer("They are these.") | subscriptions.LIST}, ("400", "401", "404"),
+    text("Of this topic alone.", "topic", "query"),
+    parameter("skip", "query", "Not the first so many.", {"type": "integer", "minimum": 0}),
+)  # fmt: skip
+READ_SUBSCRIPTION: Final = operation(
+    "readSubscription", "One of them.",
+    {"200": answer("It is this.") | subscriptions.OBJECT}, ("401", "404"), ID,
+)  # fmt: skip
+REPLACE_SUBSCRIPTION: Final = operation(
+    "replaceSubscription", "It is to be as this says.",
+    {"200": answer("It is on disk.") | subscriptions.OBJECT}, WRONG, ID, requestBody=GIVEN,
+)  # fmt: skip
+DELETE_SUBSCRIPTION: Final = operation(
+    "deleteSubscription", "With the events that it holds.",
+    {"200": answer("It was this.") | subscriptions.OBJECT}, ("401", "404"), ID,
+)  # fmt: skip
+ASK_SUBSCRIPTIONS: Final = operation(
+    "askSubscriptions", "What can be asked here.", {"204": ALLOW}, ()
+)
+ASK_SUBSCRIPTION: Final = operation(
+    "askSubscription", "What can be asked here.", {"204": ALLOW}, (), ID
+)
 
 PROBLEM: Final[Json] = {
     "type": "object",
@@ -230,19 +265,29 @@ OPENAPI: Final[Json] = {
     "info": {
         "title": "Jobs and events over HTTP",
         "description": "Queues, topics and subscriptions of a peeklock broker: jobs in the "
-        "form of Service Bus' REST API, and CloudEvents.",
+        "form of Service Bus' REST API, and CloudEvents with their Subscriptions API.",
         "version": "1",
     },
     "paths": {
         EVENTS: {"post": SEND_EVENTS, "get": FOLLOW},
         EVENTS_HEAD: {"post": LOCK_EVENT, "delete": TAKE_EVENT},
+        subscriptions.MANY_AT: {
+            "post": CREATE_SUBSCRIPTION, "get": LIST_SUBSCRIPTIONS,
+            "options": ASK_SUBSCRIPTIONS,
+        },
+        subscriptions.ONE_AT: {
+            "get": READ_SUBSCRIPTION, "put": REPLACE_SUBSCRIPTION,
+            "delete": DELETE_SUBSCRIPTION, "options": ASK_SUBSCRIPTION,
+        },
         AT: {"post": SEND},
         HEAD: {"post": LOCK_NEXT, "delete": TAKE_NEXT},
         DEFERRED: {"post": LOCK_DEFERRED},
         LOCKED: {"delete": COMPLETE, "put": GIVE_BACK, "post": RENEW},
     },
     "components": {
-        "schemas": {"Problem": PROBLEM, "Batch": BATCH},
+        "schemas": {
+            "Problem": PROBLEM, "Batch": BATCH, "Subscription": subscriptions.SCHEMA,
+        },
         "securitySchemes": {
             "user": {"type": "http", "scheme": "basic"},
             "jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},

@@ -70,6 +70,11 @@ def answered(handler: Handler) -> Handler:
 
 async def principal_of(host: RoutesHost, request: Request) -> Principal:
     """Who asks for the entity; raises `Unauthorized`."""
+    return await principal_for(host, request, entity_of(request))
+
+
+async def principal_for(host: RoutesHost, request: Request, path: str) -> Principal:
+    """Who asks for what is at `path`; raises `Unauthorized`."""
     authority = request.headers.get("host", "localhost")
     if not host.is_expected_host(authority):
         raise Unauthorized(f"{authority[:80]!r} is no name of this broker")
@@ -78,7 +83,7 @@ async def principal_of(host: RoutesHost, request: Request) -> Principal:
     if origin is not None and not host.is_expected_host(origin.partition("://")[2]):
         raise Unauthorized(f"a page of {origin[:80]!r} may ask nothing here")
     given = request.headers.get("authorization", "")
-    return await host.doorkeeper.principal(given, entity_of(request), host.now())
+    return await host.doorkeeper.principal(given, path, host.now())
 
 
 def entity_of(request: Request) -> str:
