@@ -240,7 +240,7 @@ class TestRefusals:
             ("$a/b", 0x8F),
             ("$queue/", 0x83),
             ("$queue/x/$DeadLetterQueue", 0x8F),
-            ("$share/g/a", 0x8F),
+            ("$share/g/$a", 0x8F),
         ],
     )
     def test_what_is_no_queue(self, client: MqttPeer, topic_filter: str, code: int) -> None:

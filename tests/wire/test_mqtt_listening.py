@@ -90,7 +90,7 @@ class TestFilters:
         assert names(client, 1) == [f"{tree}/b"]
 
     def test_of_the_servers_own(self, client: MqttPeer) -> None:
-        codes = client.subscribe("$SYS/#", "$share/g/a", "$queues/a").suback.reason_codes
+        codes = client.subscribe("$SYS/#", "$share/g/$SYS/a", "$queues/a").suback.reason_codes
         assert codes == (0x8F, 0x8F, 0x8F)
 
     def test_rights(self, tmp_path: Path) -> None:

@@ -635,6 +635,7 @@ class Engine:
         facts: list[Fact] = [LinkClosed(link.link_id)]
         if link.is_session:
             self.commit_registry([*facts, QueueDeleted(link.entity_id)])
+            self.end_empty_groups()
             return
         queue = self.namespace.by_id.get(link.entity_id)
         if queue is not None and not link.key.is_sender:
@@ -642,6 +643,12 @@ class Engine:
             if held:
                 facts.extend(queue.settle(held, RELEASE, now))
         self.commit_facts(facts)
+
+    def end_empty_groups(self) -> None:
+        """Of MQTT sessions that shared a filter: nobody has it any more."""
+        facts = self.namespace.listeners.end_empty_groups()
+        if facts:
+            self.commit_registry(facts)
 
     # ---- turns and time
 
@@ -723,6 +730,7 @@ class Engine:
         So locks of others end, temporary queues go.
         """
         self._started_at = now
+        self.end_empty_groups()  # of those who were here, and kept nothing
         temporary = [queue for queue in self.namespace.queues() if queue.settings.temporary]
         for queue in temporary:
             self.commit_registry(self.namespace.delete(queue.path))
@@ -830,7 +838,7 @@ class Engine:
         self.relay.heard = []
         outbox = self.outbox
         for one in heard:
-            ear = one.hearing.listener.ear
+            ear = one.hearing.listener.next_ear()
             if ear is None:
                 continue
             effect = Overheard(cast(Peer, ear.peer), one)

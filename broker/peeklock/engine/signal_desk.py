@@ -16,7 +16,15 @@ from peeklock.entities.arrivals import Arrivals
 from peeklock.entities.dispositions import Verdict
 from peeklock.entities.facts import Cause, DeliveryForgotten, DeliveryKept, Fact, Removed
 from peeklock.entities.kept_links import KeptLink, opened
-from peeklock.entities.listeners import Ear, Hearing, Listener, Wanted, how_of, under_of
+from peeklock.entities.listeners import (
+    Ear,
+    Hearing,
+    Listener,
+    Wanted,
+    how_of,
+    shared_by,
+    under_of,
+)
 from peeklock.entities.mounts import check_signals
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import Entry
@@ -58,9 +66,17 @@ class Session:
     """One client's, while it is here."""
 
     def __init__(
-        self, listener: Listener, link: KeptLink | None, lsn: Lsn, *, is_present: bool
+        self,
+        listener: Listener,
+        ear: Ear,
+        link: KeptLink | None,
+        lsn: Lsn,
+        *,
+        is_present: bool,
     ) -> None:
         self.listener: Final = listener
+        self.ear: Final = ear
+        listener.hear_by(ear)
         self.link: Final = link  # None: it ends with its connection
         self.lsn: Final = lsn  # it is as its client is told when this is durable; NOWHERE: now
         self.is_present: Final = is_present  # it was there before
@@ -124,20 +140,16 @@ class SignalDesk:
                 [opened(found.link_id, found.key, found.entity_id, lifetime_ms)]
             )
             listener = engine.namespace.listeners.by_queue[found.entity_id]
-            listener.ear = Ear(peer, lsn)
-            return Session(listener, found, lsn, is_present=True)
+            return Session(listener, Ear(peer, lsn), found, lsn, is_present=True)
         if lifetime_ms == 0:
-            listener = Listener(None)
-            listener.ear = Ear(peer)
-            return Session(listener, None, lsn, is_present=False)
+            return Session(Listener(None), Ear(peer), None, lsn, is_present=False)
         topic = find_signals(engine, now)
         created = engine.namespace.create_session(topic, SESSION_SETTINGS, now)
         link_opened = links.open_session(user, client_id, created.queue_id, lifetime_ms)
         lsn = engine.commit_facts([created, link_opened])
         listener = engine.namespace.listeners.by_queue[created.queue_id]
-        listener.ear = Ear(peer, lsn)
         link = links.by_id[link_opened.link_id]
-        return Session(listener, link, lsn, is_present=False)
+        return Session(listener, Ear(peer, lsn), link, lsn, is_present=False)
 
     def leave(
         self,
@@ -177,10 +189,11 @@ class SignalDesk:
 
     def _leave(self, session: Session, lifetime_ms: Millis, now: UnixMs) -> None:
         engine = self._engine
-        session.listener.ear = None
+        session.listener.unhear(session.ear)
         link = session.link
         if link is None:
             engine.namespace.listeners.forget(session.listener)
+            engine.end_empty_groups()
             return
         if engine.namespace.links.by_id.get(link.link_id) is not link:
             return  # it was ended meanwhile
@@ -200,7 +213,7 @@ class SignalDesk:
         listeners = self._engine.namespace.listeners
         check_topic_filter(topic_filter)
         if session.is_kept:
-            rule = listeners.rule_of(session.queue, topic_filter, wanted, now)
+            rule = listeners.rule_of(session.queue.queue_id, topic_filter, wanted, now)
             self._engine.commit_facts([rule])
         else:
             listeners.listen(session.listener, topic_filter, wanted)
@@ -208,9 +221,30 @@ class SignalDesk:
     def unlisten(self, session: Session, topic_filter: str) -> None:
         listeners = self._engine.namespace.listeners
         if session.is_kept:
-            self._engine.commit_facts([listeners.unrule_of(session.queue, topic_filter)])
+            rule = listeners.unrule_of(session.queue.queue_id, topic_filter)
+            self._engine.commit_facts([rule])
         else:
             listeners.unlisten(session.listener, topic_filter)
+        self._engine.end_empty_groups()
+
+    def group(self, name: str, now: UnixMs) -> Listener:
+        """Those who share the filter `$share/…/…`: what they take from; raises
+        `InvalidRequest`, `QuotaExceeded`.
+
+        It is to be asked for with each `listen`, before it: a group without a session goes.
+        """
+        engine = self._engine
+        listeners = engine.namespace.listeners
+        found = listeners.groups.get(name)
+        if found is None:
+            check_topic_filter(shared_by(name))
+            topic = find_signals(engine, now)
+            created = engine.namespace.create_session(topic, SESSION_SETTINGS, now)
+            wanted = Wanted(Listener(None), 1)
+            rule = listeners.rule_of(created.queue_id, name, wanted, now, is_group=True)
+            engine.commit_facts([created, rule])
+            found = listeners.groups[name]
+        return found
 
     def store(
         self,

@@ -1,24 +1,32 @@
 """Who subscribes to signals by MQTT topic filters, and what each of them is told of a signal.
 
-A listener is the session of one client. One that is kept (5.0 §3.1.2.11.2) has a queue, where
-signals with QoS 1 and 2 wait for it; its filters are facts, as the rules of any subscription
-are. One that goes with its connection has neither: what it wants is known here and nowhere
-else, and what it is told is in no journal.
+A listener is the session of one client, or a group of sessions that share a filter.
+
+A session that is kept (5.0 §3.1.2.11.2) has a queue, where signals with QoS 1 and 2 wait for
+it; its filters are facts, as the rules of any subscription are. One that goes with its
+connection has neither: what it wants is known here and nowhere else, and what it is told is in
+no journal.
+
+A group has a queue, too, from which its members take (5.0 §4.8.2). It is there as long as a
+session has its filter, `$share/{share name}/{filter}`.
 """
 
+from collections import deque
 from typing import TYPE_CHECKING, Final, final
 
-from peeklock.entities.facts import Fact, RuleCreated, RuleDeleted
-from peeklock.entities.settings import RuleSettings
+from peeklock.entities.facts import Fact, QueueDeleted, RuleCreated, RuleDeleted
+from peeklock.entities.settings import RuleSettings, Scalar
 from peeklock.entities.submission import Publication
 from peeklock.entities.topic_filter import TopicFilterTree
-from peeklock.types import NOWHERE, Lsn, QueueId, UnixMs
+from peeklock.types import NEVER, NOWHERE, Lsn, QueueId, UnixMs
 
 if TYPE_CHECKING:  # what arrives in queues knows of hearings
     from peeklock.entities.queue import Queue
 
 TOPIC_FILTER: Final = "topic"  # the kind of rule that a filter of a session is
 PREFIX: Final = "$"  # what the names of sessions' subscriptions begin with, and no others
+SHARE_PREFIX: Final = "$share/"
+GROUP: Final = "group"  # of a rule: it is of the group itself, not of a member
 QOS: Final = 3  # of how a stored signal is delivered: its quality of service
 RETAIN: Final = 4  # and whether it says that it was retained
 
@@ -36,12 +44,36 @@ class Ear:
 
 @final
 class Listener:
-    """One session's interest in signals."""
+    """One session's interest in signals, or one group's."""
 
     def __init__(self, queue: "Queue | None") -> None:
         self.queue: Final = queue  # None: it goes with its connection
-        self.ear: Ear | None = None  # None: nobody is there
+        self.group = ""  # the filter that its members share; "": it is a session
         self.wanted: Final[dict[str, Wanted]] = {}  # by topic filter
+        self._ears: Final[deque[Ear]] = deque()
+
+    @property
+    def is_here(self) -> bool:
+        """Can somebody be told?"""
+        return bool(self._ears)
+
+    def hear_by(self, ear: Ear) -> None:
+        """A connection is there: the session's, or one more member's."""
+        self._ears.append(ear)
+
+    def unhear(self, ear: Ear) -> None:
+        """It is gone."""
+        if ear in self._ears:
+            self._ears.remove(ear)
+
+    def next_ear(self) -> Ear | None:
+        """Who is told next; None: nobody is there. Members of a group take turns."""
+        ears = self._ears
+        if not ears:
+            return None
+        if len(ears) > 1:
+            ears.rotate(-1)
+        return ears[0]
 
 
 @final
@@ -103,6 +135,8 @@ class Listeners:
 
     def __init__(self) -> None:
         self.by_queue: Final[dict[QueueId, Listener]] = {}
+        self.groups: Final[dict[str, Listener]] = {}  # by the filter that members share
+        self._sizes: Final[dict[str, int]] = {}  # how many sessions have it
         self._tree: Final[TopicFilterTree[Wanted]] = TopicFilterTree()
 
     @property
@@ -112,21 +146,40 @@ class Listeners:
 
     # ---- verbs
 
-    def rule_of(self, queue: "Queue", topic_filter: str, wanted: Wanted, now: UnixMs) -> Fact:
-        """A kept listener has this filter from now on."""
-        values = (
+    def rule_of(
+        self,
+        queue_id: QueueId,
+        topic_filter: str,
+        wanted: Wanted,
+        now: UnixMs,
+        *,
+        is_group: bool = False,
+    ) -> RuleCreated:
+        """A kept listener has this filter from now on, or is the group that shares it."""
+        values: tuple[tuple[str, Scalar], ...] = (
             ("qos", wanted.qos),
             ("no_local", wanted.no_local),
             ("retain_as_published", wanted.retain_as_published),
             ("retain_handling", wanted.retain_handling),
             ("identifier", wanted.identifier),
         )
-        rule = RuleSettings(topic_filter, TOPIC_FILTER, properties=values)
-        return RuleCreated(queue.queue_id, rule, now)
+        if is_group:
+            values = (*values, (GROUP, True))
+        return RuleCreated(
+            queue_id, RuleSettings(topic_filter, TOPIC_FILTER, properties=values), now
+        )
 
-    def unrule_of(self, queue: "Queue", topic_filter: str) -> Fact:
+    def unrule_of(self, queue_id: QueueId, topic_filter: str) -> RuleDeleted:
         """It has this filter no more."""
-        return RuleDeleted(queue.queue_id, topic_filter)
+        return RuleDeleted(queue_id, topic_filter)
+
+    def end_empty_groups(self) -> list[Fact]:
+        """Those that no session has any more go, with what waits for them."""
+        return [
+            QueueDeleted(listener.queue.queue_id)
+            for name, listener in self.groups.items()
+            if listener.queue is not None and not self._sizes.get(name)
+        ]
 
     # ---- looks
 
@@ -147,7 +200,7 @@ class Listeners:
                 qos = min(qos, publication.qos)  # [MQTT-3.8.4-8]
                 # [MQTT-3.3.1-12] [MQTT-3.3.1-13]
                 retain = publication.retain and wanted.retain_as_published
-            if listener.ear is None and (qos == 0 or listener.queue is None):
+            if not listener.is_here and (qos == 0 or listener.queue is None):
                 continue
             hearing = found.get(listener)
             if hearing is None:
@@ -162,14 +215,11 @@ class Listeners:
     def rules_of(self, queue_id: QueueId) -> list[RuleSettings]:
         """The filters of a kept listener, as the facts that make them again."""
         listener = self.by_queue[queue_id]
-        queue = listener.queue
-        assert queue is not None
-        rules: list[RuleSettings] = []
-        for topic_filter, wanted in listener.wanted.items():
-            fact = self.rule_of(queue, topic_filter, wanted, queue.created_at)
-            assert isinstance(fact, RuleCreated)
-            rules.append(fact.rule)
-        return rules
+        is_group = listener.group != ""
+        return [
+            self.rule_of(queue_id, topic_filter, wanted, NEVER, is_group=is_group).rule
+            for topic_filter, wanted in listener.wanted.items()
+        ]
 
     # ---- obedience; for a listener that is not kept, its engine calls these at once
 
@@ -179,26 +229,53 @@ class Listeners:
 
     def apply(self, fact: RuleCreated | RuleDeleted) -> None:
         listener = self.by_queue[fact.queue_id]
-        if isinstance(fact, RuleCreated):
-            self.listen(listener, fact.rule.name, wanted_of(listener, fact.rule))
-        else:
+        if isinstance(fact, RuleDeleted):
             self.unlisten(listener, fact.name)
+            return
+        wanted = wanted_of(listener, fact.rule)
+        if (GROUP, True) in fact.rule.properties:
+            self._share(listener, fact.rule.name, wanted)
+        else:
+            self.listen(listener, fact.rule.name, wanted)
+
+    def _share(self, listener: Listener, name: str, wanted: Wanted) -> None:
+        """It is the group of those who have this filter."""
+        listener.group = name
+        listener.wanted[name] = wanted
+        self.groups[name] = listener
+        self._tree.add(listener, shared_by(name), wanted)
 
     def listen(self, listener: Listener, topic_filter: str, wanted: Wanted) -> None:
         """One filter more, or in the place of the same one [MQTT-3.8.4-3]."""
         if is_of_signals(topic_filter):
             self._tree.add(listener, topic_filter, wanted)
+        elif topic_filter not in listener.wanted:
+            self._sizes[topic_filter] = self._sizes.get(topic_filter, 0) + 1
         listener.wanted[topic_filter] = wanted
 
     def unlisten(self, listener: Listener, topic_filter: str) -> None:
-        listener.wanted.pop(topic_filter, None)
+        before = listener.wanted.pop(topic_filter, None)
+        if before is not None and not is_of_signals(topic_filter):
+            self._count_out(topic_filter)
         self._tree.remove(listener, topic_filter)
 
+    def _count_out(self, topic_filter: str) -> None:
+        size = self._sizes.get(topic_filter, 0) - 1
+        if size > 0:
+            self._sizes[topic_filter] = size
+        else:
+            self._sizes.pop(topic_filter, None)
+
     def forget(self, listener: Listener) -> None:
-        """Its session is over."""
+        """Its session is over, or its group."""
         self._tree.remove_all(listener)
+        if listener.group:
+            self.groups.pop(listener.group, None)
+        else:
+            for topic_filter in listener.wanted:
+                if not is_of_signals(topic_filter):
+                    self._count_out(topic_filter)
         listener.wanted.clear()
-        listener.ear = None
         if listener.queue is not None:
             self.by_queue.pop(listener.queue.queue_id, None)
 
@@ -206,6 +283,21 @@ class Listeners:
 def is_of_signals(topic_filter: str) -> bool:
     """Does it match names of signals? A session's filters may lead to queues, too."""
     return not topic_filter.startswith("$")
+
+
+def is_shared(topic_filter: str) -> bool:
+    """Is it a filter of signals that a group shares? One that leads to a queue is not."""
+    if not topic_filter.startswith(SHARE_PREFIX):
+        return False
+    share_name, _slash, rest = topic_filter[len(SHARE_PREFIX) :].partition("/")
+    if "+" in share_name or "#" in share_name:
+        return False
+    return share_name != "" and rest != "" and is_of_signals(rest)
+
+
+def shared_by(topic_filter: str) -> str:
+    """What is matched for the group."""
+    return topic_filter[len(SHARE_PREFIX) :].partition("/")[2]
 
 
 def wanted_of(listener: Listener, rule: RuleSettings) -> Wanted:

@@ -17,8 +17,9 @@ from peeklock.engine.dispatch import ReceiveMode, Receiver
 from peeklock.engine.effects import Deliver, Overheard, Peer, Settled
 from peeklock.engine.engine import Engine
 from peeklock.engine.signal_desk import RELEASED, Session, SignalDesk
+from peeklock.entities.arrivals import Heard
 from peeklock.entities.dispositions import ABANDON, COMPLETE, Disposition, Verdict
-from peeklock.entities.listeners import Wanted
+from peeklock.entities.listeners import Ear, Hearing, Listener, Wanted
 from peeklock.entities.queue import Queue
 from peeklock.errors import ProtocolViolation
 from peeklock.frontends.amqp_outcomes import cut
@@ -85,17 +86,41 @@ class Deliveries:
     ) -> None:
         """A share of a queue, or another in the place of one [MQTT-3.8.4-3]; raises
         `BrokerError`."""
+        queue.check_handing_out()
+        self._take(topic_filter, Lease(qos, topic_name_of(queue)), queue, identifiers, now)
+
+    def join(
+        self,
+        topic_filter: str,
+        qos: int,
+        group: Listener,
+        identifiers: tuple[int, ...],
+        now: UnixMs,
+    ) -> None:
+        """A share of the signals of a group; what of them is not stored, in turn."""
+        assert group.queue is not None
+        lease = Lease(qos, "", group=group, ear=Ear(self._peer))
+        self._take(topic_filter, lease, group.queue, identifiers, now)
+
+    def _take(
+        self,
+        topic_filter: str,
+        lease: Lease,
+        queue: Queue,
+        identifiers: tuple[int, ...],
+        now: UnixMs,
+    ) -> None:
         before = self._leases.get(topic_filter)
-        if before is not None and before.qos == qos and before.is_live:
+        if before is not None and before.qos == lease.qos and before.is_live:
             before.identifiers = identifiers
             return
-        mode = ReceiveMode.PEEK_LOCK if qos else ReceiveMode.RECEIVE_AND_DELETE
-        lease = Lease(qos, topic_name_of(queue))
         lease.identifiers = identifiers
-        queue.check_handing_out()
         if before is not None:
             self.give_up(topic_filter, now)
+        mode = ReceiveMode.PEEK_LOCK if lease.qos else ReceiveMode.RECEIVE_AND_DELETE
         self._attach(topic_filter, lease, queue, mode)
+        if lease.group is not None and lease.ear is not None:
+            lease.group.hear_by(lease.ear)
 
     def _attach(self, name: str, lease: Lease, queue: Queue, mode: ReceiveMode) -> None:
         lease.receiver = self._engine.attach(self._peer, lease, queue, mode)
@@ -112,6 +137,8 @@ class Deliveries:
         if lease is None:
             return
         self._complete(lease, now)
+        if lease.group is not None and lease.ear is not None:
+            lease.group.unhear(lease.ear)
         receiver = lease.receiver
         if receiver is not None:
             tried = [one.token for one in self._under_way.values() if one.lease is lease]
@@ -140,7 +167,16 @@ class Deliveries:
     # ---- out
 
     def on_heard(self, effect: Overheard, now: UnixMs) -> None:
-        self._overhearing.on_heard(effect.heard, now)
+        heard = effect.heard
+        group = heard.hearing.listener.group
+        if group:
+            lease = self._leases.get(group)
+            if lease is None:
+                return  # it has left meanwhile
+            hearing = Hearing(heard.hearing.listener)
+            hearing.identifiers = lease.identifiers
+            heard = Heard(heard.signal, hearing)
+        self._overhearing.on_heard(heard, now)
 
     def send_retained(self, topic_filter: str, wanted: Wanted, now: UnixMs) -> None:
         """Of signals that are kept as last values, what this filter matches."""

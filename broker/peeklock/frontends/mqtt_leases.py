@@ -7,7 +7,7 @@ from typing import Final, final
 
 from peeklock.engine.dispatch import Receiver
 from peeklock.engine.signal_desk import Session
-from peeklock.entities.listeners import QOS, RETAIN, named_under
+from peeklock.entities.listeners import QOS, RETAIN, Ear, Listener, named_under
 from peeklock.entities.queue_index import Entry
 from peeklock.limits import MQTT_PACKET_IDS_OF_SESSIONS
 from peeklock.types import LockToken, SequenceNumber
@@ -32,10 +32,19 @@ class Terms:
 class Lease:
     """One receiver; the engine has it as its receiver's `link`."""
 
-    def __init__(self, qos: int, topic_name: str, session: Session | None = None) -> None:
+    def __init__(
+        self,
+        qos: int,
+        topic_name: str,
+        session: Session | None = None,
+        group: Listener | None = None,
+        ear: Ear | None = None,
+    ) -> None:
         self.qos: Final = qos  # 0: what is sent is gone
         self.topic_name: Final = topic_name  # of jobs; "": each message has its own
         self.session: Final = session  # whose own queue it is; None: others take from it, too
+        self.group: Final = group  # of sessions that share a filter of signals
+        self.ear: Final = ear  # what the group tells this member by
         self.identifiers: tuple[int, ...] = ()  # that the client gave it (§3.8.2.1.2)
         self.receiver: Receiver | None = None
         self.granted = 0  # credit that it was given, and that no message has come for yet

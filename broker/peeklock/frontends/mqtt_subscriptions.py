@@ -2,13 +2,14 @@
 
 A session that is kept has its filters of jobs kept, too; they hold on again on its next
 connection. It is granted QoS 1 for them at most: a QoS 2 exchange that was cut off goes on with
-the same client, and a job goes to whoever is there.
+the same client, and a job goes to whoever is there. For signals that are shared nobody is
+granted more, for the same reason [MQTT-4.8.2-4] [MQTT-4.8.2-5].
 """
 
 from typing import Final, final
 
 from peeklock.engine.signal_desk import Session, SignalDesk
-from peeklock.entities.listeners import Wanted, is_of_signals
+from peeklock.entities.listeners import Wanted, is_of_signals, is_shared
 from peeklock.errors import BrokerError, QuotaExceeded
 from peeklock.frontends.mqtt_deliveries import Deliveries
 from peeklock.frontends.mqtt_topics import Finder
@@ -54,7 +55,7 @@ class Subscriptions:
                 f"more than {MQTT_SUBSCRIPTIONS_MAX} subscriptions of a session"
             )
         qos = request.qos
-        if session.is_kept and not is_of_signals(topic_filter):
+        if is_shared(topic_filter) or (session.is_kept and not is_of_signals(topic_filter)):
             qos = min(qos, 1)  # [MQTT-3.8.4-8]
         wanted = Wanted(
             session.listener, qos, request.no_local, request.retain_as_published,
@@ -74,6 +75,11 @@ class Subscriptions:
             self._finder.check_filter(topic_filter)
             return
         identifiers = (wanted.identifier,) if wanted.identifier else ()
+        if is_shared(topic_filter):
+            self._finder.check_filter(topic_filter)
+            group = self._desk.group(topic_filter, now)
+            self._deliveries.join(topic_filter, wanted.qos, group, identifiers, now)
+            return
         queue = self._finder.source(topic_filter, now)
         self._deliveries.take_jobs(topic_filter, wanted.qos, queue, identifiers, now)
 

@@ -5,7 +5,7 @@ import pytest
 from peeklock.engine.capture import Capture
 from peeklock.engine.effects import Accepted, Overheard
 from peeklock.engine.signal_desk import RELEASED, TAKEN, Session, SignalDesk, find_signals
-from peeklock.entities.listeners import Wanted
+from peeklock.entities.listeners import Ear, Listener, Wanted
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.submission import Publication, Submission
 from peeklock.errors import InvalidRequest, NotAllowed, QuotaExceeded, Unauthorized
@@ -287,3 +287,56 @@ class TestSessions:
         desk.house.queue("signals")
         with pytest.raises(NotAllowed, match="'signals'"):
             desk.enter("one")
+
+
+class TestGroups:
+    NAME = "$share/g/a/+"
+
+    def join(self, desk: Desk, session: Session) -> None:
+        desk.desk.group(self.NAME, desk.house.now)
+        desk.listen(session, self.NAME, 1)
+
+    def test_one_copy_for_all_members(self, desk: Desk) -> None:
+        kept, passing = desk.enter("kept"), desk.enter("passing", 0)
+        for one in (kept, passing):
+            self.join(desk, one)
+        desk.publish("a/b", 2)
+        desk.publish("b", 2)
+        group = desk.house.namespace.listeners.groups[self.NAME]
+        assert group.queue is not None
+        assert [one.session_id for one in group.queue.entries.values()] == ["a/b"]
+        assert stored(kept) == []
+        check_recovery(desk)
+
+    def test_it_goes_with_the_last_session_that_has_it(self, desk: Desk) -> None:
+        kept, passing = desk.enter("kept", 500), desk.enter("passing", 0)
+        for one in (kept, passing):
+            self.join(desk, one)
+        desk.leave(kept, 500)
+        desk.leave(passing)
+        groups = desk.house.namespace.listeners.groups
+        assert list(groups) == [self.NAME]
+        check_recovery(desk)
+        desk.house.advance(500)
+        assert groups == {}
+        assert desk.house.namespace.by_id == {}
+        check_recovery(desk)
+
+    def test_passing_members_do_not_keep_it_over_a_restart(self, desk: Desk) -> None:
+        self.join(desk, desk.enter("passing", 0))
+        after = House(namespace=recovered(desk)[0])
+        assert list(after.namespace.listeners.groups) == [self.NAME]
+        after.engine.start(after.now)
+        assert after.namespace.listeners.groups == {}
+
+    def test_members_take_turns_at_what_is_not_stored(self, desk: Desk) -> None:
+        desk.publish("x", 0)
+        listener = Listener(None)
+        ears = [Ear(object()) for _ in range(3)]
+        for ear in ears:
+            listener.hear_by(ear)
+        turns = [listener.next_ear() for _ in range(6)]
+        assert sorted(map(ears.index, turns)) == [0, 0, 1, 1, 2, 2]  # type: ignore[arg-type]  # none is None
+        for ear in ears:
+            listener.unhear(ear)
+        assert listener.next_ear() is None

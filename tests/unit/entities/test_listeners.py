@@ -25,7 +25,8 @@ class Wants:
 
     def listener(self, *filters: tuple[str, int], here: bool = True, **more: bool) -> Listener:
         one = Listener(None)
-        one.ear = Ear(object()) if here else None
+        if here:
+            one.hear_by(Ear(object()))
         for topic_filter, qos in filters:
             self.all.listen(one, topic_filter, Wanted(one, qos, **more))
         return one
@@ -114,10 +115,10 @@ def test_a_filter_is_a_rule() -> None:
     listeners.keep(queue)
     listener = listeners.by_queue[queue.queue_id]
     wanted = Wanted(listener, 2, True, True, 1, 99)
-    fact = listeners.rule_of(queue, "A/+", wanted, house.now)
-    listeners.apply(fact)  # type: ignore[arg-type]  # it makes a rule
+    fact = listeners.rule_of(queue.queue_id, "A/+", wanted, house.now)
+    listeners.apply(fact)
     (rule,) = listeners.rules_of(queue.queue_id)
-    assert fact.rule == rule  # type: ignore[union-attr]  # the same
+    assert fact.rule == rule
     again = wanted_of(listener, rule)
     for name in ("qos", "no_local", "retain_as_published", "retain_handling", "identifier"):
         assert getattr(again, name) == getattr(wanted, name)
