@@ -12,6 +12,7 @@ from peeklock.protocols.mqtt.events import PublishReleased, SubackReceived
 from peeklock.protocols.mqtt.properties import (
     CONTENT_TYPE,
     MESSAGE_EXPIRY_INTERVAL,
+    REASON_STRING,
     Properties,
 )
 from peeklock.protocols.mqtt.publish import Publish
@@ -92,6 +93,11 @@ class TestFilters:
     def test_of_the_servers_own(self, client: MqttPeer) -> None:
         codes = client.subscribe("$SYS/#", "$share/g/$SYS/a", "$queues/a").suback.reason_codes
         assert codes == (0x8F, 0x8F, 0x8F)
+
+    def test_one_that_is_too_long(self, client: MqttPeer) -> None:
+        suback = client.subscribe("x" * 4096, "x" * 4097).suback
+        assert suback.reason_codes == (1, 0x83)
+        assert "4097" in (suback.properties.text(REASON_STRING) or "")
 
     def test_rights(self, tmp_path: Path) -> None:
         config = tmp_path / "peeklock.toml"

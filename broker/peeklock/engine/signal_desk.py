@@ -129,7 +129,8 @@ class SignalDesk:
         if found is not None and found.key.user != user:
             raise Unauthorized(f"client identifier {client_id!r} has a session of another user")
         lsn = NOWHERE
-        if found is not None and is_clean:  # [MQTT-3.1.2-4]
+        is_whole = found is not None and found.entity_id in engine.namespace.listeners.by_queue
+        if found is not None and (is_clean or not is_whole):  # [MQTT-3.1.2-4]; or damaged
             engine.close_link(found, now)
             lsn = engine.journal.end
             found = None

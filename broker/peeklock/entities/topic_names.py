@@ -5,6 +5,8 @@ A topic `N` is the tree under `N/`; in the built-in topic the subject is the who
 
 from typing import Final
 
+from peeklock.limits import MQTT_SIGNAL_NAME_BYTES_MAX
+
 SIGNALS: Final = "signals"  # the built-in topic
 
 
@@ -18,5 +20,8 @@ def topic_name_of(path: str, subject: str | None) -> str | None:
 
 
 def is_topic_name(name: str) -> bool:
-    """Can one publish to it (MQTT 5.0 §4.7.1, §4.7.3)?"""
-    return name != "" and not ("+" in name or "#" in name or "\0" in name)
+    """Can one publish to it (MQTT 5.0 §4.7.1, §4.7.3), and is it as short as ours are?"""
+    if name == "" or "+" in name or "#" in name or "\0" in name:
+        return False
+    size = len(name) if name.isascii() else len(name.encode("utf-8", "replace"))
+    return size <= MQTT_SIGNAL_NAME_BYTES_MAX

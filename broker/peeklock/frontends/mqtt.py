@@ -22,9 +22,9 @@ from peeklock.engine.signal_desk import RELEASED, TAKEN, Session, SignalDesk
 from peeklock.errors import BrokerError
 from peeklock.frontends.closing import Closing
 from peeklock.frontends.mqtt_deliveries import Deliveries
-from peeklock.frontends.mqtt_errors import connect_code, publish_code, subscribe_code
+from peeklock.frontends.mqtt_errors import connect_code, reasoned, subscribe_code
+from peeklock.frontends.mqtt_intake import Intake
 from peeklock.frontends.mqtt_login import login_of
-from peeklock.frontends.mqtt_message import submission_of_publish
 from peeklock.frontends.mqtt_subscriptions import Subscriptions
 from peeklock.frontends.mqtt_topics import Finder
 from peeklock.limits import (
@@ -33,7 +33,7 @@ from peeklock.limits import (
     MQTT_SESSION_LIFETIME_MAX,
 )
 from peeklock.protocols.mqtt.acceptance import Acceptance
-from peeklock.protocols.mqtt.connect import Connect, Will
+from peeklock.protocols.mqtt.connect import Connect
 from peeklock.protocols.mqtt.connection import Connection
 from peeklock.protocols.mqtt.events import (
     ConnectionClosed,
@@ -49,9 +49,7 @@ from peeklock.protocols.mqtt.events import (
 from peeklock.protocols.mqtt.properties import (
     AUTHENTICATION_METHOD,
     NO_PROPERTIES,
-    REASON_STRING,
     WILL_DELAY_INTERVAL,
-    Properties,
 )
 from peeklock.protocols.mqtt.publish import Publish
 from peeklock.protocols.mqtt.reason_codes import (
@@ -112,7 +110,8 @@ class MqttFrontend:
         self._host: Final = host
         self._engine: Final = host.engine
         self._principal: Principal = ANONYMOUS
-        self._finder = self._finder_for(ANONYMOUS)
+        self._finder: Finder
+        self._intake: Intake
         self._now: UnixMs = now  # when it last heard from the peer or the clock
         self._elapsed: ElapsedMs = elapsed  # that moment, by the clock that nobody sets
         self._client_id = ""  # its own, or one that was assigned
@@ -121,6 +120,7 @@ class MqttFrontend:
         self._deliveries: Final = Deliveries(host.engine, host.desk, self, self._connection)
         self._session: Session | None = None  # None: it is not let in yet
         self._subscriptions: Subscriptions | None = None
+        self._obey_rights_of(ANONYMOUS)
 
     # ---- the wire's face
 
@@ -159,8 +159,7 @@ class MqttFrontend:
                 BAD_USER_NAME_OR_PASSWORD, "the user name or the password is wrong"
             )
         elif not self._connection.closed:
-            self._principal = principal
-            self._finder = self._finder_for(principal)
+            self._obey_rights_of(principal)
             self._enter(now)
         self._handle(self._connection.take_events(), now)
 
@@ -183,12 +182,15 @@ class MqttFrontend:
         self._deliveries.settle_up(now)
 
     def _on_event(self, event: Event, now: UnixMs) -> None:
+        session = self._session
         if isinstance(event, Publish):
-            self._on_publish(event, now)
+            assert session is not None
+            self._intake.on_publish(event, session, now)
         elif isinstance(event, PublishAcknowledged):
             self._deliveries.on_acknowledged(event, now)
         elif isinstance(event, PublishReleased):
-            self._on_released(event.packet_id)
+            assert session is not None
+            self._intake.on_released(event.packet_id, session)
         elif isinstance(event, PublishRecorded):
             self._deliveries.on_recorded(event, now)
         elif isinstance(event, PublishCompleted):
@@ -237,7 +239,7 @@ class MqttFrontend:
         clients = self._host.clients
         try:
             if connect.will is not None:
-                self._check_will(connect.will, now)
+                self._intake.check_will(connect.will, now)
         except BrokerError as error:
             connection.refuse(connect_code(error), str(error))
             return
@@ -308,83 +310,17 @@ class MqttFrontend:
             self._host.desk.leave(session, lifetime, now)
         else:
             delay = Millis(1000 * will.properties.number(WILL_DELAY_INTERVAL, 0))
-            publish = partial(self._publish_will, will)
+            publish = partial(self._intake.publish_will, will)
             self._host.desk.leave(session, lifetime, now, publish, delay)
         clients = self._host.clients
         if clients.get(self._client_id) is self:
             del clients[self._client_id]
 
-    def _check_will(self, will: Will, now: UnixMs) -> None:
-        """Raises what a PUBLISH of it would be refused with: now there is somebody to tell."""
-        publish = publish_of(will)
-        place = self._finder.target(publish.topic_name, now)
-        submission_of_publish(publish, place.subject, place.entity, self._engine.ids, now)
-
-    def _publish_will(self, will: Will, now: UnixMs) -> None:
-        """What is refused by now, nobody hears of."""
+    def _obey_rights_of(self, principal: Principal) -> None:
         engine = self._engine
-        publish = publish_of(will)
-        try:
-            place = self._finder.target(publish.topic_name, now)
-            given = submission_of_publish(publish, place.subject, place.entity, engine.ids, now)
-        except BrokerError:
-            return
-        engine.send(self, None, 0, place.entity, given, now, settled=True)
-
-    def _finder_for(self, principal: Principal) -> Finder:
-        return Finder(self._engine, principal, creates=self._host.creates_queues)
-
-    # ---- messages in
-
-    def _on_publish(self, publish: Publish, now: UnixMs) -> None:
-        """PUBACK or PUBREC leaves when the engine says so: when it is durable.
-
-        With QoS 0 nobody hears of a refusal (§4.3.1).
-        """
-        engine = self._engine
-        session = self._session
-        assert session is not None
-        packet_id = publish.packet_id
-        qos = publish.qos
-        try:
-            place = self._finder.target(publish.topic_name, now)
-            given = submission_of_publish(
-                publish, place.subject, place.entity, engine.ids, now, session.listener
-            )
-        except BrokerError as error:
-            if qos:
-                self._refuse_publish(packet_id, error)
-            return
-        if qos == 2 and session.is_kept:  # once, whatever is cut off [MQTT-4.3.3-10]
-            beside = self._host.desk.take(session, packet_id)
-            engine.send_all(
-                self, None, packet_id, place.entity, [given], now, settled=False, beside=beside
-            )
-        else:
-            engine.send(self, None, packet_id, place.entity, given, now, settled=qos == 0)
-
-    def _on_released(self, packet_id: int) -> None:
-        """PUBCOMP leaves when the identifier is forgotten for good: the client may use it for
-        its next message then [MQTT-4.3.3-11] [MQTT-4.3.3-12]."""
-        session = self._session
-        assert session is not None
-        complete = partial(self._connection.messages.complete, packet_id)
-        if session.is_kept:
-            lsn = self._host.desk.release(session, packet_id)
-            self._engine.outbox.hold(lsn, Replied(self, complete))
-        else:
-            complete()
-
-    def _refuse_publish(self, packet_id: int, error: BrokerError) -> None:
-        """3.1.1 has no refusal, and an acknowledgement would be a lie: it closes
-        [MQTT-3.3.5-2 of 3.1.1].
-        """
-        connection = self._connection
-        code = publish_code(error)
-        if connection.is_v5:
-            connection.messages.acknowledge(packet_id, code, reasoned(str(error)))
-        else:
-            connection.disconnect(code, str(error))
+        self._principal = principal
+        self._finder = Finder(engine, principal, creates=self._host.creates_queues)
+        self._intake = Intake(engine, self._host.desk, self, self._connection, self._finder)
 
     # ---- subscriptions
 
@@ -442,17 +378,10 @@ class MqttFrontend:
         elif isinstance(effect, Replied):
             cast(Callable[[], object], effect.reply)()
         elif isinstance(effect, Refused):
-            self._refuse_publish(effect.delivery_id, effect.error)
+            self._intake.refuse(effect.delivery_id, effect.error)
         elif isinstance(effect, ReceiverEnded):  # MQTT cannot say that of one subscription
             self._connection.disconnect(ADMINISTRATIVE_ACTION, str(effect.error))
         self._handle(self._connection.take_events(), self._now)
-
-
-def publish_of(will: Will) -> Publish:
-    """A will is published as its client would have [MQTT-3.1.2-14] [MQTT-3.1.2-15]."""
-    return Publish(
-        will.topic_name, will.payload, will.qos, will.retain, properties=will.properties
-    )
 
 
 def handed_at(effect: Deliver) -> UnixMs:
@@ -466,8 +395,3 @@ def handed_at(effect: Deliver) -> UnixMs:
 def lifetime_of(session_expiry_interval: int) -> Millis:
     """Of a session, by the seconds that its client says; 0xFFFFFFFF means for ever."""
     return Millis(min(1000 * session_expiry_interval, MQTT_SESSION_LIFETIME_MAX))
-
-
-def reasoned(text: str) -> Properties:
-    """A reason string."""
-    return Properties({REASON_STRING: text})

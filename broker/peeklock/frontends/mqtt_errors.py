@@ -34,6 +34,7 @@ from peeklock.errors import (
     TransactionUnknown,
     Unauthorized,
 )
+from peeklock.protocols.mqtt.properties import REASON_STRING, Properties
 from peeklock.protocols.mqtt.reason_codes import (
     CONNACK_CODES,
     IMPLEMENTATION_SPECIFIC_ERROR,
@@ -93,3 +94,8 @@ def connect_code(error: BrokerError) -> int:
 def subscribe_code(error: BrokerError) -> int:
     """What SUBACK says (§3.9.3)."""
     return REASON_CODES[type(error)][1]
+
+
+def reasoned(text: str) -> Properties:
+    """A reason string."""
+    return Properties({REASON_STRING: text})

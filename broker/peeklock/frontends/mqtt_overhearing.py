@@ -12,11 +12,14 @@ from peeklock.entities.arrivals import Heard, NamedSignal
 from peeklock.entities.listeners import Hearing
 from peeklock.errors import ProtocolViolation
 from peeklock.frontends.mqtt_message import contents_of
-from peeklock.limits import MQTT_WAITING_BYTES_MAX, MQTT_WAITING_MESSAGES_MAX
+from peeklock.limits import MIB, MQTT_WAITING_BYTES_MAX, MQTT_WAITING_MESSAGES_MAX
 from peeklock.protocols.mqtt.connection import Connection
 from peeklock.protocols.mqtt.publish import EncodedPublish
+from peeklock.protocols.mqtt.varint import VARINT_MAX
 from peeklock.types import NEVER, UnixMs
 
+# Beyond it, no packet can be sure to hold a message with its topic name and properties.
+PAYLOAD_BYTES_MAX: Final = VARINT_MAX - 1 * MIB
 STALE_MS: Final = 1000  # what is told of a message's expiry is true for so long
 
 
@@ -74,6 +77,8 @@ class Overhearing:
         """
         signal = heard.signal
         if NEVER != signal.expires_at <= now:
+            return
+        if signal.message.size > PAYLOAD_BYTES_MAX:
             return
         try:
             encoded = encoded_of(signal, heard.hearing, now, is_v5=self._connection.is_v5)

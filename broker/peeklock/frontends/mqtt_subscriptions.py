@@ -10,7 +10,7 @@ from typing import Final, final
 
 from peeklock.engine.signal_desk import Session, SignalDesk
 from peeklock.entities.listeners import Wanted, is_of_signals, is_shared
-from peeklock.errors import BrokerError, QuotaExceeded
+from peeklock.errors import BrokerError, EntityDisabled, QuotaExceeded
 from peeklock.frontends.mqtt_deliveries import Deliveries
 from peeklock.frontends.mqtt_topics import Finder
 from peeklock.limits import MQTT_SUBSCRIPTIONS_MAX
@@ -40,6 +40,8 @@ class Subscriptions:
         for topic_filter, wanted in list(self._session.listener.wanted.items()):
             try:
                 self._begin(topic_filter, wanted, now)
+            except EntityDisabled:
+                continue  # for now
             except BrokerError:
                 self._desk.unlisten(self._session, topic_filter)
 

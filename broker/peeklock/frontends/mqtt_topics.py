@@ -61,11 +61,7 @@ class Finder:
         return Place(queue, None)
 
     def _signal(self, topic_name: str, now: UnixMs) -> Place:
-        size = len(topic_name.encode())
-        if size > MQTT_SIGNAL_NAME_BYTES_MAX:
-            raise InvalidRequest(
-                f"a topic name of {size} bytes; allowed are {MQTT_SIGNAL_NAME_BYTES_MAX}"
-            )
+        check_length(topic_name, "name")
         mount = mount_of(self._engine.namespace, topic_name)
         if mount is not None:
             self._principal.require(Right.SEND, mount.topic.path)
@@ -74,8 +70,10 @@ class Finder:
         return Place(find_signals(self._engine, now), topic_name)
 
     def check_filter(self, topic_filter: str) -> None:
-        """Of signals; raises `Unauthorized`. A user has the right on all topics, or on none."""
+        """Of signals; raises `Unauthorized`, `InvalidRequest`. A user has the right on all
+        topics, or on none."""
         self._principal.require(Right.LISTEN, topic_filter)
+        check_length(topic_filter, "filter")
 
     def source(self, topic_filter: str, now: UnixMs) -> Queue:
         """Which queue a subscription takes from; raises `BrokerError`."""
@@ -96,6 +94,15 @@ class Finder:
         if namespace.has_topic(path):
             raise NotAllowed(f"{name!r} is a topic and no queue")
         return find_queue(self._engine, Address(path), name, now, creates=self._creates)
+
+
+def check_length(text: str, what: str) -> None:
+    """Of a topic name or filter of signals."""
+    size = len(text.encode())
+    if size > MQTT_SIGNAL_NAME_BYTES_MAX:
+        raise InvalidRequest(
+            f"a topic {what} of {size} bytes; allowed are {MQTT_SIGNAL_NAME_BYTES_MAX}"
+        )
 
 
 def topic_name_of(queue: Queue) -> str:
