@@ -238,3 +238,23 @@ async def test_a_broker_killed_under_it_loses_nothing(tmp_path: Path) -> None:
     lost = traffic.accepted - traffic.completed - traffic.in_doubt
     assert not lost
     assert len(traffic.completed) >= 30 * ROUNDS
+
+
+@pytest.mark.filterwarnings("ignore:ssl=None is deprecated:DeprecationWarning")
+@pytest.mark.shows("running", "AMQP over WebSockets")
+async def test_jobs_go_round_through_a_websocket(
+    azure_broker: BrokerProcess, queue: str
+) -> None:
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
+    async with async_client(
+        azure_broker.amqp_port,
+        transport_type=servicebus.TransportType.AmqpOverWebsocket,
+        custom_endpoint_address=f"sb://localhost:{azure_broker.http_port}",
+    ) as bus:
+        async with bus.get_queue_sender(queue) as sender:
+            await sender.send_messages([Message("1"), Message("2")])
+        async with bus.get_queue_receiver(queue) as receiver:
+            got = await receiver.receive_messages(2, max_wait_time=2)
+            assert texts(got) == ["1", "2"]
+            for message in got:
+                await receiver.complete_message(message)

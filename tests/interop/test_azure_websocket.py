@@ -1,15 +1,12 @@
-"""Azure's own Service Bus SDKs, unmodified, through WebSockets."""
+"""Azure's own Service Bus SDK for Python, unmodified, through WebSockets."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.interop.azure_client import Message, client, servicebus, texts
-from tests.interop.rhea_client import NODE_DIR, play
 from tests.support.broker_process import BrokerProcess
-from tests.support.certificates import make_certificate
 
 pytestmark = pytest.mark.interop
 
@@ -40,6 +37,7 @@ class TestAzurePython:
             assert (str(again), again.delivery_count) == ("19", 1)
             receiver.dead_letter_message(again, "Broken", "why")
 
+    @pytest.mark.shows("running", "AMQP over WebSockets")
     def test_a_large_message(self, bus: Any, queue: str) -> None:
         body = bytes(range(256)) * 3000
         with bus.get_queue_sender(queue) as sender:
@@ -48,29 +46,3 @@ class TestAzurePython:
             (got,) = receiver.receive_messages(1, max_wait_time=5)
             assert b"".join(got.body) == body
             receiver.complete_message(got)
-
-
-@pytest.mark.skipif(
-    not (NODE_DIR / "node_modules" / "ws").is_dir(),
-    reason="ws is not installed (cd tests/interop/node && npm ci)",
-)
-class TestAzureJavaScript:
-    """It knows TLS alone, for the emulator, too."""
-
-    @pytest.fixture
-    def tls_broker(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> Iterator[BrokerProcess]:
-        certificate, key = make_certificate(tmp_path)
-        monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(certificate))
-        file = tmp_path / "peeklock.toml"
-        file.write_text(f'http_tls_cert = "{certificate}"\nhttp_tls_key = "{key}"\n')
-        with BrokerProcess("--config", str(file)) as process:
-            yield process
-
-    def test_what_is_sent_comes(self, tls_broker: BrokerProcess, queue: str) -> None:
-        found = play(
-            "servicebus", "roundTrip",
-            port=tls_broker.http_port, queue=queue, throughWebSocket=True,
-        )  # fmt: skip
-        assert found["body"] == {"order": 4711}
