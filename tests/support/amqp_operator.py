@@ -44,6 +44,9 @@ class AmqpOperator:
     def create(self, queue: str, **settings: object) -> object:
         return self.ask("CREATE", queue, settings)
 
+    def create_topic(self, topic: str, **settings: object) -> object:
+        return self.ask("CREATE", topic, settings, "topic")
+
     def change(self, queue: str, **settings: object) -> object:
         return self.ask("UPDATE", queue, settings)
 

@@ -24,6 +24,7 @@ from peeklock.frontends.http.callback_routes import CallbackRoutes, Grant
 from peeklock.frontends.http.event_routes import EventRoutes
 from peeklock.frontends.http.job_routes import JobRoutes
 from peeklock.frontends.http.jobs import Jobs
+from peeklock.frontends.http.last_value_routes import LastValueRoutes
 from peeklock.frontends.http.live_events import Follow
 from peeklock.frontends.http.openapi import OPENAPI
 from peeklock.frontends.http.problems import CHALLENGE, problem
@@ -81,6 +82,7 @@ def make_application(host: HttpHost) -> Starlette:
             *EventRoutes(routes_host).routes(),
             *StreamRoutes(routes_host, host.follow).routes(),
             *CallbackRoutes(routes_host, host.grant).routes(),
+            *LastValueRoutes(routes_host).routes(),
             Route("/{path:path}", routes.administer, methods=["GET", "PUT", "DELETE"]),
         ],
         exception_handlers={HTTPException: on_http_exception},
@@ -98,7 +100,7 @@ class Routes:
         return JSONResponse(found, status)
 
     async def describe(self, request: Request) -> Response:
-        """The routes of jobs and events, for programs that make clients of them."""
+        """All routes but the administration's, for programs that make clients of them."""
         return JSONResponse(OPENAPI)
 
     async def administer(self, request: Request) -> Response:

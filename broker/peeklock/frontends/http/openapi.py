@@ -1,4 +1,4 @@
-"""The routes of jobs and events as an OpenAPI 3.1 document, at `/openapi.json`.
+"""The routes of jobs, events and last values as an OpenAPI 3.1 document, at `/openapi.json`.
 
 The administration's are Service Bus' own Atom, which OpenAPI cannot describe:
 docs/reference/http.md lists them. Tests hold this page against the routes and their answers.
@@ -6,14 +6,17 @@ docs/reference/http.md lists them. Tests hold this page against the routes and t
 
 from typing import Any, Final
 
+from peeklock.cloudevents.json_format import JSON_BATCH
 from peeklock.cloudevents.structured import BATCH_TYPES, EVENT_TYPES
+from peeklock.filters.filter import DIALECTS
 from peeklock.frontends.http import openapi_subscriptions as subscriptions
 from peeklock.frontends.http.jobs import DISPOSITIONS
+from peeklock.frontends.http.last_value_routes import PAGE_DEFAULT
 from peeklock.frontends.http.live_events import STREAM_TYPE
 from peeklock.frontends.http.problems import PROBLEM_TYPE
 from peeklock.frontends.http.property_values import BROKER_PROPERTIES, MORE_PROPERTIES
 from peeklock.frontends.http.sent_messages import BATCH_TYPE
-from peeklock.limits import HTTP_WAIT_DEFAULT, HTTP_WAIT_MAX
+from peeklock.limits import HTTP_WAIT_DEFAULT, HTTP_WAIT_MAX, LAST_VALUES_PAGE_MAX
 
 Json = dict[str, Any]
 
@@ -35,6 +38,8 @@ EVENTS_HEAD: Final = EVENTS + "/head"
 AT: Final = "/{entity}/messages"
 HEAD: Final = AT + "/head"
 DEFERRED: Final = AT + "/{number}"
+LAST: Final = "/{entity}/last"
+LAST_BELOW: Final = LAST + "/{subject}"
 LOCKED: Final = AT + "/{which}/{token}"
 
 
@@ -230,6 +235,49 @@ ASK_SUBSCRIPTION: Final = operation(
     "askSubscription", "What can be asked here.", {"204": ALLOW}, (), ID
 )
 
+TOPIC: Final = text(
+    "A topic. Its name may contain `/`, which is not encoded.", "entity", "path"
+)
+LEVELS: Final = "Levels with `/` between them, which is not encoded. "
+ASKED: Final = (
+    text("Only those for which this is true.", "filter", "query"),
+    parameter("dialect", "query", "The language of `filter`: `cesql` is asked of the event, "
+              "the others of the message, as rules of subscriptions are.",
+              {"type": "string", "enum": list(DIALECTS), "default": "cesql"}),
+    parameter("limit", "query", "How many events at most.",
+              {"type": "integer", "minimum": 1, "maximum": LAST_VALUES_PAGE_MAX,
+               "default": PAGE_DEFAULT}),
+    text("Where to go on, as the `Link` of the answer before had it.", "after", "query"),
+)  # fmt: skip
+PAGE: Final[Json] = {
+    "description": "Some last values, in the order of their subjects, perhaps none.",
+    "headers": {
+        "Link": {
+            "description": '`rel="next"`: there may be more, also if few are in this answer. '
+            "None: that is all.",
+            "required": False,
+            "schema": {"type": "string"},
+        }
+    },
+    "content": {JSON_BATCH: {"schema": {"type": "array", "items": {"type": "object"}}}},
+}
+LOOK: Final = ("400", "401", "403", "404", "503")
+LAST_VALUES: Final = operation(
+    "lastValues", OURS + "The newest signal of each subject that the topic keeps.",
+    {"200": PAGE}, LOOK, TOPIC, *ASKED,
+)  # fmt: skip
+LAST_VALUES_BELOW: Final = operation(
+    "lastValuesBelow", OURS + "The newest signals of a subject and of all below it.",
+    {"200": PAGE}, LOOK, TOPIC,
+    text(LEVELS + "With `+` or `#` (`%23`) it is an MQTT topic filter.", "subject", "path"),
+    *ASKED,
+)  # fmt: skip
+CLEAR_LAST: Final = operation(
+    "clearLastValue", OURS + "Keep nothing for this very subject any more.",
+    {"204": answer("Nothing is kept for it, on disk.")}, ("400", "401", "404"), TOPIC,
+    text(LEVELS, "subject", "path"),
+)  # fmt: skip
+
 PROBLEM: Final[Json] = {
     "type": "object",
     "description": "RFC 9457.",
@@ -265,7 +313,8 @@ OPENAPI: Final[Json] = {
     "info": {
         "title": "Jobs and events over HTTP",
         "description": "Queues, topics and subscriptions of a peeklock broker: jobs in the "
-        "form of Service Bus' REST API, and CloudEvents with their Subscriptions API.",
+        "form of Service Bus' REST API, CloudEvents with their Subscriptions API, and last "
+        "values.",
         "version": "1",
     },
     "paths": {
@@ -283,6 +332,8 @@ OPENAPI: Final[Json] = {
         HEAD: {"post": LOCK_NEXT, "delete": TAKE_NEXT},
         DEFERRED: {"post": LOCK_DEFERRED},
         LOCKED: {"delete": COMPLETE, "put": GIVE_BACK, "post": RENEW},
+        LAST: {"get": LAST_VALUES},
+        LAST_BELOW: {"get": LAST_VALUES_BELOW, "delete": CLEAR_LAST},
     },
     "components": {
         "schemas": {
