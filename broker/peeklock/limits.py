@@ -134,6 +134,8 @@ MQTT_WAITING_MESSAGES_MAX: Final = 1000
 MQTT_WAITING_BYTES_MAX: Final = 8 * MIB
 # Retained messages that a new subscription is sent in one go; others get their turn between.
 MQTT_RETAINED_PAGE_MAX: Final = 100
+# How often who subscribes to `$SYS/` is told what has changed there, as Mosquitto does.
+MQTT_SYSTEM_INTERVAL: Final = Millis(10_000)
 # How long a client waits for the answer to its PINGREQ before it takes the server for gone.
 MQTT_PING_TIMEOUT: Final = Millis(10_000)
 

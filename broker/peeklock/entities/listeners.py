@@ -27,6 +27,7 @@ TOPIC_FILTER: Final = "topic"  # the kind of rule that a filter of a session is
 PREFIX: Final = "$"  # what the names of sessions' subscriptions begin with, and no others
 SHARE_PREFIX: Final = "$share/"
 GROUP: Final = "group"  # of a rule: it is of the group itself, not of a member
+SYSTEM: Final = "$SYS/"
 QOS: Final = 3  # of how a stored signal is delivered: its quality of service
 RETAIN: Final = 4  # and whether it says that it was retained
 
@@ -282,7 +283,12 @@ class Listeners:
 
 def is_of_signals(topic_filter: str) -> bool:
     """Does it match names of signals? A session's filters may lead to queues, too."""
-    return not topic_filter.startswith("$")
+    return not topic_filter.startswith("$") or is_of_system(topic_filter)
+
+
+def is_of_system(topic_filter: str) -> bool:
+    """Does it match what the broker tells of itself?"""
+    return topic_filter.startswith(SYSTEM)
 
 
 def is_shared(topic_filter: str) -> bool:
@@ -292,7 +298,8 @@ def is_shared(topic_filter: str) -> bool:
     share_name, _slash, rest = topic_filter[len(SHARE_PREFIX) :].partition("/")
     if "+" in share_name or "#" in share_name:
         return False
-    return share_name != "" and rest != "" and is_of_signals(rest)
+    is_for_many = is_of_signals(rest) and not is_of_system(rest)
+    return share_name != "" and rest != "" and is_for_many
 
 
 def shared_by(topic_filter: str) -> str:

@@ -26,6 +26,7 @@ from peeklock.frontends.mqtt_errors import connect_code, reasoned, subscribe_cod
 from peeklock.frontends.mqtt_intake import Intake
 from peeklock.frontends.mqtt_login import login_of
 from peeklock.frontends.mqtt_subscriptions import Subscriptions
+from peeklock.frontends.mqtt_system import SystemTopics
 from peeklock.frontends.mqtt_topics import Finder
 from peeklock.limits import (
     MQTT_CLIENT_ID_CHARACTERS_MAX,
@@ -89,6 +90,7 @@ class MqttHost:
     authenticator: Authenticator
     desk: SignalDesk
     creates_queues: bool  # --dev: an unknown queue is made when somebody names it
+    system: SystemTopics
     clients: "dict[str, MqttFrontend]" = field(default_factory=dict)  # by client id
 
 
@@ -260,6 +262,7 @@ class MqttFrontend:
             connection.refuse(connect_code(error), str(error))
             return
         self._session = session
+        self._host.system.enter(connection, session.listener)
         self._client_id = client_id
         clients[client_id] = self
         told = lifetime // 1000
@@ -281,7 +284,10 @@ class MqttFrontend:
         self._connection.accept(acceptance, self._elapsed)
         if self._connection.closed:
             return
-        subscriptions = Subscriptions(self._host.desk, session, self._finder, self._deliveries)
+        host = self._host
+        subscriptions = Subscriptions(
+            host.desk, session, self._finder, self._deliveries, host.system
+        )
         self._subscriptions = subscriptions
         if session.is_kept:
             self._deliveries.resume(session)
@@ -303,6 +309,7 @@ class MqttFrontend:
         if session is None:
             return
         self._deliveries.end(now)
+        self._host.system.leave(self._connection)
         lifetime = lifetime_of(self._connection.session_expiry_interval)
         connect = self._connection.connect
         will = None if connect is None or not is_will_due else connect.will

@@ -9,9 +9,10 @@ granted more, for the same reason [MQTT-4.8.2-4] [MQTT-4.8.2-5].
 from typing import Final, final
 
 from peeklock.engine.signal_desk import Session, SignalDesk
-from peeklock.entities.listeners import Wanted, is_of_signals, is_shared
+from peeklock.entities.listeners import Wanted, is_of_signals, is_of_system, is_shared
 from peeklock.errors import BrokerError, EntityDisabled, QuotaExceeded
 from peeklock.frontends.mqtt_deliveries import Deliveries
+from peeklock.frontends.mqtt_system import SystemTopics
 from peeklock.frontends.mqtt_topics import Finder
 from peeklock.limits import MQTT_SUBSCRIPTIONS_MAX
 from peeklock.protocols.mqtt.subscribe import (
@@ -27,12 +28,18 @@ class Subscriptions:
     """Of one connection."""
 
     def __init__(
-        self, desk: SignalDesk, session: Session, finder: Finder, deliveries: Deliveries
+        self,
+        desk: SignalDesk,
+        session: Session,
+        finder: Finder,
+        deliveries: Deliveries,
+        system: SystemTopics,
     ) -> None:
         self._desk: Final = desk
         self._session: Final = session
         self._finder: Final = finder
         self._deliveries: Final = deliveries
+        self._system: Final = system
 
     def resume(self, now: UnixMs) -> None:
         """The session was there before: what its filters lead to, as far as that is still so
@@ -59,6 +66,8 @@ class Subscriptions:
         qos = request.qos
         if is_shared(topic_filter) or (session.is_kept and not is_of_signals(topic_filter)):
             qos = min(qos, 1)  # [MQTT-3.8.4-8]
+        if is_of_system(topic_filter):
+            qos = 0
         wanted = Wanted(
             session.listener, qos, request.no_local, request.retain_as_published,
             request.retain_handling, identifiers[0] if identifiers else 0,
@@ -68,13 +77,17 @@ class Subscriptions:
         self._desk.listen(session, topic_filter, wanted, now)
         handling = request.retain_handling  # [MQTT-3.3.1-10] [MQTT-3.3.1-11]
         if handling == SEND_RETAINED or (handling == SEND_RETAINED_IF_NEW and is_new):
-            if is_of_signals(topic_filter):
+            if is_of_system(topic_filter):
+                self._system.tell(topic_filter, wanted, now)
+            elif is_of_signals(topic_filter):
                 self._deliveries.send_retained(topic_filter, wanted, now)
         return qos
 
     def _begin(self, topic_filter: str, wanted: Wanted, now: UnixMs) -> None:
         if is_of_signals(topic_filter):
             self._finder.check_filter(topic_filter)
+            if is_of_system(topic_filter):
+                self._system.watch(now)
             return
         identifiers = (wanted.identifier,) if wanted.identifier else ()
         if is_shared(topic_filter):

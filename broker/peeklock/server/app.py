@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from peeklock.build_info import describe as describe_build
+from peeklock.build_info import version
 from peeklock.engine.engine import Engine
 from peeklock.engine.link_desk import LinkDesk
 from peeklock.engine.restore import Restorer
@@ -23,6 +24,7 @@ from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.frontends.closing import Closing
 from peeklock.frontends.mqtt import MqttFrontend, MqttHost
+from peeklock.frontends.mqtt_system import SystemTopics
 from peeklock.limits import CONNECTIONS_REFUSED_MAX
 from peeklock.management.definitions import TopicDefinition, ensure, in_order
 from peeklock.management.views import describe, describe_topic
@@ -113,7 +115,11 @@ class App:
             self.engine, self._clock, self._switchboard.turn
         )
         self._mqtt_host: Final = MqttHost(
-            self.engine, self._authenticator, SignalDesk(self.engine), config.dev
+            self.engine,
+            self._authenticator,
+            SignalDesk(self.engine),
+            config.dev,
+            SystemTopics(self.engine, version(), self._uptime_ms),
         )
         self._live_signals: Final = LiveSignals(self.engine, self._clock)
         self._webhooks: Final = Webhooks(
@@ -447,13 +453,16 @@ class App:
 
     # ---- being looked at
 
+    def _uptime_ms(self) -> int:
+        return int((time.monotonic() - self._started_at) * 1000)
+
     def stats(self) -> dict[str, object]:
         """The broker as a whole, for `peeklock top` and the like."""
         journal = self.engine.journal
         residency = self._namespace.residency
         return {
             "connections": len(self._switchboard.connections),
-            "uptime_ms": int((time.monotonic() - self._started_at) * 1000),
+            "uptime_ms": self._uptime_ms(),
             "journal_end": int(journal.end),
             "journal_durable": int(journal.durable),
             "resident_bytes": residency.used_bytes,

@@ -74,6 +74,7 @@ from peeklock.protocols.mqtt.reason_codes import (
 from peeklock.protocols.mqtt.requests import Requests
 from peeklock.protocols.mqtt.settings import ConnectionSettings, PeerLimits
 from peeklock.protocols.mqtt.subscribe import Suback, Subscribe, Unsuback, Unsubscribe
+from peeklock.protocols.mqtt.traffic import Traffic
 from peeklock.types import NO_TIMEOUT, ElapsedMs, next_timeout
 
 NOTHING_CAME: Final = -1
@@ -163,6 +164,18 @@ class Connection:
     def held_bytes(self) -> int:
         """Of the peer's bytes: what has come and is not dealt with, and its aliases' names."""
         return self._reader.unread_bytes + self.messages.alias_characters
+
+    @property
+    def traffic(self) -> Traffic:
+        """What went over it so far."""
+        found = Traffic()
+        found.bytes_received = self._reader.byte_count
+        found.bytes_sent = self._writer.byte_count
+        found.packets_received = self._reader.packet_count
+        found.packets_sent = self._writer.packet_count
+        found.publishes_received = self.messages.received_count
+        found.publishes_sent = self.messages.sent_count
+        return found
 
     def accept(self, given: Acceptance, now: ElapsedMs) -> None:
         """Let a client in [MQTT-3.1.4-5]; its keep alive begins to count.

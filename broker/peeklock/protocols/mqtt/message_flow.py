@@ -73,6 +73,8 @@ class MessageFlow:
         self.incoming: Final = Incoming(settings.receive_maximum)
         self._aliases_in = IncomingAliases(0)
         self._aliases_out = OutgoingAliases(0)
+        self.received_count = 0  # PUBLISH packets, those that came again included
+        self.sent_count = 0
 
     def open(self, limits: PeerLimits, *, is_v5: bool) -> None:
         settings = self._settings
@@ -140,6 +142,7 @@ class MessageFlow:
                 return NO_QUOTA
             self.outgoing.send(packet_id, encoded.qos)
         self._writer.write(encoded.with_packet_id(packet_id))
+        self.sent_count += 1
         return packet_id
 
     def deliver(self, publish: Publish) -> int:
@@ -219,6 +222,7 @@ class MessageFlow:
         if qos:
             self.outgoing.send(packet_id, qos)
         self._writer.write(packet)
+        self.sent_count += 1
         return packet_id
 
     def release(self, packet_id: int) -> None:
@@ -257,6 +261,7 @@ class MessageFlow:
     # ---- what comes
 
     def on_publish(self, publish: Publish) -> Event | None:
+        self.received_count += 1
         found = publish.properties
         if self._is_v5 and found.has(TOPIC_ALIAS):
             publish = self._resolved(publish)

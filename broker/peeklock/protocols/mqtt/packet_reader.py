@@ -25,8 +25,11 @@ class PacketReader:
         self.end = 0  # also where the next packet begins
         self._aside = bytearray()  # what follows behind `data`
         self._missing = 0  # bytes of the next packet that have not come, as far as is known
+        self.byte_count = 0  # that came
+        self.packet_count = 0  # that were told
 
     def feed(self, data: bytes) -> None:
+        self.byte_count += len(data)
         if len(data) < self._missing:
             self._aside += data
             self._missing -= len(data)
@@ -42,6 +45,7 @@ class PacketReader:
 
     def keep(self, data: bytes) -> None:
         """As `feed`, while nobody asks for packets; a `feed` comes before somebody does."""
+        self.byte_count += len(data)
         self._aside += data
         self._missing = 0
 
@@ -86,4 +90,5 @@ class PacketReader:
         self.first = data[start]
         self.at = at
         self.end = at + length
+        self.packet_count += 1
         return True

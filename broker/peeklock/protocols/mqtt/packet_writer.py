@@ -21,11 +21,14 @@ class PacketWriter:
         self.packet_bytes_max = PACKET_BYTES_MAX  # the peer's [MQTT-3.1.2-24] [MQTT-3.2.2-15]
         self.wants_problem_information = True
         self.is_closed = False  # nothing follows a DISCONNECT [MQTT-3.14.4-1]
+        self.byte_count = 0  # that were taken
+        self.packet_count = 0  # that were written
         self._parts: list[bytes] = []
 
     def write(self, packet: bytes) -> None:
         if not self.is_closed:
             self._parts.append(packet)
+            self.packet_count += 1
 
     def send(self, given: Packet) -> bool:
         """Whether it could be sent: some packets are too large for the peer, even bare.
@@ -64,4 +67,5 @@ class PacketWriter:
             return b""
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
+        self.byte_count += len(data)
         return data
