@@ -220,6 +220,8 @@ TOPIC_LEVELS_MAX: Final = 128
 LAST_VALUES_MAX: Final = 100_000
 # Last values of one answer; the next has the next ones. A subscription's, and HTTP's at most.
 LAST_VALUES_PAGE_MAX: Final = 1000
+# And of one slice of an answer, that are read from the disk, perhaps, while others wait.
+LAST_VALUES_SLICE: Final = 100
 # Places in the tree of subjects that one look at last values visits, while others wait: some
 # 10 ms. A wildcard before a level that few have visits many and finds few.
 LAST_VALUE_VISITS_MAX: Final = 20_000

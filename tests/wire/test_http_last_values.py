@@ -8,7 +8,11 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from peeklock.limits import EVENT_DOCUMENT_BYTES_MAX, HTTP_BATCH_BYTES_MAX
+from peeklock.limits import (
+    EVENT_DOCUMENT_BYTES_MAX,
+    HTTP_BATCH_BYTES_MAX,
+    LAST_VALUES_SLICE,
+)
 from tests.support.amqp_bytes import (
     application_properties,
     composite,
@@ -140,6 +144,30 @@ class TestWhich:
         names = [one["subject"] for page in found for one in page]
         assert names == ["41", "41/1/lobby", "41/2/lobby", "42/1/lobby"]
         assert max(len(page) for page in found) == 1
+
+    def test_a_long_answer_is_made_in_slices(self, http: HttpPeer, rooms: str) -> None:
+        """With a filter that passes over most: all of them in one answer, in their order."""
+        names = [f"more/{number:03}" for number in range(2 * LAST_VALUES_SLICE + 50)]
+        document = [
+            {"specversion": "1.0", "id": "1", "source": "/a", "type": "t", "subject": name,
+             "occupied": name.endswith("7")}
+            for name in names
+        ]  # fmt: skip
+        answer = http.ask(
+            "POST", f"/{rooms}/events", json.dumps(document), Content_Type=JSON_BATCH
+        )
+        assert answer.status == 202
+        wanted = quote("occupied = TRUE")
+        expected = [name for name in names if name.endswith("7")]
+        answer = http.ask("GET", f"/{rooms}/last/more?filter={wanted}")
+        assert [one["subject"] for one in batch(answer)] == expected
+        assert next_of(answer) is None
+        found = list(pages(http, f"/{rooms}/last/more?filter={wanted}&limit=10"))
+        assert [len(page) for page in found] == [10, 10, 5]
+        assert [one["subject"] for page in found for one in page] == expected
+        assert [len(page) for page in pages(http, f"/{rooms}/last/more?limit=120")] == [
+            120, 120, 10,
+        ]  # fmt: skip
 
     def test_cleared(self, http: HttpPeer, rooms: str) -> None:
         for _ in range(2):

@@ -57,8 +57,8 @@ def filter_from(text: str | None, dialect: str) -> Filter | None:
 
 def written(
     topic: Topic, looks: list[Look], wanted: Filter | None, lens: Lens, count_max: int
-) -> tuple[bytes, int]:
-    """The batch, of at most so many events, and how many of `looks` it took to make it."""
+) -> tuple[list[bytes], int]:
+    """Events, at most so many, and how many of `looks` it took to find them."""
     events: list[bytes] = []
     looked = 0
     for value, message in looks:
@@ -71,7 +71,7 @@ def written(
         asked = alone(event) if isinstance(wanted, CesqlFilter) else message
         if wanted is None or takes(wanted, value, asked, lens):
             events.append(write_json(event))
-    return b"[" + b",".join(events) + b"]", looked
+    return events, looked
 
 
 def alone(event: CloudEvent) -> Message:

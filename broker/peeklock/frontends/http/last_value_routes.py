@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from peeklock.cloudevents.json_format import JSON_BATCH
 from peeklock.engine.engine import Engine
+from peeklock.entities.last_values import LastValue, LastValuePage
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.subject_tree import EVERY_SUBJECT, check_subject, levels_of
 from peeklock.entities.topic import Topic
@@ -31,12 +32,13 @@ from peeklock.frontends.http.routes_host import (
     entity_of,
     principal_of,
 )
-from peeklock.limits import HTTP_BATCH_BYTES_MAX, LAST_VALUES_PAGE_MAX
+from peeklock.limits import HTTP_BATCH_BYTES_MAX, LAST_VALUES_PAGE_MAX, LAST_VALUES_SLICE
 from peeklock.security.rights import Right
 from peeklock.store.journal import MessageDamaged
 
 WORD: Final = "/last"
 PAGE_DEFAULT: Final = 100
+SLICES_MAX: Final = LAST_VALUES_PAGE_MAX // LAST_VALUES_SLICE
 PATH_SAFE: Final = "/+$!&'()*,;=:@~"  # what a path may have as it is (RFC 3986 §3.3)
 
 
@@ -81,6 +83,47 @@ class LastValueRoute(Route):
         return match, found
 
 
+class Search:
+    """One answer, slice by slice: what it has so far, and where the next slice goes on."""
+
+    def __init__(
+        self, topic: Topic, topic_filter: str, after: list[str] | None, count_max: int
+    ) -> None:
+        self.topic: Final = topic
+        self.topic_filter: Final = topic_filter
+        self.after = after  # when it is over: where the next answer goes on; None: nowhere
+        self.count_max: Final = count_max
+        self.events: Final[list[bytes]] = []
+        self.is_over = False
+        self._slice_count = 0
+        self._looked_bytes = 0
+
+    def that_fit(self, page: LastValuePage) -> list[LastValue]:
+        """Those of a slice for which there is room: of an answer's first in any case."""
+        self._slice_count += 1
+        fitting: list[LastValue] = []
+        for value in page.values:
+            is_first = self._looked_bytes == 0
+            self._looked_bytes += value.entry.size
+            if self._looked_bytes > HTTP_BATCH_BYTES_MAX and not is_first:
+                if fitting:
+                    self.after = levels_of(fitting[-1].subject)
+                self.is_over = True
+                return fitting
+            fitting.append(value)
+        self.after = page.after
+        self.is_over = page.after is None or self._slice_count >= SLICES_MAX
+        return fitting
+
+    def note(self, events: list[bytes], looks: list[Look], looked: int) -> None:
+        """What was found in a slice, and how many of its values were looked at for it."""
+        self.events.extend(events)
+        if looked < len(looks):
+            self.after = levels_of(looks[looked - 1][0].subject)
+        if len(self.events) >= self.count_max:
+            self.is_over = True
+
+
 class LastValueRoutes:
     def __init__(self, host: RoutesHost) -> None:
         self._host: Final = host
@@ -107,46 +150,46 @@ class LastValueRoutes:
             raise EntityDisabled(f"{topic.path!r} is {topic.settings.status}: it tells nothing")
         asked = request.query_params
         wanted = filter_from(asked.get("filter"), asked.get("dialect", "cesql"))
-        count_max = count_in(asked.get("limit"))
-        looks, after = self._look(
+        search = Search(
             topic,
             filter_of(str(request.path_params["subject"])),
             levels_in(asked.get("after")),
-            LAST_VALUES_PAGE_MAX if wanted is not None else count_max,
+            count_in(asked.get("limit")),
         )
-        # While it is written, others are served: it may take long, and touches no entity.
         lens = self._engine.namespace.lens
-        body, looked = await host.apart(partial(written, topic, looks, wanted, lens, count_max))
-        if looked < len(looks):
-            after = levels_of(looks[looked - 1][0].subject)
+        while not search.is_over:
+            left = search.count_max - len(search.events)
+            slice_max = (
+                LAST_VALUES_SLICE if wanted is not None else min(left, LAST_VALUES_SLICE)
+            )
+            looks = self._look(search, slice_max)
+            # While these are written, others are served: that touches no entity.
+            make = partial(written, topic, looks, wanted, lens, left)
+            events, looked = await host.apart(make)
+            search.note(events, looks, looked)
+        body = b"[" + b",".join(search.events) + b"]"
         await host.durable()  # none of it is taken back by a crash
         fields = [("Content-Type", JSON_BATCH), ("Cache-Control", "no-store")]
-        if after is not None:
-            fields.append(("Link", f'<{next_page(request, after)}>; rel="next"'))
+        if search.after is not None:
+            fields.append(("Link", f'<{next_page(request, search.after)}>; rel="next"'))
         return HandedResponse(200, Handed(fields, body), [], host.bodies)
 
-    def _look(
-        self, topic: Topic, topic_filter: str, after: list[str] | None, count_max: int
-    ) -> tuple[list[Look], list[str] | None]:
-        """Last values with their messages, as many as fit, and where to go on.
-
-        Damaged ones are given up.
-        """
+    def _look(self, search: Search, count_max: int) -> list[Look]:
+        """The next last values, so many at most, with their messages; damaged ones go."""
         engine = self._engine
+        topic = search.topic
         page = engine.last_values.page(
-            topic, topic_filter, self._host.now(), after, count_max=count_max
+            *(topic, search.topic_filter, self._host.now(), search.after),
+            count_max=count_max,
         )
+        values = search.that_fit(page)
         looks: list[Look] = []
-        size_bytes = 0
-        for place, value in enumerate(page.values):
-            size_bytes += value.entry.size
-            if size_bytes > HTTP_BATCH_BYTES_MAX and looks:
-                return looks, levels_of(page.values[place - 1].subject)
+        for value in values:
             try:
                 looks.append((value, engine.message_of(value.entry)))
             except MessageDamaged:
                 engine.last_values.give_up(topic, value)
-        return looks, page.after
+        return looks
 
     @answered
     async def clear(self, request: Request) -> Response:
