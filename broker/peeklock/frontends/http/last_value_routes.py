@@ -32,7 +32,12 @@ from peeklock.frontends.http.routes_host import (
     entity_of,
     principal_of,
 )
-from peeklock.limits import HTTP_BATCH_BYTES_MAX, LAST_VALUES_PAGE_MAX, LAST_VALUES_SLICE
+from peeklock.limits import (
+    ENTITY_PATH_CHARACTERS_MAX,
+    HTTP_BATCH_BYTES_MAX,
+    LAST_VALUES_PAGE_MAX,
+    LAST_VALUES_SLICE,
+)
 from peeklock.security.rights import Right
 from peeklock.store.journal import MessageDamaged
 
@@ -52,7 +57,7 @@ def split_place(namespace: Namespace, path: str) -> tuple[str, str] | None:
         return None
     places: list[tuple[str, str]] = []
     at = path.find(WORD, 1)
-    while at >= 0:
+    while 0 <= at <= ENTITY_PATH_CHARACTERS_MAX + 1:  # no entity's path is longer
         rest = path[at + len(WORD) :]
         if not rest or rest.startswith("/"):
             places.append((path[:at].strip("/"), rest))
