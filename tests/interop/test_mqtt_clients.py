@@ -1,5 +1,7 @@
-"""paho-mqtt and Mosquitto's commands as clients: jobs in, jobs out, in both versions."""
+"""paho-mqtt and Mosquitto's commands as clients: jobs and signals, in both versions."""
 
+import base64
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ import pytest
 
 from tests.support.amqp_peer import ready_peer
 from tests.support.broker_process import BrokerProcess
+from tests.support.http_peer import HttpPeer
 
 pytestmark = pytest.mark.interop
 SECONDS = 20
@@ -55,6 +58,25 @@ class TestMosquitto:
         self.run("mosquitto_pub", mqtt_broker, *common, "-m", "x", *given)
         shown = ("-F", "%C %P %p", "-C", "1")
         assert self.run("mosquitto_sub", mqtt_broker, *common, *shown) == "text/plain a:1 x\n"
+
+    def test_what_the_broker_counts(self, mqtt_broker: BrokerProcess) -> None:
+        words = ("-t", "$SYS/broker/clients/+", "-t", "$SYS/broker/version", "-v", "-C", "5")
+        found = self.run("mosquitto_sub", mqtt_broker, *words).splitlines()
+        assert "$SYS/broker/clients/connected 1" in found
+        assert any(line.startswith("$SYS/broker/version peeklock ") for line in found)
+
+    def test_how_things_are_over_http(self, mqtt_broker: BrokerProcess) -> None:
+        """What Mosquitto retains is what HTTP is told; a user property is an attribute."""
+        for room, occupied in (("41/1", "true"), ("41/2", "false"), ("42/1", "false")):
+            words = ("-V", "5", "-q", "1", "-r", "-t", f"mosquitto/{room}", "-m", room)
+            given = ("-D", "publish", "user-property", "occupied", occupied)
+            self.run("mosquitto_pub", mqtt_broker, *words, *given)
+        answer = HttpPeer(mqtt_broker).ask(
+            "GET", "/signals/last/mosquitto/41?filter=NOT%20occupied"
+        )
+        (one,) = json.loads(answer.body)
+        assert (one["subject"], one["occupied"]) == ("mosquitto/41/2", "false")
+        assert base64.b64decode(one["data_base64"]) == b"41/2"
 
     def test_a_refusal_is_told(self, mqtt_broker: BrokerProcess) -> None:
         done = subprocess.run(
