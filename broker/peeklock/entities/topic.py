@@ -167,7 +167,8 @@ class Topic:
                     f"topic {self.path!r} is full: its subscriptions hold "
                     f"{self._bytes_at_most - kept} bytes{beside}"
                 )
-        self._bytes_at_most += wanted_bytes
+        # What becomes less may still be refused, by whoever else takes it.
+        self._bytes_at_most += max(0, wanted_bytes)
 
     # ---- looks
 

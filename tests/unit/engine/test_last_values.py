@@ -295,6 +295,20 @@ class TestBounds:
         keep(house, rooms, "2", bytes(100))
         assert f"its subscriptions hold 0 bytes, its last values {size}" in str(refusal(house))
 
+    def test_a_refused_signal_frees_nothing(self, house: House) -> None:
+        """It would have taken a larger one's place; the topic is as full as before."""
+        rooms = house.topic("rooms", max_bytes=1000)
+        keep(house, rooms, "1", bytes(600))
+        full = house.queue("full", max_messages=1)
+        house.send(full)
+        house.subscription(rooms, "a", forward_to="full")
+        house.sync()
+        keep(house, rooms, "1", b"small")
+        assert "'full' is full" in str(refusal(house))
+        house.engine.commit_registry(house.namespace.delete("rooms/Subscriptions/a"))
+        keep(house, rooms, "2", bytes(600))
+        assert "its last values" in str(refusal(house))
+
     @pytest.mark.parametrize("subject", ["/" * 200, "x" * 70_000])
     def test_a_subject_that_has_no_place(
         self, house: House, rooms: Topic, subject: str
