@@ -124,7 +124,8 @@ class TopicFilterTree(Generic[T]):
 
     Those without a wildcard are found by the whole name. The others are a tree of levels, of
     which a name walks the places that its own first levels match: filters that go another way
-    cost nothing, however many there are, and a way that many share is gone once.
+    cost nothing, however many there are, and a way that many share is gone once. Filters whose
+    first levels match cost, even if their last ones do not: `+/a/x` and `a/+/x` are two ways.
     """
 
     def __init__(self) -> None:
