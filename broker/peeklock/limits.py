@@ -257,6 +257,28 @@ ACTION_STATEMENTS_MAX: Final = 32
 # bring the same ones. A few KiB each, and 100 KiB if somebody means to be a burden.
 FILTERS_CACHED_MAX: Final = 256
 
+# ---- jobs that are derived from signals (entities/derivations.py, filters/template.py)
+
+# Derivations of one topic: each looks at every signal.
+DERIVATIONS_MAX: Final = 100
+# A derivation's name, in characters: as a rule's.
+DERIVATION_NAME_CHARACTERS_MAX: Final = 50
+# A path that subjects are compared with, in characters: deep trees have some 100.
+PATH_PATTERN_CHARACTERS_MAX: Final = 1024
+# One template, in characters, and its placeholders: a job says what is to be done, and is no
+# document. Each placeholder may stand for data of EVENT_FILTERED_BYTES_MAX.
+TEMPLATE_CHARACTERS_MAX: Final = 4096
+TEMPLATE_PLACEHOLDERS_MAX: Final = 32
+# How deep a template's document nests, which is rendered by recursion.
+TEMPLATE_DEPTH_MAX: Final = 32
+# Application properties of a job by its template, beside those that tell its cause.
+DERIVATION_PROPERTIES_MAX: Final = 32
+# How long a topic remembers what jobs were derived from: a producer that sends again within it
+# derives nothing again. Outages that producers bridge by themselves last minutes.
+DERIVATION_CAUSE_WINDOW: Final = Millis(600_000)
+# And how many causes of one topic, the newest: some 15 MB.
+DERIVATION_CAUSES_MAX: Final = 100_000
+
 # ---- CloudEvents (cloudevents/)
 
 # Attributes of one event. Events have ten to twenty; each is checked by itself.

@@ -164,7 +164,10 @@ class Client:
         return await self.query("topic", "", prefix)
 
     async def query(self, kind: str, owner: str, prefix: str) -> list[dict[str, object]]:
-        """Entities of a kind (queue, topic, subscription, rule), the latter two `owner`'s."""
+        """Entities of a kind (queue, topic, subscription, rule, derivation).
+
+        The latter three are those of an `owner`.
+        """
         found: list[dict[str, object]] = []
         while True:
             page = await self.request(

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from peeklock_client.client import Client
 
 Rule = dict[str, Any]
+DERIVATION = "derivation"
 
 
 class Topic:
@@ -62,6 +63,34 @@ class Topic:
     async def subscriptions(self, prefix: str = "") -> list[dict[str, Any]]:
         """Settings and state of its subscriptions, by name."""
         return await self._client.query("subscription", self.name, prefix)
+
+    async def derive(self, name: str, *, to: str, **settings: object) -> dict[str, Any]:
+        """Let signals make jobs in queue `to`, by a derivation of this name.
+
+        Settings are those of `peeklock derive add`, with `_` for `-`: `path`, `sql`, `key`,
+        `body` (a map, or JSON's text) and the like. Returns it as it is then; raises `Refused`,
+        which says what is wrong with which setting.
+        """
+        arguments: dict[str, object] = {"to": to, **settings}
+        path = self._derivation_path(name)
+        return await self._client.request("", "CREATE", path, arguments, kind=DERIVATION)
+
+    async def derivations(self) -> list[dict[str, Any]]:
+        """Its derivations as their authors wrote them, by name."""
+        return await self._client.query(DERIVATION, self.name, "")
+
+    async def derivation(self, name: str) -> dict[str, Any]:
+        """One of them; raises `NotFound`."""
+        path = self._derivation_path(name)
+        return await self._client.request("", "READ", path, {}, kind=DERIVATION)
+
+    async def remove_derivation(self, name: str) -> None:
+        """One less; jobs that it has made stay, and what it was waiting for is forgotten."""
+        path = self._derivation_path(name)
+        await self._client.request("", "DELETE", path, {}, kind=DERIVATION)
+
+    def _derivation_path(self, name: str) -> str:
+        return f"{self.name}/Derivations/{name}"
 
     async def info(self) -> dict[str, Any]:
         """Its settings, and how much its subscriptions hold."""

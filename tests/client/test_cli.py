@@ -506,7 +506,8 @@ def test_every_command_does_json_and_none_is_cut_off_in_the_list() -> None:
 def test_help_teaches_by_example() -> None:
     """Topics and what is below them have theirs at the commands that make them."""
     for path, command in leaves(typer.main.get_command(build([])), ()):
-        if path[0] not in ("topic", "subscription", "rule") or path[1] == "create":
+        below = ("topic", "subscription", "rule", "derive")
+        if path[0] not in below or path[1] in ("create", "add"):
             words = command.help or ""
             assert "Example" in words, path
             assert f"peeklock {' '.join(path)}" in words or path == ("queue", "purge"), path

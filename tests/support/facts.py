@@ -4,6 +4,12 @@ from datetime import UTC, timedelta
 
 from hypothesis import strategies as st
 
+from peeklock.entities.derivation_facts import (
+    CauseSeen,
+    DerivationCreated,
+    DerivationDeleted,
+)
+from peeklock.entities.derivation_settings import DerivationKind, DerivationSettings
 from peeklock.entities.dispositions import Verdict
 from peeklock.entities.facts import (
     Captured,
@@ -154,6 +160,22 @@ rules = st.builds(
     pairs,
     pairs,
 )
+words = texts.filter(lambda text: text != "" and "/" not in text)
+derivations = st.builds(
+    DerivationSettings,
+    words,
+    words,
+    kind=st.sampled_from(DerivationKind),
+    path=texts,
+    sql=texts,
+    key=texts,
+    subject=texts,
+    body=texts,
+    properties=st.dictionaries(words.map("x{}".format), texts, max_size=3).map(
+        lambda properties: tuple(properties.items())
+    ),
+    dead_letter_on_error=st.booleans(),
+)
 session_ids = texts.map(SessionId)
 nonces = st.binary(min_size=8, max_size=8)
 link_ids = st.integers(1, 2**32 - 1).map(LinkId)
@@ -263,6 +285,9 @@ facts = st.one_of(
         source_number=st.just(0) | sequence_numbers,
     ),
     st.builds(LastValueCleared, queue_ids, runs, st.sampled_from(Cause)),
+    st.builds(DerivationCreated, queue_ids, derivations, instants),
+    st.builds(DerivationDeleted, queue_ids, texts),
+    st.builds(CauseSeen, queue_ids, st.binary(max_size=16), instants),
 )
 
 

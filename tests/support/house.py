@@ -7,6 +7,7 @@ from peeklock.engine.effects import Deliver, Effect
 from peeklock.engine.engine import Engine
 from peeklock.engine.restore import Restorer
 from peeklock.entities.deduplication import Deduplication
+from peeklock.entities.derivations import Derivations
 from peeklock.entities.facts import Fact
 from peeklock.entities.last_values import LastValue
 from peeklock.entities.message_session import MessageSessions
@@ -19,6 +20,7 @@ from peeklock.entities.submission import AS_THE_TOPIC_SAYS, Submission
 from peeklock.entities.subscription import DEFAULT_RULE
 from peeklock.entities.topic import Topic
 from peeklock.frontends.amqp_lens import AmqpLens
+from peeklock.limits import DERIVATION_CAUSE_WINDOW
 from peeklock.message import NO_TTL, Message
 from peeklock.store.journal import Journal
 from peeklock.store.memory_journal import MemoryJournal
@@ -221,6 +223,7 @@ def topic_picture(topic: Topic, now: UnixMs) -> dict[str, object]:
             name: [rule.settings for rule in subscription.rules.values()]
             for name, subscription in topic.subscriptions.items()
         },
+        "derivations": derivations_picture(topic.derivations, now),
         "next": topic.next_number,
         "seen": still_seen(topic.seen, topic.settings.duplicate_window_ms, now),
         "last values": last_values_picture(topic, now),
@@ -247,6 +250,13 @@ def last_values_picture(topic: Topic, now: UnixMs) -> list[tuple[object, ...]]:
         )
         for value in values
     ]
+
+
+def derivations_picture(derivations: Derivations, now: UnixMs) -> dict[str, object]:
+    return {
+        "causes": still_seen(derivations.causes, DERIVATION_CAUSE_WINDOW, now),
+        "settings": [ledger.settings for ledger in derivations.by_name.values()],
+    }
 
 
 def session_pictures(sessions: MessageSessions) -> dict[str, object]:

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Final, final
 
 from peeklock.entities.deduplication import Deduplication
+from peeklock.entities.derivation_facts import CauseSeen, DerivationCreated
 from peeklock.entities.facts import (
     Captured,
     Deferred,
@@ -25,6 +26,7 @@ from peeklock.entities.last_values import LastValues
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import DEFERRED, LOCKED, WAITING, Entry
+from peeklock.entities.topic import Topic
 from peeklock.limits import SNAPSHOT_SLICE_BYTES, SNAPSHOT_SLICE_COUNT
 from peeklock.types import NEVER, NO_LINK, Lsn, QueueId, SequenceNumber
 
@@ -53,6 +55,7 @@ class Capture:
                 remembered.append(Numbered(topic.topic_id, topic.next_number))
                 remembered.extend(seen_facts(topic.topic_id, topic.seen))
             kept = [last_value_facts(topic.last_values) for topic in self._namespace.topics()]
+            kept += [derivation_facts(one) for one in self._namespace.topics()]
             self._beside = chain(remembered, self._namespace.links.facts(), *kept)
             return definitions(self._namespace)
         facts = self._slice_beside()
@@ -115,6 +118,9 @@ def definitions(namespace: Namespace) -> list[Fact]:
         )
         for topic in namespace.topics()
     ]
+    for topic in namespace.topics():
+        for ledger in topic.derivations.by_name.values():
+            facts.append(DerivationCreated(topic.topic_id, ledger.settings, ledger.created_at))
     for queue in namespace.by_id.values():
         facts.extend(definition(namespace, queue))
     return facts
@@ -161,6 +167,12 @@ def last_value_facts(last_values: LastValues) -> Iterator[Fact]:
     """Each as of when it is asked for; what is set meanwhile is in the journal's tail."""
     for number in list(last_values.entries):
         yield from last_values.facts_of(number)
+
+
+def derivation_facts(topic: Topic) -> Iterator[Fact]:
+    """What a topic's derivations remember, each as of when it is asked for."""
+    for key, at in topic.derivations.causes.items():
+        yield CauseSeen(topic.topic_id, key, at)
 
 
 def beside_facts(queue: Queue) -> Iterator[Fact]:

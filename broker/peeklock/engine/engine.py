@@ -34,6 +34,7 @@ from peeklock.engine.relay import Relay
 from peeklock.engine.selector import MessageSelector
 from peeklock.engine.session_desk import SessionDesk
 from peeklock.entities.arrivals import Arrivals
+from peeklock.entities.derivation_facts import DerivationCreated, DerivationDeleted
 from peeklock.entities.dispositions import RELEASE, Disposition
 from peeklock.entities.facts import (
     UNNUMBERED,
@@ -110,6 +111,8 @@ CHANGES: Final = (
     RuleDeleted,
     TopicCreated,
     TopicUpdated,
+    DerivationCreated,
+    DerivationDeleted,
 )
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
-from peeklock.entities.arrivals import Arrivals, Heard, Onward, Stillborn
+from peeklock.entities.arrivals import Arrivals, Derived, Heard, Onward, Stillborn
 from peeklock.entities.dispositions import Disposition, Properties, Verdict
-from peeklock.entities.facts import Cause, Fact, Origin, Removed, Rewritten
+from peeklock.entities.facts import UNNUMBERED, Cause, Fact, Origin, Removed, Rewritten
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import Entry
@@ -36,6 +36,7 @@ from peeklock.store.journal import Journal, MessageDamaged
 from peeklock.types import NEVER, NOWHERE, SequenceNumber, UnixMs
 
 FORWARD_REFUSED: Final = "ForwardingRefused"
+JOB_REFUSED: Final = "DerivedJobRefused"
 TOO_MANY_HOPS: Final = "MaxTransferHopCountExceeded"  # Service Bus' word
 Send: TypeAlias = tuple[Queue | Topic, list[Submission]]
 Changed: TypeAlias = Mapping[SequenceNumber, Message]  # messages with other properties
@@ -93,13 +94,17 @@ class Relay:
     def _follow(self, arrivals: Arrivals, now: UnixMs) -> list[Fact]:
         """Until nothing is under way any more. Raises what refuses one of them."""
         facts: list[Fact] = []
-        while arrivals.onward or arrivals.stillborn:
+        while arrivals.onward or arrivals.stillborn or arrivals.derived:
             onward = arrivals.onward[:]
             stillborn = arrivals.stillborn[:]
+            derived = arrivals.derived[:]
             arrivals.onward.clear()
             arrivals.stillborn.clear()
+            arrivals.derived.clear()
             for one in onward:
                 facts.extend(self._pass_on(one, arrivals, now))
+            for job in derived:
+                facts.extend(self._take_in(job, arrivals, now))
             for dead in stillborn:
                 facts.extend(self._bury(dead, arrivals, now))
         return facts
@@ -114,6 +119,46 @@ class Relay:
             return self._bury_here(dead, arrivals, now)
         target = self._namespace.find_target(source, source.settings.forward_to)
         return target.send_all([one.given], now, arrivals)
+
+    # ---- what is derived
+
+    def _take_in(self, job: Derived, arrivals: Arrivals, now: UnixMs) -> list[Fact]:
+        """A job, in its queue; or among its dead letters, where that queue cannot have it.
+
+        Whoever sent the signal is not to suffer from a queue that is full. Raises
+        `ForwardTargetGone`, for there is no place for it then.
+        """
+        queue = self._namespace.find_queue(job.path, job.to)
+        reason, description = job.reason, job.description
+        if not reason:
+            try:
+                return self._send_job(queue, job.given, arrivals, now)
+            except BrokerError as error:
+                reason, description = JOB_REFUSED, f"{job.path}: {error}"
+        text = description[:DEAD_LETTER_TEXT_CHARACTERS_MAX]
+        dead = Stillborn(queue.queue_id, UNNUMBERED, job.given, reason, text)
+        return self._bury(dead, arrivals, now)
+
+    def _send_job(
+        self, queue: Queue, given: Submission, arrivals: Arrivals, now: UnixMs
+    ) -> list[Fact]:
+        """Raises what refuses it, and has changed nothing then."""
+        if not queue.forwards:
+            load = arrivals.load(queue.queue_id)
+            queue.room_for(load.size_bytes + given.message.size, load.count + 1)
+            return queue.send_all([given], now, arrivals)
+        passage = given.passage
+        assert passage is not None
+        attempt = arrivals.copy()
+        try:
+            facts = queue.send_all([given], now, attempt)
+            facts.extend(self._follow(attempt, now))
+            self.room(attempt)
+        except BrokerError:
+            passage.bytes.first = None  # what the try has made does not come to be
+            raise
+        arrivals.become(attempt)
+        return facts
 
     # ---- what is settled
 

@@ -18,7 +18,7 @@ from peeklock.types import QueueId, SequenceNumber, UnixMs
 class Load:
     """What comes to one entity."""
 
-    __slots__ = ("count", "ids", "keeping", "number_count", "size_bytes")
+    __slots__ = ("causes", "count", "ids", "keeping", "number_count", "size_bytes")
 
     def __init__(self) -> None:
         self.number_count = 0  # sequence numbers given, also to what is passed on
@@ -26,6 +26,7 @@ class Load:
         self.size_bytes = 0
         self.ids: Final[set[bytes]] = set()  # where duplicates are dropped
         self.keeping: Keeping | None = None  # a topic's last values, if it keeps any of it
+        self.causes: Final[set[bytes]] = set()  # of a topic's signals that made jobs
 
     def number(self) -> int:
         """The place of one more number, from 0; what gets it needs no room."""
@@ -115,13 +116,31 @@ class Heard:
 
 
 @final
+class Derived:
+    """A job on its way to its queue; or, with a `reason`, the signal that should have made it,
+    on its way to that queue's dead letters.
+    """
+
+    __slots__ = ("description", "given", "path", "reason", "to")
+
+    def __init__(
+        self, path: str, to: str, given: Submission, reason: str = "", description: str = ""
+    ) -> None:
+        self.path: Final = path  # of the derivation
+        self.to: Final = to  # the name of the queue
+        self.given: Final = given
+        self.reason: Final = reason
+        self.description: Final = description
+
+
+@final
 class Arrivals:
     """Loads by entity, and what does not stay: it goes on, or to the dead letters.
 
     `signals` are told live, when the append is durable; `heard` by those who listen to names.
     """
 
-    __slots__ = ("heard", "loads", "onward", "signals", "stillborn")
+    __slots__ = ("derived", "heard", "loads", "onward", "signals", "stillborn")
 
     def __init__(self) -> None:
         self.loads: Final[dict[QueueId, Load]] = {}
@@ -129,6 +148,7 @@ class Arrivals:
         self.stillborn: Final[list[Stillborn]] = []
         self.signals: Final[list[Signal]] = []
         self.heard: Final[list[Heard]] = []
+        self.derived: Final[list[Derived]] = []
 
     def load(self, entity_id: QueueId) -> Load:
         load = self.loads.get(entity_id)
@@ -147,6 +167,7 @@ class Arrivals:
             mine.size_bytes = load.size_bytes
             mine.ids.update(load.ids)
             mine.keeping = None if load.keeping is None else load.keeping.copy()
+            mine.causes.update(load.causes)
         return other
 
     def become(self, other: "Arrivals") -> None:

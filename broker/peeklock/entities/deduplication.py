@@ -34,14 +34,18 @@ class Deduplication:
             before.add(key)
         return found
 
-    def add(self, key: bytes, at: UnixMs, window_ms: Millis) -> None:
-        """Remember it, and forget what is older than the window."""
+    def add(self, key: bytes, at: UnixMs, window_ms: Millis, count_max: int = 0) -> None:
+        """Remember it, and forget what is older than the window.
+
+        With `count_max`, only so many, the newest.
+        """
         taken_at = self._taken_at
         taken_at.pop(key, None)  # to the end: the order is that of the instants
         taken_at[key] = at
         while taken_at:
             oldest = next(iter(taken_at))
-            if taken_at[oldest] + window_ms > at:
+            is_young = taken_at[oldest] + window_ms > at
+            if is_young and not 0 < count_max < len(taken_at):
                 break
             del taken_at[oldest]
 

@@ -11,6 +11,11 @@ Facts are plain final classes and not dataclasses because several are made per m
 from enum import IntEnum
 from typing import Final, TypeAlias, final
 
+from peeklock.entities.derivation_facts import (
+    CauseSeen,
+    DerivationCreated,
+    DerivationDeleted,
+)
 from peeklock.entities.dispositions import Verdict
 from peeklock.entities.settings import QueueSettings, RuleSettings, TopicSettings
 from peeklock.message import Message
@@ -713,6 +718,9 @@ Fact: TypeAlias = (
     | HeldFor
     | LastValueSet
     | LastValueCleared
+    | DerivationCreated
+    | DerivationDeleted
+    | CauseSeen
 )
 
 LinkFact: TypeAlias = LinkOpened | LinkSuspended | LinkClosed | DeliveryKept | DeliveryForgotten

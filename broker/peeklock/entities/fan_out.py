@@ -7,6 +7,7 @@ an action changes has bytes of its own.
 from typing import Final, final
 
 from peeklock.entities.arrivals import Arrivals, Heard, NamedSignal, Stillborn
+from peeklock.entities.derivations import Derivations
 from peeklock.entities.facts import UNNUMBERED, Fact, Numbered
 from peeklock.entities.last_values import Keeping, LastValues, subject_in
 from peeklock.entities.lens import Lens
@@ -49,6 +50,7 @@ class FanOut:
         now: UnixMs,
         arrivals: Arrivals,
         last_values: LastValues,
+        derivations: Derivations | None,
         *,
         keeps_all: bool,
     ) -> None:
@@ -58,6 +60,7 @@ class FanOut:
         self._lens: Final = lens
         self._now: Final = now
         self._arrivals: Final = arrivals
+        self._derivations: Final = derivations  # None: the topic has none
         self._load: Final = arrivals.load(topic_id)
         self._numbered_before: Final = self._load.number_count
         self._facts: Final[list[Fact]] = []
@@ -91,7 +94,17 @@ class FanOut:
             if view is None:
                 view = self._lens.view(given.message, self._now, own_number, 0)
             is_kept = self._keep(given, copy, view, own_number)
-        if number or is_kept or self._copy_count > before:
+        is_derived = False
+        if self._derivations is not None:
+            if view is None:
+                view = self._lens.view(given.message, self._now, own_number, 0)
+            subject = subject_in(view, is_named=given.publication is not None)
+            derived = self._derivations.take(
+                copy, view, own_number, subject, self._now, self._arrivals
+            )
+            self._facts.extend(derived)
+            is_derived = bool(derived)
+        if number or is_kept or is_derived or self._copy_count > before:
             self._load.number()
 
     def _tell(self, given: Submission, audience: Audience) -> None:

@@ -1,12 +1,15 @@
 """How entities look into a message: a port. What reads AMQP's sections is in frontends/."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from peeklock.entities.dispositions import Properties
 from peeklock.filters.actions import Changes
 from peeklock.filters.view import PropertyView
 from peeklock.message import Message
 from peeklock.types import SequenceNumber, SessionId, UnixMs
+
+if TYPE_CHECKING:
+    from peeklock.entities.job_draft import JobDraft  # which is made of what lenses show
 
 
 class Lens(Protocol):
@@ -31,6 +34,17 @@ class Lens(Protocol):
 
         Raises `InvalidRequest` where they cannot be, and `MessageTooLarge` for too many.
         """
+        ...
+
+    def data(self, message: Message) -> bytes | None:
+        """The data of an event, or the body of a message that is none.
+
+        None for what is no bytes, or too large to be looked into.
+        """
+        ...
+
+    def compose(self, draft: "JobDraft") -> Message:
+        """A message that says what the draft does."""
         ...
 
     def identity(self, message: Message) -> tuple[bytes, SessionId | None]:

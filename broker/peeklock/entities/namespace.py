@@ -4,14 +4,22 @@ Every queue and subscription brings its dead-letter sub-queue, `<path>/$DeadLett
 being and takes it along when it goes; a topic takes its subscriptions along.
 """
 
+from dataclasses import replace
 from typing import Final, final
 
 from peeklock.entities.address import (
     check_name,
     dead_letter_path,
     key_of,
+    parse_address,
     subscription_path,
 )
+from peeklock.entities.derivation_facts import (
+    CauseSeen,
+    DerivationCreated,
+    DerivationDeleted,
+)
+from peeklock.entities.derivation_settings import DerivationSettings
 from peeklock.entities.facts import (
     DeliveryForgotten,
     DeliveryKept,
@@ -34,7 +42,7 @@ from peeklock.entities.facts import (
     TopicDeleted,
     TopicUpdated,
 )
-from peeklock.entities.forwarding import checked
+from peeklock.entities.forwarding import check_loop, checked
 from peeklock.entities.kept_links import KeptLinks
 from peeklock.entities.last_values import DueTopics
 from peeklock.entities.lens import Lens
@@ -152,6 +160,21 @@ class Namespace:
             facts.extend(self.delete(subscription.queue.path))
         return [*facts, TopicDeleted(topic.topic_id)]
 
+    def create_derivation(
+        self, topic_name: str, settings: DerivationSettings, now: UnixMs
+    ) -> list[Fact]:
+        """One more derivation of a topic, its jobs for a queue that is there.
+
+        Raises `NotFound`, `AlreadyExists`, `QuotaExceeded`, `InvalidFilter`, `InvalidRequest`.
+        """
+        topic = self.find_topic(topic_name)
+        target = self._by_key.get(key_of(parse_address(settings.to).path))
+        if target is None or self.target(target.path) is None:
+            raise settings.wrong("to", f"is {settings.to!r}; expected a queue that is there")
+        what = f"to of derivation {settings.name!r}"
+        check_loop(self, topic.path, what, target.path, None)
+        return topic.derivations.add(replace(settings, to=str(target.path)), now)
+
     def create_subscription(
         self,
         topic_name: str,
@@ -242,12 +265,15 @@ class Namespace:
         """Where what is in this entity may go by itself."""
         topic = self._topics_by_key.get(key_of(path))
         if topic is not None:
-            return [one.queue.path for one in topic.subscriptions.values()]
+            ways = [one.queue.path for one in topic.subscriptions.values()]
+            for ledger in topic.derivations.by_name.values():
+                ways.append(EntityPath(ledger.settings.to))
+            return ways
         queue = self._by_key.get(key_of(path))
         if queue is None:
             return []
-        ways = (queue.settings.forward_to, queue.settings.forward_dead_letters_to)
-        return [EntityPath(way) for way in ways if way]
+        named = (queue.settings.forward_to, queue.settings.forward_dead_letters_to)
+        return [EntityPath(way) for way in named if way]
 
     def find_target(self, queue: Queue, name: str) -> Queue | Topic:
         """Where `queue` forwards to; raises `ForwardTargetGone`."""
@@ -257,6 +283,16 @@ class Namespace:
         target = self._by_key.get(key_of(name))
         if target is None:
             raise ForwardTargetGone(queue.path, name)
+        return target
+
+    def find_queue(self, path: str, name: str) -> Queue:
+        """The queue that the derivation at `path` makes jobs for.
+
+        Raises `ForwardTargetGone`.
+        """
+        target = self._by_key.get(key_of(name))
+        if target is None:
+            raise ForwardTargetGone(path, name)
         return target
 
     def has(self, name: str) -> bool:
@@ -327,6 +363,10 @@ class Namespace:
             topic = self.topics_by_id.get(fact.queue_id)
             if topic is not None:
                 topic.apply(fact)
+        elif isinstance(fact, (DerivationCreated, DerivationDeleted, CauseSeen)):
+            topic = self.topics_by_id.get(fact.queue_id)
+            if topic is not None:
+                topic.derivations.apply(fact)
         elif isinstance(
             fact, (LinkOpened, LinkSuspended, LinkClosed, DeliveryKept, DeliveryForgotten)
         ):

@@ -13,6 +13,7 @@ from typing import Final, assert_never, cast, final
 
 from peeklock.entities.arrivals import Arrivals, Onward
 from peeklock.entities.deduplication import Deduplication
+from peeklock.entities.derivation_facts import DerivationFact
 from peeklock.entities.dispositions import Disposition, Verdict
 from peeklock.entities.facts import (
     UNNUMBERED,
@@ -105,10 +106,15 @@ EXPIRED: Final = "TTLExpiredException"
 EXPIRED_WHY: Final = "The message expired and was dead lettered."
 
 
-def not_a_links(
-    fact: LinkOpened | LinkSuspended | LinkClosed | DeliveryKept | DeliveryForgotten,
+def not_a_queues(
+    fact: LinkOpened
+    | LinkSuspended
+    | LinkClosed
+    | DeliveryKept
+    | DeliveryForgotten
+    | DerivationFact,
 ) -> None:
-    raise AssertionError("a link's fact, not a queue's")
+    raise AssertionError("a link's fact or a derivation's, not a queue's")
 
 
 def outlasts(lock: LockRun, kept: Container[LinkId]) -> bool:
@@ -710,7 +716,7 @@ class Queue:
         elif isinstance(fact, (RuleCreated, RuleDeleted)):
             raise AssertionError("a subscription's fact, not a queue's")
         else:
-            not_a_links(fact)
+            not_a_queues(fact)
 
     def _apply_to_sessions(
         self, fact: SessionLocked | SessionRenewed | SessionUnlocked | SessionStateSet

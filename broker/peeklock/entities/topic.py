@@ -4,6 +4,7 @@ from typing import Final, final
 
 from peeklock.entities.arrivals import Arrivals, Signal
 from peeklock.entities.deduplication import Deduplication
+from peeklock.entities.derivations import Derivations
 from peeklock.entities.facts import (
     Cause,
     Fact,
@@ -58,6 +59,7 @@ class Topic:
         self.seen: Final = Deduplication()
         self.is_followed = False  # does anybody want its messages live?
         self.last_values: Final = LastValues(created.queue_id, created.path, residency, due)
+        self.derivations: Final = Derivations(created.queue_id, created.path, lens)
         self._lens: Final = lens
         self._listeners: Final = listeners
         self._plan: RulePlan | None = None  # None: rules have changed since it was made
@@ -93,6 +95,7 @@ class Topic:
             now,
             arrivals,
             self.last_values,
+            self.derivations if self.derivations.by_name else None,
             keeps_all=self.settings.keep_last_value,
         )
         plan = self.plan

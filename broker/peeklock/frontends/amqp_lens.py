@@ -4,9 +4,11 @@ from typing import Final, final
 
 from peeklock.clock import IdSource
 from peeklock.entities.dispositions import Properties
+from peeklock.entities.job_draft import JobDraft
 from peeklock.errors import BrokerError, ProtocolViolation
 from peeklock.filters.actions import Changes
 from peeklock.filters.view import PropertyView
+from peeklock.frontends.amqp_derived import composed, data_of
 from peeklock.frontends.amqp_message import identity_of
 from peeklock.frontends.amqp_rewrite import rewritten, with_properties
 from peeklock.frontends.amqp_view import MessageView
@@ -35,6 +37,12 @@ class AmqpLens:
 
     def with_properties(self, message: Message, properties: Properties) -> Message:
         return with_properties(message, properties)
+
+    def data(self, message: Message) -> bytes | None:
+        return data_of(message.bare)
+
+    def compose(self, draft: JobDraft) -> Message:
+        return composed(draft)
 
     def identity(self, message: Message) -> tuple[bytes, SessionId | None]:
         try:

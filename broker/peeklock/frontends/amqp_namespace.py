@@ -3,7 +3,8 @@
 A request names an entity by its path: `orders`, `tickets`, `tickets/Subscriptions/erp`,
 `tickets/Subscriptions/erp/Rules/paid`. What cannot be told from the path, its `type` says:
 of a new entity `topic` or, by default, `queue`; of a QUERY `topic`, `subscription` or `rule`,
-the latter two with the owner's path as the request's name.
+the latter two with the owner's path as the request's name. Of a derivation, it always does:
+`derivation` (amqp_derivations.py).
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from peeklock.entities.rule import Rule
 from peeklock.entities.settings import QueueSettings, RuleSettings
 from peeklock.entities.subscription import Subscription
 from peeklock.errors import InvalidRequest
+from peeklock.frontends.amqp_derivations import DERIVATION, DerivationOperations
 from peeklock.frontends.amqp_rule_values import read_arguments, written
 from peeklock.limits import PEEK_COUNT_MAX
 from peeklock.management.operations import (
@@ -57,6 +59,7 @@ class NamespaceOperations:
 
     def __init__(self, engine: Engine) -> None:
         self._engine: Final = engine
+        self._derivations: Final = DerivationOperations(engine)
 
     def by_name(self) -> dict[str, Callable[["Request", "Reply"], None]]:
         return {
@@ -74,7 +77,9 @@ class NamespaceOperations:
         reply.status = CREATED
         rule = rule_parts(request.name)
         below = subscription_parts(request.name)
-        if rule is not None:
+        if request.entity_type == DERIVATION:
+            reply.tell(self._derivations.create(request))
+        elif rule is not None:
             reply.tell(self._create_rule(request, rule[0], rule[1]))
         elif below is not None:
             reply.tell(self._create_subscription(request, below[0], below[1]))
@@ -101,7 +106,9 @@ class NamespaceOperations:
     def _read(self, request: "Request", reply: "Reply") -> None:
         rule = rule_parts(request.name)
         namespace = self._engine.namespace
-        if rule is not None:
+        if request.entity_type == DERIVATION:
+            reply.tell(self._derivations.read(request))
+        elif rule is not None:
             subscription = subscription_at(self._engine, rule[0])
             reply.tell(told(subscription, subscription.find_rule(rule[1])))
         elif namespace.has_topic(request.name):
@@ -112,7 +119,9 @@ class NamespaceOperations:
     def _update(self, request: "Request", reply: "Reply") -> None:
         request.principal.require(Right.MANAGE, request.name)
         rule = rule_parts(request.name)
-        if rule is not None:
+        if request.entity_type == DERIVATION:
+            reply.tell(self._derivations.update(request))
+        elif rule is not None:
             subscription = subscription_at(self._engine, rule[0])
             changed = rule_from(
                 subscription.find_rule(rule[1]).settings.name,
@@ -130,7 +139,9 @@ class NamespaceOperations:
     def _delete(self, request: "Request", reply: "Reply") -> None:
         request.principal.require(Right.MANAGE, request.name)
         rule = rule_parts(request.name)
-        if rule is not None:
+        if request.entity_type == DERIVATION:
+            self._derivations.delete(request)
+        elif rule is not None:
             remove_rule(self._engine, subscription_at(self._engine, rule[0]), rule[1])
         elif self._engine.namespace.has_topic(request.name):
             delete_topic(self._engine, request.name)
@@ -163,7 +174,9 @@ class NamespaceOperations:
             subscription = subscription_at(engine, owner)
             rules = list(subscription.rules.values())[skip : skip + top]
             return [told(subscription, rule) for rule in rules]
-        kinds = ", ".join((QUEUE, TOPIC, SUBSCRIPTION, RULE))
+        if kind == DERIVATION:
+            return self._derivations.found(owner, prefix, skip, top)
+        kinds = ", ".join((QUEUE, TOPIC, SUBSCRIPTION, RULE, DERIVATION))
         raise InvalidRequest(f"no entities of type {kind!r}; there are {kinds}")
 
 

@@ -7,6 +7,7 @@ from peeklock.engine.engine import Engine
 from peeklock.entities.address import key_of, parse_address, subscription_path
 from peeklock.entities.forwarding import FORWARD_DEAD_LETTERS_TO, FORWARD_TO
 from peeklock.entities.settings import QueueSettings
+from peeklock.management.derivations import add_derivation, derivation_from
 from peeklock.management.operations import create_queue, settings_from
 from peeklock.management.topics import create_subscription, create_topic, rule_from
 from peeklock.types import EntityPath, UnixMs
@@ -34,6 +35,9 @@ class TopicDefinition:
     name: str
     settings: Changes
     subscriptions: tuple[SubscriptionDefinition, ...] = ()
+    derivations: tuple[
+        tuple[str, Changes], ...
+    ] = ()  # a name, and what `derivation_from` reads
 
 
 def in_order(
@@ -56,11 +60,13 @@ def in_order(
 
 
 def targets_of(wanted: QueueDefinition | TopicDefinition) -> set[str]:
-    """Where it, or a topic's subscription, forwards to."""
+    """Where it, or a topic's subscription, forwards to, or a topic's derivation makes jobs."""
     given = [wanted.settings]
     if isinstance(wanted, TopicDefinition):
         given = [one.settings for one in wanted.subscriptions]
     named = [one.get(name) for one in given for name in (FORWARD_TO, FORWARD_DEAD_LETTERS_TO)]
+    if isinstance(wanted, TopicDefinition):
+        named += [one.get("to") for _name, one in wanted.derivations]
     return {key_of(parse_address(name).path) for name in named if isinstance(name, str)}
 
 
@@ -78,7 +84,10 @@ def ensure_queue(engine: Engine, wanted: QueueDefinition, now: UnixMs) -> None:
 
 
 def ensure_topic(engine: Engine, wanted: TopicDefinition, now: UnixMs) -> None:
-    """The topic and each of its subscriptions; rules are those of a new subscription."""
+    """The topic and each of its subscriptions; rules are those of a new subscription.
+
+    And each of its derivations, under a name that is not there yet.
+    """
     if not engine.namespace.has_topic(wanted.name):
         create_topic(engine, wanted.name, wanted.settings, now)
     for one in wanted.subscriptions:
@@ -89,3 +98,7 @@ def ensure_topic(engine: Engine, wanted: TopicDefinition, now: UnixMs) -> None:
         if one.rules is not None:
             rules = tuple([rule_from(name, changes) for name, changes in one.rules])
         create_subscription(engine, wanted.name, one.name, settings, rules, now)
+    there = engine.namespace.find_topic(wanted.name).derivations.by_name
+    for name, changes in wanted.derivations:
+        if name.casefold() not in there:
+            add_derivation(engine, wanted.name, derivation_from(name, changes), now)

@@ -57,6 +57,7 @@ def describe_topic(engine: Engine, topic: Topic) -> dict[str, object]:
         subscriptions=len(topic.subscriptions),
         last_values=len(topic.last_values.entries),
         last_values_bytes=topic.last_values.size_bytes,
+        derivations=len(topic.derivations.by_name),
         bytes=topic.size_bytes,
         next_sequence_number=int(topic.next_number),
         created_at=int(topic.created_at),

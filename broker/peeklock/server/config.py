@@ -87,6 +87,18 @@ class SubscriptionConfig(BaseModel):
         return SubscriptionDefinition(self.name, extras(self), rules)
 
 
+class DerivationConfig(BaseModel):
+    """One derivation of a topic; the rest is as in `peeklock derive add`, with _ for -.
+
+    `body` may be a table.
+    """
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    name: str
+    """By which it is addressed."""
+
+
 class TopicConfig(BaseModel):
     """One topic that is to be there; settings are those of `peeklock topic create`."""
 
@@ -95,10 +107,12 @@ class TopicConfig(BaseModel):
     name: str
     """By which it is addressed."""
     subscriptions: list[SubscriptionConfig] = []
+    derivations: list[DerivationConfig] = []
 
     def definition(self) -> TopicDefinition:
         subscriptions = tuple(one.definition() for one in self.subscriptions)
-        return TopicDefinition(self.name, extras(self), subscriptions)
+        derivations = tuple((one.name, extras(one)) for one in self.derivations)
+        return TopicDefinition(self.name, extras(self), subscriptions, derivations)
 
 
 class UserConfig(BaseModel):

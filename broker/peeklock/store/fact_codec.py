@@ -14,6 +14,13 @@ from typing import Final, assert_never
 
 import orjson
 
+from peeklock.entities.derivation_facts import (
+    CauseSeen,
+    DerivationCreated,
+    DerivationDeleted,
+    DerivationFact,
+)
+from peeklock.entities.derivation_settings import derivation_as_map, derivation_from_map
 from peeklock.entities.dispositions import Verdict
 from peeklock.entities.facts import (
     UNNUMBERED,
@@ -108,6 +115,9 @@ HELD_FOR: Final = 29
 REWRITTEN: Final = 30
 LAST_VALUE_SET: Final = 31
 LAST_VALUE_CLEARED: Final = 32
+DERIVATION_CREATED: Final = 40  # from here on: of a topic's derivations
+DERIVATION_DELETED: Final = 41
+CAUSE_SEEN: Final = 42
 
 INLINE: Final = 1  # flags of ENQUEUED and RELOCATED: the message follows
 HAS_ORIGIN: Final = 2  # the dead letter's origin follows
@@ -322,6 +332,8 @@ def encode_rare(fact: Fact) -> bytes:
     if isinstance(fact, LastValueCleared):
         head = CODE.pack(LAST_VALUE_CLEARED, fact.queue_id) + U8.pack(fact.cause)
         return head + encode_numbers(fact.numbers)
+    if isinstance(fact, (DerivationCreated, DerivationDeleted, CauseSeen)):
+        return encode_of_derivations(fact)
     assert not isinstance(fact, (Enqueued, Locked, Removed, Unlocked, Renewed))
     assert not isinstance(fact, (Deferred, Relocated, Rewritten, LastValueSet))
     return encode_of_topic(fact)
@@ -367,6 +379,19 @@ def encode_of_link(fact: LinkFact) -> bytes:
     if isinstance(fact, DeliveryForgotten):
         head = CODE.pack(DELIVERY_FORGOTTEN, fact.queue_id) + link_id
         return head + encode_tags(fact.tags)
+    assert_never(fact)
+
+
+def encode_of_derivations(fact: DerivationFact) -> bytes:
+    if isinstance(fact, DerivationCreated):
+        settings = encode_bytes(orjson.dumps(derivation_as_map(fact.settings)))
+        head = CODE.pack(DERIVATION_CREATED, fact.queue_id)
+        return head + U64.pack(fact.created_at) + settings
+    if isinstance(fact, DerivationDeleted):
+        return CODE.pack(DERIVATION_DELETED, fact.queue_id) + encode_text(fact.name)
+    if isinstance(fact, CauseSeen):
+        head = CODE.pack(CAUSE_SEEN, fact.queue_id) + U64.pack(fact.at)
+        return head + encode_bytes(fact.key)
     assert_never(fact)
 
 
@@ -550,6 +575,8 @@ class FactReader:
             return self._read_of_session(code, queue_id)
         if LINK_OPENED <= code <= HELD_FOR:
             return self._read_of_link(code, queue_id)
+        if code >= DERIVATION_CREATED:
+            return self._read_of_derivations(code, queue_id)
         return self._read_of_topic(code, queue_id)
 
     def _read_of_session(self, code: int, queue_id: QueueId) -> Fact:
@@ -640,6 +667,18 @@ class FactReader:
         return LastValueSet(
             topic_id, number, subject, None, kept_at, size, expires_at, body_at, source_number
         )
+
+    def _read_of_derivations(self, code: int, queue_id: QueueId) -> Fact:
+        if code == DERIVATION_CREATED:
+            created_at = UnixMs(self._u64())
+            settings = derivation_from_map(orjson.loads(self._bytes()))
+            return DerivationCreated(queue_id, settings, created_at)
+        if code == DERIVATION_DELETED:
+            return DerivationDeleted(queue_id, self._text())
+        if code == CAUSE_SEEN:
+            at = UnixMs(self._u64())
+            return CauseSeen(queue_id, self._bytes(), at)
+        raise BadFact(f"fact type {code} is not known to this version")
 
     def _read_enqueued(self) -> Enqueued:
         (

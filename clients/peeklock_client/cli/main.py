@@ -19,6 +19,7 @@ VERBS: Final = (
     "topic",
     "subscription",
     "rule",
+    "derive",
     "dlq",
     "purge",
     "top",

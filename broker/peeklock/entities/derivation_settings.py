@@ -1,0 +1,126 @@
+"""What the owner of a topic says of a job that is to be derived from its signals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Final
+
+from peeklock.entities.settings_map import typed
+from peeklock.errors import InvalidRequest
+from peeklock.limits import DERIVATION_NAME_CHARACTERS_MAX, DERIVATION_PROPERTIES_MAX
+
+# What a job says when nobody says what it is to say.
+BODY_DEFAULT: Final = '{"subject": "${event.subject}", "key": "${key}"}'
+SUBJECT_DEFAULT: Final = "${event.subject}"
+PROPERTIES: Final = "properties"
+# Properties that tell a job's cause begin with these.
+OWN_PREFIXES: Final = ("cause_", "derived_")
+
+
+class DerivationKind(StrEnum):
+    """When signals make a job."""
+
+    EACH = "each"  # each one does
+
+
+@dataclass(frozen=True)
+class DerivationSettings:
+    """Which signals of a topic make a job, when, in which queue, and what it says.
+
+    A signal is meant when its subject has the `path` and the condition is true, `sql` or
+    `cesql`; without any, all are. `key`, `subject`, `body` and `properties` are templates.
+    """
+
+    name: str
+    to: str  # the queue that gets the jobs
+    kind: DerivationKind = DerivationKind.EACH  # when signals make a job
+    path: str = ""  # of the signal's subject: + any level, {name} one with a name, # the rest
+    sql: str = ""  # a condition on the signal; [data.NAME] is in its JSON data
+    cesql: str = ""  # the same, in CloudEvents SQL
+    key: str = ""  # what belongs together: one account for each text that comes out
+    subject: str = SUBJECT_DEFAULT  # of the job
+    body: str = BODY_DEFAULT  # of the job: JSON, placeholders in its strings
+    properties: tuple[tuple[str, str], ...] = ()  # of the job: names and templates
+    dead_letter_on_error: bool = True  # signals it fails on go to the queue's dead letters
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.name) <= DERIVATION_NAME_CHARACTERS_MAX or "/" in self.name:
+            raise InvalidRequest(
+                f"a derivation's name has 1 to {DERIVATION_NAME_CHARACTERS_MAX} characters and "
+                f"no '/': {self.name!r}"
+            )
+        if not self.to:
+            raise self.wrong("to", "is missing; expected the name of a queue that is there")
+        if self.sql and self.cesql:
+            raise self.wrong("cesql", "and sql are two derivations: make both")
+        if len(self.properties) > DERIVATION_PROPERTIES_MAX:
+            raise self.wrong(
+                PROPERTIES, f"has {len(self.properties)}; up to {DERIVATION_PROPERTIES_MAX}"
+            )
+        for name, _template in self.properties:
+            if not name or name.startswith(OWN_PREFIXES):
+                reserved = " or ".join(OWN_PREFIXES)
+                raise self.wrong(
+                    PROPERTIES,
+                    f"has {name!r}; expected a name that does not begin with {reserved}",
+                )
+
+    def wrong(self, setting: str, what: str) -> InvalidRequest:
+        """A refusal that names the setting."""
+        return InvalidRequest(f"derivation {self.name!r}: {setting} {what}")
+
+
+NAMES: Final = tuple([field.name for field in fields(DerivationSettings)])
+
+
+def derivation_as_map(settings: DerivationSettings) -> dict[str, object]:
+    """Every setting by its name; properties as a map."""
+    found: dict[str, object] = {}
+    for name in NAMES:
+        value = getattr(settings, name)
+        if name == PROPERTIES:
+            found[name] = dict(settings.properties)
+        elif value is not None:
+            found[name] = str(value) if isinstance(value, StrEnum) else value
+    return found
+
+
+def derivation_from_map(values: Mapping[str, object]) -> DerivationSettings:
+    """As `derivation_as_map` wrote it, or an owner; names that are no setting are left out.
+
+    Raises `InvalidRequest` naming what is wrong, and what is expected there.
+    """
+    name = values.get("name") if isinstance(values, dict) else None
+    if not isinstance(name, str):
+        raise InvalidRequest("a derivation has a name")
+    found: dict[str, object] = {"to": ""}
+    for setting in NAMES:
+        if setting in values:
+            found[setting] = read(str(name), setting, values[setting])
+    return DerivationSettings(**found)  # type: ignore[arg-type]  # typed() has checked them
+
+
+def read(name: str, setting: str, value: object) -> object:
+    """The value of a setting of derivation `name`."""
+    try:
+        if setting == PROPERTIES:
+            return pairs_from(value)
+        return typed(setting, getattr(EXAMPLE, setting), value)
+    except TypeError as error:
+        raise InvalidRequest(f"derivation {name!r}: {error}") from None
+    except ValueError as wrong_word:
+        raise InvalidRequest(f"derivation {name!r}: {wrong_word}") from None
+
+
+def pairs_from(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{PROPERTIES} is a map of names and templates, not {value!r}")
+    found: list[tuple[str, str]] = []
+    for name, template in value.items():
+        if not isinstance(name, str) or not isinstance(template, str):
+            raise TypeError(f"{PROPERTIES} has {name!r}: {template!r}; expected texts")
+        found.append((str(name), str(template)))
+    return tuple(found)
+
+
+EXAMPLE: Final = DerivationSettings("example", "queue")

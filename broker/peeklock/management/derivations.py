@@ -1,0 +1,70 @@
+"""Create, look at and delete derivations of topics: once, for all front-ends."""
+
+from collections.abc import Mapping
+
+import orjson
+
+from peeklock.engine.engine import Engine
+from peeklock.entities.derivation_settings import (
+    NAMES,
+    DerivationSettings,
+    derivation_as_map,
+    derivation_from_map,
+)
+from peeklock.entities.derivations import Ledger
+from peeklock.entities.topic import Topic
+from peeklock.errors import InvalidRequest
+from peeklock.types import UnixMs
+
+
+def derivation_from(name: str, arguments: Mapping[str, object]) -> DerivationSettings:
+    """A derivation as a request or file has it; raises `InvalidRequest`.
+
+    The body is JSON's text, or what JSON would be made of: a map or a list.
+    """
+    for key in arguments:
+        if key not in NAMES:
+            known = ", ".join(one for one in NAMES if one != "name")
+            raise InvalidRequest(f"a derivation has no {key!r}; there are {known}")
+    values = {**arguments, "name": name}
+    body = values.get("body")
+    if isinstance(body, (dict, list)):
+        try:
+            values["body"] = orjson.dumps(body).decode()
+        except TypeError as error:
+            raise InvalidRequest(f"derivation {name!r}: body is no JSON: {error}") from None
+    return derivation_from_map(values)
+
+
+def add_derivation(
+    engine: Engine, topic: str, settings: DerivationSettings, now: UnixMs
+) -> Ledger:
+    """One more; raises `NotFound`, `AlreadyExists`, `InvalidRequest`, `InvalidFilter`."""
+    engine.commit_registry(engine.namespace.create_derivation(topic, settings, now))
+    return engine.namespace.find_topic(topic).derivations.find(settings.name)
+
+
+def remove_derivation(engine: Engine, topic: str, name: str) -> None:
+    """One less; raises `NotFound`."""
+    derivations = engine.namespace.find_topic(topic).derivations
+    engine.commit_registry(derivations.remove(name))
+
+
+def list_derivations(topic: Topic, prefix: str, skip: int, top: int) -> list[Ledger]:
+    """A topic's derivations by name."""
+    folded = prefix.casefold()
+    found = [
+        ledger
+        for name, ledger in sorted(topic.derivations.by_name.items())
+        if name.startswith(folded)
+    ]
+    return found[skip : skip + top]
+
+
+def describe_derivation(topic: Topic, ledger: Ledger) -> dict[str, object]:
+    """As its author wrote it, and how it is."""
+    view = derivation_as_map(ledger.settings)
+    view["topic"] = str(topic.path)
+    view["created_at"] = int(ledger.created_at)
+    view["unusable"] = ledger.why_not  # "": it is in force
+    return view

@@ -1,0 +1,175 @@
+"""`derive`: which jobs a topic's signals make."""
+
+import json
+from typing import Annotated, Any, Final
+
+import typer
+
+from peeklock_client.cli.session import (
+    AsJson,
+    TopicName,
+    Url,
+    change,
+    parse_pairs,
+    remove,
+    tell_all,
+    tell_one,
+    usage,
+    with_client,
+)
+from peeklock_client.client import Client
+
+COLUMNS: Final = ("kind", "to")
+DerivationName = Annotated[
+    str, typer.Argument(metavar="DERIVATION", help="The derivation's name.")
+]
+To = Annotated[str, typer.Option("--to", metavar="QUEUE", help="Gets the jobs; it is there.")]
+Path = Annotated[
+    str | None,
+    typer.Option(
+        "--path",
+        metavar="PATTERN",
+        help="Of the signal's subject: + any level, {NAME} one with a name, # the rest.",
+    ),
+]
+Sql = Annotated[
+    str | None,
+    typer.Option("--sql", metavar="CONDITION", help="Means signals for which it is true."),
+]
+Cesql = Annotated[
+    str | None, typer.Option("--cesql", metavar="CONDITION", help="The same, in CESQL.")
+]
+Key = Annotated[
+    str | None,
+    typer.Option("--key", metavar="TEMPLATE", help="What belongs together, as ${path.floor}."),
+]
+Subject = Annotated[
+    str | None,
+    typer.Option("--subject", metavar="TEMPLATE", help="The job's; without, the signal's."),
+]
+Body = Annotated[
+    str | None,
+    typer.Option("--body", metavar="JSON", help="The job's, with placeholders in its strings."),
+]
+Properties = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--property",
+        metavar="NAME=TEMPLATE",
+        help="An application property of the job; may be given more than once.",
+    ),
+]
+IgnoreErrors = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-errors", help="Signals that it can make nothing of are no dead letters."
+    ),
+]
+
+
+def add(
+    topic: TopicName,
+    derivation: DerivationName,
+    to: To,
+    path: Path = None,
+    sql: Sql = None,
+    cesql: Cesql = None,
+    key: Key = None,
+    subject: Subject = None,
+    body: Body = None,
+    properties: Properties = None,
+    ignore_errors: IgnoreErrors = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a topic's signals make jobs in a queue.
+
+    A signal is a message that is sent to the topic. It is meant when its subject has the path
+    and the condition is true; both may be left out. In --sql a name stands for an application
+    property, [data.NAME] for a field of the signal's JSON data, [path.NAME] for a level of its
+    path, sys.Label for its subject.
+
+    A template is a text with placeholders: ${event.subject} (or another attribute),
+    ${path.NAME}, ${data.NAME} (${data.list.0.NAME}, or ${data} for all of it),
+    ${property.NAME}; in what the job says also ${key}, ${topic} and ${derivation}. A string of
+    the body that is one placeholder becomes the value itself. $$ is one dollar sign.
+
+    The job is in the queue when the signal is accepted, with the signal's source and id in the
+    properties cause_source and cause_id. A signal that is sent again within ten minutes makes
+    no second job. See docs/howto/derived-jobs.md.
+
+    Examples:
+
+    \b
+      peeklock queue create evacuations
+      peeklock topic create site
+      peeklock derive add site fire --to evacuations --sql "[data.alert] = TRUE" \\
+          --path "building/{building}/floor/{floor}/#" --key '${path.building}' \\
+          --body '{"building": "${path.building}", "degrees": "${data.temperature}"}'
+      peeklock send site '{"alert": true, "temperature": 81}' \\
+          --subject building/41/floor/3/room/4/sensors/fire
+      peeklock receive evacuations
+    """
+    given: dict[str, Any] = {
+        "path": path,
+        "sql": sql,
+        "cesql": cesql,
+        "key": key,
+        "subject": subject,
+        "body": body,
+        "properties": parse_pairs(properties, "--property") or None,
+        "dead_letter_on_error": False if ignore_errors else None,
+    }
+    settings = {name: value for name, value in given.items() if value is not None}
+    if sql is not None and cesql is not None:
+        usage("--sql and --cesql are two derivations: add both")
+    change(
+        url,
+        lambda client: client.topic(topic).derive(derivation, to=to, **settings),
+        lambda client: client.topic(topic).derivation(derivation),
+        f"added {derivation}",
+        as_json=as_json,
+    )
+
+
+def list_derivations(topic: TopicName, url: Url = None, as_json: AsJson = False) -> None:
+    """List a topic's derivations: name, kind, queue of jobs."""
+    found = with_client(url, lambda client: client.topic(topic).derivations())
+    tell_all("derivation", found, "name", COLUMNS, as_json=as_json)
+
+
+def show_derivation(
+    topic: TopicName, derivation: DerivationName, url: Url = None, as_json: AsJson = False
+) -> None:
+    """Show one derivation."""
+
+    async def run(client: Client) -> dict[str, Any]:
+        return await client.topic(topic).derivation(derivation)
+
+    view = with_client(url, run)
+    if not as_json:
+        view["properties"] = json.dumps(view["properties"])
+    tell_one(view, as_json=as_json)
+
+
+def delete(
+    topic: TopicName, derivation: DerivationName, url: Url = None, as_json: AsJson = False
+) -> None:
+    """Delete a derivation. Jobs that it has made stay."""
+    remove(
+        url,
+        lambda client: client.topic(topic).remove_derivation(derivation),
+        derivation,
+        as_json=as_json,
+    )
+
+
+def register(app: typer.Typer) -> None:
+    derive = typer.Typer(
+        no_args_is_help=True, help="Which jobs a topic's signals make: add, list, delete."
+    )
+    derive.command()(add)
+    derive.command("list")(list_derivations)
+    derive.command("show")(show_derivation)
+    derive.command()(delete)
+    app.add_typer(derive, name="derive")

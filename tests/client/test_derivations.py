@@ -1,0 +1,168 @@
+"""Derived jobs through the client, the command and the configuration, against a real broker."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from peeklock_client import Client, NotFound, Refused, Topic, connect
+from tests.support.broker_process import BrokerProcess, serve_until_it_ends
+
+MODULE = (sys.executable, "-m", "peeklock_client.cli.main")
+SUBJECT = "building/41/floor/3/room/4/sensors/fire"
+CONFIG = """
+[[topics]]
+name = "site"
+
+[[topics.derivations]]
+name = "fire"
+to = "evacuations"
+path = "building/{building}/#"
+sql = "[data.alert] = TRUE"
+key = "${path.building}"
+properties = { building = "${path.building}" }
+
+[topics.derivations.body]
+building = "${path.building}"
+degrees = "${data.t}"
+
+[[queues]]
+name = "evacuations"
+"""
+
+
+@pytest.fixture
+async def client(broker: BrokerProcess) -> AsyncIterator[Client]:
+    async with connect(broker.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def site(client: Client) -> Topic:
+    await client.create_queue("evacuations")
+    return await client.create_topic("site")
+
+
+async def test_a_signal_makes_a_job_that_a_worker_has(client: Client, site: Topic) -> None:
+    made = await site.derive(
+        "fire", to="evacuations", sql="[data.alert] = TRUE", body={"degrees": "${data.t}"}
+    )
+    assert made["kind"] == "each"
+    await site.send({"alert": False, "t": 20}, subject=SUBJECT)
+    await site.send({"alert": True, "t": 81}, subject=SUBJECT, message_id="m-1")
+    await site.send({"alert": True, "t": 81}, subject=SUBJECT, message_id="m-1")
+    jobs = [job async for job in client.queue("evacuations").receive(wait=0.3)]
+    assert [job.json() for job in jobs] == [{"degrees": 81}]
+    assert jobs[0].properties["cause_id"] == "m-1"
+    assert (await site.info())["derivations"] == 1
+
+
+async def test_they_are_listed_shown_and_deleted(client: Client, site: Topic) -> None:
+    for name in ("fire", "Door"):
+        await site.derive(name, to="evacuations")
+    assert [one["name"] for one in await site.derivations()] == ["Door", "fire"]
+    assert (await site.derivation("FIRE"))["to"] == "evacuations"
+    await site.remove_derivation("fire")
+    with pytest.raises(NotFound):
+        await site.derivation("fire")
+    await site.send("x")
+    assert (await client.queue("evacuations").info())["active"] == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"nonsense": 1}, "a derivation has no 'nonsense'; there are to, kind"),
+        ({"key": 1}, "key is a string, not 1"),
+        ({"kind": "some"}, "kind is 'some'; there are each"),
+        ({"properties": {"a": 1}}, "properties has 'a': 1; expected texts"),
+        ({"body": '{"a": "${b}"}'}, "line 1, column 10: no placeholder begins with 'b'"),
+        ({"path": "a/#/b"}, "line 1, column 3"),
+    ],
+)
+async def test_what_is_wrong_is_named(
+    site: Topic, settings: dict[str, object], said: str
+) -> None:
+    with pytest.raises(Refused, match=r".") as refused:
+        await site.derive("fire", to="evacuations", **settings)
+    assert said in str(refused.value)
+
+
+async def test_it_is_changed_by_making_another(site: Topic, client: Client) -> None:
+    await site.derive("fire", to="evacuations")
+    with pytest.raises(Refused, match="delete it, and make another"):
+        await client.request("", "UPDATE", "site/Derivations/fire", {}, kind="derivation")
+    with pytest.raises(Refused, match="names no derivation"):
+        await client.request("", "READ", "site", {}, kind="derivation")
+
+
+async def test_the_configuration_makes_it_once(tmp_path: Path) -> None:
+    file = tmp_path / "peeklock.toml"
+    file.write_text(CONFIG)
+    with BrokerProcess("--config", str(file), data_dir=tmp_path / "data") as broker:
+        for _ in range(2):
+            async with connect(broker.url) as client:
+                (one,) = await client.topic("site").derivations()
+                assert json.loads(one["body"])["degrees"] == "${data.t}"
+                body = {"alert": True, "t": 81}
+                await client.topic("site").send(body, subject=SUBJECT, message_id="m-1")
+            broker.kill()
+            broker.restart()
+        async with connect(broker.url) as client:
+            jobs = [job async for job in client.queue("evacuations").receive(wait=0.3)]
+    assert [job.json() for job in jobs] == [{"building": "41", "degrees": 81}]
+    assert jobs[0].properties["building"] == "41"
+
+
+def test_a_mistake_in_the_configuration_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "peeklock.toml"
+    file.write_text(CONFIG.replace("${data.t}", "${date.t}"))
+    code, stderr = serve_until_it_ends("--config", str(file), "--ephemeral")
+    assert code == 2
+    assert "topic 'site'" in stderr
+    assert "no placeholder begins with 'date'" in stderr
+
+
+def run(broker: BrokerProcess, *words: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [*MODULE, *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | {"PEEKLOCK_URL": broker.url, "COLUMNS": "100"},
+    )
+    assert done.returncode == code, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def test_derivations_by_words(broker: BrokerProcess) -> None:
+    run(broker, "queue", "create", "evacuations")
+    run(broker, "topic", "create", "site")
+    words = [
+        *("--to", "evacuations", "--path", "building/{building}/#"),
+        *("--key", "${path.building}", "--property", "building=${path.building}"),
+        *("--body", '{"degrees": "${data.t}"}'),
+    ]
+    assert run(broker, "derive", "add", "site", "fire", *words) == "added fire\n"
+    assert run(broker, "derive", "list", "site").splitlines()[1].split() == [
+        "fire",
+        "each",
+        "evacuations",
+    ]
+    shown = json.loads(run(broker, "derive", "show", "site", "fire", "--json"))
+    assert shown["properties"] == {"building": "${path.building}"}
+    assert 'properties            {"building"' in run(broker, "derive", "show", "site", "fire")
+    run(broker, "send", "site", '{"t": 81}', "--subject", SUBJECT)
+    assert run(broker, "receive", "evacuations", "-n", "1") == '{"degrees":81}\n'
+    again = run(broker, "derive", "add", "site", "fire", *words, code=1)
+    assert "'site/Derivations/fire' exists already" in again
+    both = ("--sql", "a = 1", "--cesql", "a = 1")
+    run(broker, "derive", "add", "site", "x", "--to", "evacuations", *both, code=2)
+    added = ("add", "site", "quiet", "--to", "evacuations", "--ignore-errors", "--json")
+    assert not json.loads(run(broker, "derive", *added))["dead_letter_on_error"]
+    assert run(broker, "derive", "delete", "site", "fire") == "deleted fire\n"

@@ -1,0 +1,169 @@
+"""DerivationLife: whatever signals come, and however often, each cause counts once.
+
+What is expected is written here from the documentation, with nothing of the code's own.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from peeklock.engine.capture import Capture
+from peeklock.entities.derivation_settings import DerivationSettings
+from peeklock.entities.facts import Fact
+from peeklock.entities.namespace import Namespace
+from peeklock.entities.submission import Submission
+from peeklock.limits import DERIVATION_CAUSE_WINDOW
+from peeklock.store.memory_journal import MemoryJournal
+from peeklock.types import Lsn
+from tests.support.house import House, pictures, replayed
+from tests.support.signals import jobs, signal
+
+IDS = ("1", "2", "3", "4")
+ROOMS = ("a", "b")
+KEY = "${path.room}"
+HOT = DerivationSettings("hot", "jobs", sql="[data.t] > 2", body='["${data.t}"]')
+ALL = DerivationSettings("all", "jobs", path="room/{room}", key=KEY)
+BAD = DerivationSettings("bad", "jobs", path="room/a", key="${data.nothing}")
+DERIVATIONS = (HOT, ALL, BAD)
+
+
+class DerivationLife(RuleBasedStateMachine):
+    """A topic with some derivations, and a model that knows which jobs there should be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.house = House()
+        self.in_force: dict[str, DerivationSettings] = {}
+        self.counted_at: dict[str, int] = {}  # causes
+        self.expected: list[tuple[str, str]] = []  # derivation and cause
+        self.failed: list[str] = []  # causes
+        self.capture: Capture | None = None
+        self.slices: list[list[Fact]] = []
+        self.captured_at = Lsn(0)
+
+    @initialize(limit=st.sampled_from([0, 2]))
+    def begin(self, limit: int) -> None:
+        self.topic = self.house.topic("site")
+        self.queue = self.house.queue("jobs", max_messages=limit)
+        self.dead = self.house.dead_letters(self.queue)
+
+    # ---- what owners do
+
+    @rule(which=st.sampled_from(DERIVATIONS))
+    def derive(self, which: DerivationSettings) -> None:
+        if which.name in self.in_force:
+            return
+        facts = self.house.namespace.create_derivation("site", which, self.house.now)
+        self.house.engine.commit_registry(facts)
+        self.in_force[which.name] = which
+
+    @precondition(lambda self: self.in_force)
+    @rule(data=st.data())
+    def stop(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.in_force)))
+        self.house.engine.commit_registry(self.topic.derivations.remove(name))
+        del self.in_force[name]
+
+    # ---- what sensors do
+
+    @rule(
+        given=st.lists(
+            st.tuples(st.sampled_from(IDS), st.sampled_from(ROOMS), st.integers(1, 4)),
+            min_size=1,
+            max_size=3,
+        )
+    )
+    def publish(self, given: list[tuple[str, str, int]]) -> None:
+        """Several by one append. What says the same again has the same id."""
+        messages = []
+        for id_, room, level in given:
+            cause = f"{id_}-{room}-{level}"
+            messages.append(Submission(signal({"t": level}, id_=cause, subject=f"room/{room}")))
+            self.count(cause, room, level)
+        self.house.engine.send_all(
+            self.house.peer, "link", 0, self.topic, messages, self.house.now, settled=False
+        )
+
+    def count(self, cause: str, room: str, level: int) -> None:
+        wanted = {
+            "hot": level > 2,
+            "all": True,
+            "bad": room == "a",
+        }
+        meant = [name for name in self.in_force if wanted[name]]
+        at = self.counted_at.get(cause)
+        if not meant or (at is not None and self.house.now < at + DERIVATION_CAUSE_WINDOW):
+            return
+        self.counted_at[cause] = self.house.now
+        for name in meant:
+            if name == "bad":
+                self.failed.append(cause)
+            else:
+                self.expected.append((name, cause))
+
+    @rule(ms=st.sampled_from([10, 1000, DERIVATION_CAUSE_WINDOW]))
+    def time_passes(self, ms: int) -> None:
+        self.house.advance(ms)
+
+    # ---- the snapshot, in slices while all this goes on
+
+    @rule()
+    def snapshot_slice(self) -> None:
+        if self.capture is None:
+            self.capture = Capture(self.house.namespace, slice_count=2)
+            self.captured_at = self.house.journal.end
+            self.slices = []
+        facts = self.capture.next_slice(self.house.journal.end)
+        if facts:
+            self.slices.append(facts)
+            return
+        journal = self.house.journal
+        assert isinstance(journal, MemoryJournal)
+        tail = [(end, facts) for end, facts in journal._facts if end > self.captured_at]
+        start = [(self.captured_at, facts) for facts in self.slices]
+        assert self.seen_of(replayed([*start, *tail])) == self.seen_of(self.house.namespace)
+        self.capture = None
+
+    def seen_of(self, namespace: Namespace) -> list[dict[str, object]]:
+        return pictures(namespace, self.house.now)
+
+    # ---- what must be true
+
+    @invariant()
+    def each_cause_has_made_its_jobs_once(self) -> None:
+        """In the queue, or, when it was full, among its dead letters; nothing else is there."""
+        derived = []
+        failed = []
+        for job in [*jobs(self.queue), *jobs(self.dead)]:
+            if "derived_by" in job.properties:
+                derived.append((job.properties["derived_by"], job.properties["cause_id"]))
+            else:
+                failed.append(job.properties["cloudEvents:id"])
+        assert sorted(derived) == sorted(self.expected)
+        assert sorted(failed) == sorted(self.failed)
+
+    def teardown(self) -> None:
+        """Recovery builds what is live, and so it does from all that came before an instant."""
+        self.house.journal.sync()
+        journal = self.house.journal
+        assert isinstance(journal, MemoryJournal)
+        assert self.seen_of(replayed(journal._facts)) == self.seen_of(self.house.namespace)
+        for count in range(len(journal._facts)):
+            pictures(replayed(journal._facts[:count]), self.house.now)
+
+
+TestDerivationLife = DerivationLife.TestCase
+TestDerivationLife.settings = settings(
+    max_examples=int(os.environ.get("PEEKLOCK_EXAMPLES", "60")),
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)

@@ -1,0 +1,85 @@
+"""Signals over AMQP and HTTP, as events, and what becomes of them in the queues of jobs."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from peeklock_client import Client, Job, Topic, connect
+from tests.support.amqp_bytes import (
+    application_properties,
+    composite,
+    data_section,
+)
+from tests.support.amqp_peer import ready_peer
+from tests.support.broker_process import BrokerProcess
+from tests.support.http_peer import HttpPeer
+
+SUBJECT = "/org/contoso/site/berlin/building/41/floor/3/unit/j/room/4/sensors/fire"
+PATH = "/org/{org}/site/{site}/building/{building}/floor/{floor}/#"
+
+
+@pytest.fixture
+async def client(broker: BrokerProcess) -> AsyncIterator[Client]:
+    async with connect(broker.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def site(client: Client) -> Topic:
+    await client.create_queue("jobs")
+    return await client.create_topic("site")
+
+
+async def taken(client: Client, wait: float = 0.3) -> list[Job]:
+    return [job async for job in client.queue("jobs").receive(wait=wait)]
+
+
+def event(id_: str, data: bytes) -> bytes:
+    """An event in binary mode, encoded by hand (CloudEvents' AMQP binding §3.1)."""
+    attributes = {
+        "cloudEvents:specversion": "1.0",
+        "cloudEvents:id": id_,
+        "cloudEvents:source": "/sensors/fire/7",
+        "cloudEvents:type": "org.contoso.fire",
+        "cloudEvents:subject": SUBJECT,
+    }
+    return (
+        composite("properties", content_type="application/json")
+        + application_properties(attributes)
+        + data_section(data)
+    )
+
+
+async def test_an_event_over_amqp_and_again_over_http(
+    broker: BrokerProcess, client: Client, site: Topic
+) -> None:
+    await site.derive(
+        "fire",
+        to="jobs",
+        path=PATH,
+        cesql="type = 'org.contoso.fire'",
+        key="${path.building}",
+        subject="evacuate ${path.floor}",
+        body={"floor": "${path.floor}", "alert": "${data.alert}"},
+    )
+    data = b'{"alert": true}'
+    with ready_peer(broker.amqp_port) as peer:
+        peer.attach_sender("site", 0)
+        for number, id_ in enumerate(("a", "a", "b")):
+            peer.transfer(number, event(id_, data), 0)
+    for id_ in ("b", "c"):
+        headers = {
+            "content-type": "application/json",
+            "ce-specversion": "1.0",
+            "ce-id": id_,
+            "ce-source": "/sensors/fire/7",
+            "ce-type": "org.contoso.fire",
+            "ce-subject": SUBJECT,
+        }
+        answer = HttpPeer(broker).ask_with("POST", "/site/events", data, headers)
+        assert answer.status // 100 == 2, answer.body
+    jobs = await taken(client)
+    assert [job.properties["cause_id"] for job in jobs] == ["a", "b", "c"]
+    assert {job.message.properties.subject for job in jobs} == {"evacuate 3"}
+    assert {str(job.json()) for job in jobs} == {"{'floor': '3', 'alert': True}"}
+    assert {job.properties["cause_source"] for job in jobs} == {"/sensors/fire/7"}
