@@ -273,6 +273,17 @@ TEMPLATE_PLACEHOLDERS_MAX: Final = 32
 TEMPLATE_DEPTH_MAX: Final = 32
 # Application properties of a job by its template, beside those that tell its cause.
 DERIVATION_PROPERTIES_MAX: Final = 32
+# The quiet, window or silence that a derivation waits for; the latter as long as a lease.
+DERIVATION_PERIOD_MIN: Final = Millis(100)
+DERIVATION_PERIOD_MAX: Final = Millis(366 * 86_400_000)
+# Keys that one derivation keeps an account of: the sensors of a site. Some 20 MB.
+DERIVATION_KEYS_MAX: Final = 10_000
+# A key, and what samples are told apart by, in characters.
+DERIVATION_KEY_CHARACTERS_MAX: Final = 256
+# What an account keeps of its last signal for the job's template, as JSON.
+DERIVATION_CONTEXT_BYTES_MAX: Final = 4 * KIB
+# Jobs whose time has come that one topic makes in one turn: others wait.
+DERIVATION_RUN_MAX: Final = 100
 # How long a topic remembers what jobs were derived from: a producer that sends again within it
 # derives nothing again. Outages that producers bridge by themselves last minutes.
 DERIVATION_CAUSE_WINDOW: Final = Millis(600_000)

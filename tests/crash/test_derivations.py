@@ -1,4 +1,7 @@
-"""kill -9 under signals: each accepted one has its job, once, however often it was sent."""
+"""kill -9 under signals: each accepted one has its job, once, however often it was sent.
+
+And counts once where signals make a job together.
+"""
 
 import asyncio
 import contextlib
@@ -33,6 +36,18 @@ to = "jobs"
 path = "room/{room}"
 sql = "[data.hot] = TRUE"
 body = { room = "${path.room}", number = "${data.number}" }
+
+[[topics.derivations]]
+name = "batch"
+to = "batches"
+kind = "coalesce"
+period_ms = 150
+path = "room/{room}"
+key = "${path.room}"
+body = { count = "${count}" }
+
+[[queues]]
+name = "batches"
 """
 
 pytestmark = pytest.mark.crash
@@ -125,10 +140,15 @@ async def test_each_accepted_signal_has_its_job_once(tmp_path: Path) -> None:
             async for job in client.queue("jobs").receive(prefetch=500, wait=2):
                 load.check(job.json(), dict(job.properties), job.sequence_number)
                 await job.complete()
+            counted = 0
+            async for job in client.queue("batches").receive(prefetch=500, wait=2):
+                counted += job.json()["count"]
+                await job.complete()
     wanted = {number for number in load.accepted if is_hot(number)}
     assert len(wanted) > 100, "the rounds were too short"
     assert wanted <= set(load.seen)
     assert set(load.seen) - wanted <= set(load.in_doubt)
+    assert len(load.accepted) <= counted <= len(load.accepted) + len(load.in_doubt)
     assert "journal damage" not in broker.stderr
     assert "snapshot taken" in broker.stderr
     print(f"{len(load.accepted)} accepted, {len(load.seen)} jobs")

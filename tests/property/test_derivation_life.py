@@ -4,6 +4,7 @@ What is expected is written here from the documentation, with nothing of the cod
 """
 
 import os
+from dataclasses import dataclass, field, replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from peeklock.engine.capture import Capture
-from peeklock.entities.derivation_settings import DerivationSettings
+from peeklock.entities.derivation_settings import DerivationKind, DerivationSettings
 from peeklock.entities.facts import Fact
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.submission import Submission
@@ -32,7 +33,26 @@ KEY = "${path.room}"
 HOT = DerivationSettings("hot", "jobs", sql="[data.t] > 2", body='["${data.t}"]')
 ALL = DerivationSettings("all", "jobs", path="room/{room}", key=KEY)
 BAD = DerivationSettings("bad", "jobs", path="room/a", key="${data.nothing}")
-DERIVATIONS = (HOT, ALL, BAD)
+QUIET = DerivationSettings(
+    "quiet",
+    "jobs",
+    kind=DerivationKind.DEBOUNCE,
+    period_ms=1000,
+    path="room/{room}",
+    key=KEY,
+    body='["${data.t}", "${count}"]',
+)
+TOGETHER = replace(QUIET, name="together", kind=DerivationKind.COALESCE)
+DERIVATIONS = (HOT, ALL, BAD, QUIET, TOGETHER)
+
+
+@dataclass
+class Burst:
+    """Signals that count towards one job."""
+
+    opened_at: int
+    heard_at: int = 0
+    causes: list[str] = field(default_factory=list)
 
 
 class DerivationLife(RuleBasedStateMachine):
@@ -45,6 +65,7 @@ class DerivationLife(RuleBasedStateMachine):
         self.counted_at: dict[str, int] = {}  # causes
         self.expected: list[tuple[str, str]] = []  # derivation and cause
         self.failed: list[str] = []  # causes
+        self.bursts: dict[tuple[str, str], Burst] = {}  # by derivation and room
         self.capture: Capture | None = None
         self.slices: list[list[Fact]] = []
         self.captured_at = Lsn(0)
@@ -71,6 +92,8 @@ class DerivationLife(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.in_force)))
         self.house.engine.commit_registry(self.topic.derivations.remove(name))
         del self.in_force[name]
+        for room in ROOMS:
+            self.bursts.pop((name, room), None)
 
     # ---- what sensors do
 
@@ -93,12 +116,8 @@ class DerivationLife(RuleBasedStateMachine):
         )
 
     def count(self, cause: str, room: str, level: int) -> None:
-        wanted = {
-            "hot": level > 2,
-            "all": True,
-            "bad": room == "a",
-        }
-        meant = [name for name in self.in_force if wanted[name]]
+        wanted = {"hot": level > 2, "bad": room == "a"}
+        meant = [name for name in self.in_force if wanted.get(name, True)]
         at = self.counted_at.get(cause)
         if not meant or (at is not None and self.house.now < at + DERIVATION_CAUSE_WINDOW):
             return
@@ -106,12 +125,21 @@ class DerivationLife(RuleBasedStateMachine):
         for name in meant:
             if name == "bad":
                 self.failed.append(cause)
+            elif name in ("quiet", "together"):
+                burst = self.bursts.setdefault((name, room), Burst(self.house.now))
+                burst.heard_at = self.house.now
+                burst.causes.append(cause)
             else:
                 self.expected.append((name, cause))
 
-    @rule(ms=st.sampled_from([10, 1000, DERIVATION_CAUSE_WINDOW]))
+    @rule(ms=st.sampled_from([10, 500, 1000, DERIVATION_CAUSE_WINDOW]))
     def time_passes(self, ms: int) -> None:
         self.house.advance(ms)
+        for (name, room), burst in list(self.bursts.items()):
+            start = burst.heard_at if name == "quiet" else burst.opened_at
+            if start + 1000 <= self.house.now:
+                self.expected.append((name, burst.causes[-1]))
+                del self.bursts[name, room]
 
     # ---- the snapshot, in slices while all this goes on
 
@@ -143,6 +171,9 @@ class DerivationLife(RuleBasedStateMachine):
         derived = []
         failed = []
         for job in [*jobs(self.queue), *jobs(self.dead)]:
+            if job.properties.get("derived_by") in ("quiet", "together"):
+                level = int(job.properties["cause_id"].rpartition("-")[2])
+                assert job.body[0] == level
             if "derived_by" in job.properties:
                 derived.append((job.properties["derived_by"], job.properties["cause_id"]))
             else:

@@ -1,6 +1,7 @@
 """Facts for tests: a few by hand, and all of them for Hypothesis."""
 
 from datetime import UTC, timedelta
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -8,12 +9,14 @@ from peeklock.entities.derivation_facts import (
     CauseSeen,
     DerivationCreated,
     DerivationDeleted,
+    KeyClosed,
+    KeyKept,
+    SignalTaken,
 )
-from peeklock.entities.derivation_settings import DerivationKind, DerivationSettings
+from peeklock.entities.derivation_settings import WAITS, DerivationKind, DerivationSettings
 from peeklock.entities.dispositions import Verdict
 from peeklock.entities.facts import (
     Captured,
-    Cause,
     Deferred,
     DeliveryForgotten,
     DeliveryKept,
@@ -48,6 +51,11 @@ from peeklock.entities.facts import (
     TopicUpdated,
     Unlocked,
 )
+from peeklock.entities.facts import (
+    Cause as Left,
+)
+from peeklock.entities.job_draft import Cause
+from peeklock.entities.key_account import KeyAccount
 from peeklock.entities.push import Push, PushMode, PushStatus
 from peeklock.entities.settings import (
     Overflow,
@@ -161,11 +169,29 @@ rules = st.builds(
     pairs,
 )
 words = texts.filter(lambda text: text != "" and "/" not in text)
+kinds = st.sampled_from(DerivationKind).map(
+    lambda kind: {"kind": kind, "period_ms": 100 if kind in WAITS else 0}
+)
+
+
+def _derivation(kind: dict[str, Any], **given: Any) -> DerivationSettings:
+    return DerivationSettings(**kind, **given)
+
+
+def _account(first: tuple[str, str], context: str, at: UnixMs, count: int) -> bytes:
+    account = KeyAccount(at, Cause(*first))
+    account.context = context.encode()
+    account.count = count
+    return account.as_json()
+
+
+serials = st.integers(1, 2**63 - 1)
+accounts = st.builds(_account, st.tuples(texts, texts), texts, instants, st.integers(1, 2**40))
 derivations = st.builds(
-    DerivationSettings,
-    words,
-    words,
-    kind=st.sampled_from(DerivationKind),
+    _derivation,
+    kinds,
+    name=words,
+    to=words,
     path=texts,
     sql=texts,
     key=texts,
@@ -228,7 +254,7 @@ facts = st.one_of(
     st.builds(Renewed, queue_ids, runs, instants),
     st.builds(Unlocked, queue_ids, runs, st.booleans(), instants),
     st.builds(Deferred, queue_ids, runs),
-    st.builds(Removed, queue_ids, runs, st.sampled_from(Cause), texts, texts),
+    st.builds(Removed, queue_ids, runs, st.sampled_from(Left), texts, texts),
     st.builds(Relocated, queue_ids, sequence_numbers, messages),
     st.builds(_rewritten, queue_ids, sequence_numbers, messages),
     st.builds(Numbered, queue_ids, sequence_numbers),
@@ -284,10 +310,23 @@ facts = st.one_of(
         body_at=positions,
         source_number=st.just(0) | sequence_numbers,
     ),
-    st.builds(LastValueCleared, queue_ids, runs, st.sampled_from(Cause)),
+    st.builds(LastValueCleared, queue_ids, runs, st.sampled_from(Left)),
     st.builds(DerivationCreated, queue_ids, derivations, instants),
     st.builds(DerivationDeleted, queue_ids, texts),
     st.builds(CauseSeen, queue_ids, st.binary(max_size=16), instants),
+    st.builds(
+        SignalTaken,
+        queue_ids,
+        texts,
+        serials,
+        texts,
+        instants,
+        texts,
+        texts,
+        st.binary(max_size=300),
+    ),
+    st.builds(KeyClosed, queue_ids, texts, serials, texts),
+    st.builds(KeyKept, queue_ids, texts, serials, texts, accounts),
 )
 
 
@@ -316,4 +355,4 @@ def enqueued(number: int, body: bytes = b"body") -> Enqueued:
 
 
 def removed(*numbers: int) -> Removed:
-    return Removed(QUEUE, [SequenceNumber(n) for n in numbers], Cause.COMPLETED)
+    return Removed(QUEUE, [SequenceNumber(n) for n in numbers], Left.COMPLETED)

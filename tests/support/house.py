@@ -255,7 +255,16 @@ def last_values_picture(topic: Topic, now: UnixMs) -> list[tuple[object, ...]]:
 def derivations_picture(derivations: Derivations, now: UnixMs) -> dict[str, object]:
     return {
         "causes": still_seen(derivations.causes, DERIVATION_CAUSE_WINDOW, now),
-        "settings": [ledger.settings for ledger in derivations.by_name.values()],
+        "ledgers": [
+            (
+                ledger.settings,
+                [
+                    (key, account.serial, account.as_json())
+                    for key, account in ledger.accounts.items()
+                ],
+            )
+            for ledger in derivations.by_name.values()
+        ],
     }
 
 

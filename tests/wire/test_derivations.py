@@ -83,3 +83,41 @@ async def test_an_event_over_amqp_and_again_over_http(
     assert {job.message.properties.subject for job in jobs} == {"evacuate 3"}
     assert {str(job.json()) for job in jobs} == {"{'floor': '3', 'alert': True}"}
     assert {job.properties["cause_source"] for job in jobs} == {"/sensors/fire/7"}
+
+
+async def test_signals_that_come_together_make_one_job_even_after_a_crash(
+    broker: BrokerProcess,
+) -> None:
+    async with connect(broker.url) as client:
+        await client.create_queue("jobs")
+        site = await client.create_topic("site")
+        await site.derive(
+            "doors",
+            to="jobs",
+            kind="coalesce",
+            period_ms=1500,
+            path="door/{door}",
+            key="${path.door}",
+            body={"door": "${key}", "count": "${count}"},
+        )
+        for number in range(6):
+            await site.send("opened", subject=f"door/{number % 2}")
+    broker.kill()
+    broker.restart()
+    async with connect(broker.url) as client:
+        jobs = await taken(client, wait=3)
+        (one,) = await client.topic("site").derivations()
+    assert sorted((job.json()["door"], job.json()["count"]) for job in jobs) == [
+        ("0", 3),
+        ("1", 3),
+    ]
+    assert (one["period_ms"], one["keys"]) == (1500, 0)
+
+
+async def test_a_worker_that_waits_gets_the_job_when_it_is_quiet(
+    client: Client, site: Topic
+) -> None:
+    await site.derive("quiet", to="jobs", kind="debounce", period_ms=200, body='"${data.n}"')
+    await site.send_batch([{"n": n} for n in range(3)])
+    (job,) = await taken(client, wait=2)
+    assert job.json() == 2

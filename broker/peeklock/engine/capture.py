@@ -173,6 +173,9 @@ def derivation_facts(topic: Topic) -> Iterator[Fact]:
     """What a topic's derivations remember, each as of when it is asked for."""
     for key, at in topic.derivations.causes.items():
         yield CauseSeen(topic.topic_id, key, at)
+    for ledger in list(topic.derivations.by_name.values()):
+        for name in list(ledger.accounts):
+            yield from ledger.facts(name)
 
 
 def beside_facts(queue: Queue) -> Iterator[Fact]:

@@ -79,6 +79,7 @@ from peeklock.errors import (
 from peeklock.filters.filter import Filter, TrueFilter
 from peeklock.limits import (
     AMQP_BACKLOG_BYTES_MAX,
+    DERIVATION_RUN_MAX,
     DISPATCH_RUN_MAX,
     FORWARD_RETRY,
     FORWARD_RUN_MAX,
@@ -689,6 +690,8 @@ class Engine:
                 due.append(line)
         for line in due:
             self._let_time_pass(line, now)
+        for topic_id in self.namespace.timers.due(now):
+            self._make_due_jobs(topic_id, now)
         for entity_id in self._idling.due(now):
             self._let_go(entity_id, now)
         if NEVER != self.namespace.due_topics.first_at() <= now:
@@ -699,6 +702,24 @@ class Engine:
                 self.close_link(link, now)
         self.alarms.ring(now)
         self.turn(now)
+
+    def _make_due_jobs(self, topic_id: QueueId, now: UnixMs) -> None:
+        """Some of those whose time has come; each is an append of its own."""
+        topic = self.namespace.topics_by_id.get(topic_id)
+        if topic is None:
+            return
+        derivations = topic.derivations
+        for name, key in derivations.take_due(now, DERIVATION_RUN_MAX):
+            arrivals = Arrivals()
+            try:
+                facts = self.relay.due_job(topic, name, key, now, arrivals)
+            except BrokerError:
+                derivations.put_off(name, key, UnixMs(now + FORWARD_RETRY))
+                continue
+            lsn = self._fan_out(facts)
+            if arrivals.signals:
+                self.tell_followers(arrivals, lsn)
+        self.namespace.timers.note(topic)
 
     def _let_time_pass(self, line: Line, now: UnixMs) -> None:
         queue = line.queue
@@ -721,6 +742,7 @@ class Engine:
         first = soonest(first, self.namespace.links.next_deadline())
         first = soonest(first, self.alarms.next_deadline())
         first = soonest(first, self.namespace.due_topics.first_at())
+        first = soonest(first, self.namespace.timers.next_deadline())
         return soonest(first, self._idling.next_deadline())
 
     def take_effects(self) -> list[Effect]:

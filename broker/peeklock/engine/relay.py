@@ -122,6 +122,19 @@ class Relay:
 
     # ---- what is derived
 
+    def due_job(
+        self, topic: Topic, name: str, key: str, now: UnixMs, arrivals: Arrivals
+    ) -> list[Fact]:
+        """The job that a derivation makes for a key whose time has come.
+
+        Raises `ForwardTargetGone`, `DiskFull`.
+        """
+        if not self._journal.has_room:
+            raise DiskFull("the broker's disk is nearly full; jobs wait until it has room")
+        facts = topic.derivations.close(name, key, now, arrivals)
+        facts.extend(self._follow(arrivals, now))
+        return self.room(arrivals) + facts
+
     def _take_in(self, job: Derived, arrivals: Arrivals, now: UnixMs) -> list[Fact]:
         """A job, in its queue; or among its dead letters, where that queue cannot have it.
 

@@ -9,6 +9,7 @@ from typing import Final, final
 
 from peeklock.entities.last_values import Keeping
 from peeklock.entities.listeners import Hearing
+from peeklock.entities.scratch import Scratch
 from peeklock.entities.submission import Submission
 from peeklock.message import Message
 from peeklock.types import QueueId, SequenceNumber, UnixMs
@@ -18,7 +19,15 @@ from peeklock.types import QueueId, SequenceNumber, UnixMs
 class Load:
     """What comes to one entity."""
 
-    __slots__ = ("causes", "count", "ids", "keeping", "number_count", "size_bytes")
+    __slots__ = (
+        "causes",
+        "count",
+        "ids",
+        "keeping",
+        "number_count",
+        "scratch",
+        "size_bytes",
+    )
 
     def __init__(self) -> None:
         self.number_count = 0  # sequence numbers given, also to what is passed on
@@ -27,6 +36,7 @@ class Load:
         self.ids: Final[set[bytes]] = set()  # where duplicates are dropped
         self.keeping: Keeping | None = None  # a topic's last values, if it keeps any of it
         self.causes: Final[set[bytes]] = set()  # of a topic's signals that made jobs
+        self.scratch: Scratch | None = None  # of a topic's derivations
 
     def number(self) -> int:
         """The place of one more number, from 0; what gets it needs no room."""
@@ -168,6 +178,8 @@ class Arrivals:
             mine.ids.update(load.ids)
             mine.keeping = None if load.keeping is None else load.keeping.copy()
             mine.causes.update(load.causes)
+            if load.scratch is not None:
+                mine.scratch = load.scratch.copy()
         return other
 
     def become(self, other: "Arrivals") -> None:

@@ -19,10 +19,11 @@ from peeklock.types import UnixMs
 
 Made = TypeVar("Made")
 KEY: Final = "key"
+COUNT: Final = "count"
 TOPIC: Final = "topic"
 DERIVATION: Final = "derivation"
 # What a job's template may name beside what is in its signal.
-OF_A_JOB: Final = frozenset((KEY, TOPIC, DERIVATION))
+OF_A_JOB: Final = frozenset((KEY, COUNT, TOPIC, DERIVATION))
 # Attributes of the signal that a job tells of, whatever its template says.
 TOLD: Final = ("type", "subject", "time", "traceparent")
 

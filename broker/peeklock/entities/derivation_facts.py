@@ -49,4 +49,76 @@ class CauseSeen:
         self.at: Final = at  # from when on the window counts
 
 
-DerivationFact: TypeAlias = DerivationCreated | DerivationDeleted | CauseSeen
+@final
+class SignalTaken:
+    """A signal counts towards a job of a key; the first one opens the key's account."""
+
+    __slots__ = (
+        "at",
+        "cause_id",
+        "cause_source",
+        "context",
+        "key",
+        "name",
+        "queue_id",
+        "serial",
+    )
+    __match_args__ = ("queue_id", "name", "serial", "key", "at")
+
+    def __init__(
+        self,
+        queue_id: QueueId,
+        name: str,
+        serial: int,
+        key: str,
+        at: UnixMs,
+        cause_source: str,
+        cause_id: str,
+        context: bytes,
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.name: Final = name  # of the derivation
+        self.serial: Final = serial  # of the topic's facts about keys; see `KeyKept`
+        self.key: Final = key
+        self.at: Final = at
+        self.cause_source: Final = cause_source
+        self.cause_id: Final = cause_id
+        self.context: Final = context  # what the job may say of it, as JSON; b"": nothing
+
+
+@final
+class KeyClosed:
+    """No more counts towards a job of this key: it was made, or nobody waits for it."""
+
+    __slots__ = ("key", "name", "queue_id", "serial")
+    __match_args__ = ("queue_id", "name", "serial", "key")
+
+    def __init__(self, queue_id: QueueId, name: str, serial: int, key: str) -> None:
+        self.queue_id: Final = queue_id
+        self.name: Final = name
+        self.serial: Final = serial
+        self.key: Final = key
+
+
+@final
+class KeyKept:
+    """In a snapshot: the account of a key, as of the fact with this serial.
+
+    What the journal's tail says of the key up to that one is in it, and is left out.
+    """
+
+    __slots__ = ("account", "key", "name", "queue_id", "serial")
+    __match_args__ = ("queue_id", "name", "serial", "key", "account")
+
+    def __init__(
+        self, queue_id: QueueId, name: str, serial: int, key: str, account: bytes
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.name: Final = name
+        self.serial: Final = serial
+        self.key: Final = key
+        self.account: Final = account  # as JSON
+
+
+KeyFact: TypeAlias = SignalTaken | KeyClosed | KeyKept
+DerivationFact: TypeAlias = DerivationCreated | DerivationDeleted | CauseSeen | KeyFact

@@ -7,7 +7,12 @@ from typing import Final
 
 from peeklock.entities.settings_map import typed
 from peeklock.errors import InvalidRequest
-from peeklock.limits import DERIVATION_NAME_CHARACTERS_MAX, DERIVATION_PROPERTIES_MAX
+from peeklock.limits import (
+    DERIVATION_NAME_CHARACTERS_MAX,
+    DERIVATION_PERIOD_MAX,
+    DERIVATION_PERIOD_MIN,
+    DERIVATION_PROPERTIES_MAX,
+)
 
 # What a job says when nobody says what it is to say.
 BODY_DEFAULT: Final = '{"subject": "${event.subject}", "key": "${key}"}'
@@ -21,6 +26,11 @@ class DerivationKind(StrEnum):
     """When signals make a job."""
 
     EACH = "each"  # each one does
+    DEBOUNCE = "debounce"  # the last one before it is quiet for the period
+    COALESCE = "coalesce"  # all of a period together, which begins with the first
+
+
+WAITS: Final = (DerivationKind.DEBOUNCE, DerivationKind.COALESCE)  # for a period
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class DerivationSettings:
     path: str = ""  # of the signal's subject: + any level, {name} one with a name, # the rest
     sql: str = ""  # a condition on the signal; [data.NAME] is in its JSON data
     cesql: str = ""  # the same, in CloudEvents SQL
+    period_ms: int = 0  # of quiet, or the window's length
     key: str = ""  # what belongs together: one account for each text that comes out
     subject: str = SUBJECT_DEFAULT  # of the job
     body: str = BODY_DEFAULT  # of the job: JSON, placeholders in its strings
@@ -53,6 +64,17 @@ class DerivationSettings:
             raise self.wrong("to", "is missing; expected the name of a queue that is there")
         if self.sql and self.cesql:
             raise self.wrong("cesql", "and sql are two derivations: make both")
+        if self.kind in WAITS:
+            if not DERIVATION_PERIOD_MIN <= self.period_ms <= DERIVATION_PERIOD_MAX:
+                raise self.wrong(
+                    "period_ms",
+                    f"is {self.period_ms}; for {self.kind} it is {DERIVATION_PERIOD_MIN} to "
+                    f"{DERIVATION_PERIOD_MAX}",
+                )
+        elif self.period_ms:
+            raise self.wrong(
+                "period_ms", f"is {self.period_ms}; {self.kind} waits for nothing: leave it out"
+            )
         if len(self.properties) > DERIVATION_PROPERTIES_MAX:
             raise self.wrong(
                 PROPERTIES, f"has {len(self.properties)}; up to {DERIVATION_PROPERTIES_MAX}"

@@ -4,6 +4,7 @@ As in a queue, a verb decides and returns facts, and `apply` obeys. What the sam
 brought already is in its `Arrivals`; so is, when a verb is done, each job on its way.
 """
 
+from heapq import heapify, heappop, heappush
 from typing import Final, final
 
 from peeklock.entities.arrivals import Arrivals, Derived, Load
@@ -14,14 +15,18 @@ from peeklock.entities.derivation_facts import (
     DerivationCreated,
     DerivationDeleted,
     DerivationFact,
+    KeyFact,
 )
-from peeklock.entities.derivation_settings import DerivationSettings
+from peeklock.entities.derivation_settings import DerivationKind, DerivationSettings
 from peeklock.entities.facts import Fact
-from peeklock.entities.job_draft import Cause, drafted
+from peeklock.entities.job_draft import Cause, DueJob, drafted
+from peeklock.entities.key_account import KeyAccount
+from peeklock.entities.ledger import Ledger
 from peeklock.entities.lens import Lens
+from peeklock.entities.scratch import Scratch
 from peeklock.entities.signal_reader import SignalReader
 from peeklock.entities.submission import Passage, SharedBytes, Submission
-from peeklock.errors import AlreadyExists, FilterError, InvalidFilter, NotFound, QuotaExceeded
+from peeklock.errors import AlreadyExists, FilterError, NotFound, QuotaExceeded
 from peeklock.filters.view import PropertyView
 from peeklock.limits import (
     DEAD_LETTER_TEXT_CHARACTERS_MAX,
@@ -29,31 +34,10 @@ from peeklock.limits import (
     DERIVATION_CAUSES_MAX,
     DERIVATIONS_MAX,
 )
-from peeklock.types import EntityPath, QueueId, SequenceNumber, UnixMs
+from peeklock.types import NEVER, EntityPath, QueueId, SequenceNumber, UnixMs
 
+WAKES_SPARE: Final = 1000  # that may stand there for nothing, beside one for each account
 FAILED: Final = "DerivationFailed"  # why a signal is among the dead letters of a job's queue
-
-
-@final
-class Ledger:
-    """One derivation, and what it remembers."""
-
-    def __init__(self, created: DerivationCreated) -> None:
-        self.settings: Final = created.settings
-        self.created_at: Final = created.created_at
-        # None: of another version, and not to be read; recovery must not stop at it.
-        self.derivation: Derivation | None = None
-        self.why_not = ""
-        try:
-            self.derivation = Derivation(created.settings, created.created_at)
-        except InvalidFilter as error:
-            self.why_not = str(error)
-
-    def take(self, signal: SignalReader) -> Taken | None:
-        """As `Derivation.take`; raises `FilterError`."""
-        if self.derivation is None:
-            raise FilterError(self.why_not)
-        return self.derivation.take(signal)
 
 
 @final
@@ -66,6 +50,10 @@ class Derivations:
         self._lens: Final = lens
         self.by_name: Final[dict[str, Ledger]] = {}
         self.causes: Final = Deduplication()
+        self._next_serial = 1  # of the next fact about a key
+        # When a key is to be looked at, by its derivation's name in lower case. A time may
+        # stand here after it has been put off, and a key after its account was closed.
+        self._wakes: Final[list[tuple[UnixMs, str, str]]] = []
 
     # ---- verbs
 
@@ -101,8 +89,9 @@ class Derivations:
             try:
                 taken = ledger.take(signal)
             except FilterError as error:
-                if ledger.settings.dead_letter_on_error:
-                    why = str(error)
+                why = str(error)
+                if not ledger.settings.dead_letter_on_error:
+                    continue
             if taken is None and not why:
                 continue
             if not facts:  # the first that means it
@@ -111,7 +100,7 @@ class Derivations:
                 load.causes.add(signal.cause_key)
                 facts.append(CauseSeen(self._topic_id, signal.cause_key, now))
             if taken is not None:
-                facts.extend(self._obey(ledger, taken, signal, given, arrivals))
+                facts.extend(self._obey(ledger, taken, signal, given, now, arrivals))
             else:
                 self._give_up(ledger, why, given, arrivals)
         return facts
@@ -126,21 +115,68 @@ class Derivations:
         taken: Taken,
         signal: SignalReader,
         given: Submission,
+        now: UnixMs,
         arrivals: Arrivals,
     ) -> list[Fact]:
-        derivation = ledger.derivation
-        assert derivation is not None
         cause = Cause(signal.source, signal.id)
-        draft = drafted(self._topic, derivation, taken.key, cause, cause, taken.values)
-        message = self._lens.compose(draft)
-        before = given.passage
-        assert before is not None
-        passage = Passage(SharedBytes(), before.source_number, hop_count=before.hop_count + 1)
+        if ledger.settings.kind is DerivationKind.EACH:
+            due = DueJob(taken.key, cause, cause, taken.values)
+            self._make(ledger, due, given.passage, given.not_before, arrivals)
+            return []
+        jobs: list[DueJob] = []
+        facts: list[Fact] = []
+        try:
+            if given.not_before > now:
+                raise FilterError("it is scheduled: only what is there counts towards a job")
+            facts = ledger.count(taken, cause, now, self._scratch(arrivals), jobs)
+        except FilterError as error:
+            if ledger.settings.dead_letter_on_error:
+                self._give_up(ledger, str(error), given, arrivals)
+        for due in jobs:
+            before = given.passage if due.cause is cause else None
+            self._make(ledger, due, before, NEVER, arrivals)
+        return facts
+
+    def close(self, name: str, key: str, now: UnixMs, arrivals: Arrivals) -> list[Fact]:
+        """The time of a key has come, as `take_due` has said: its job is made."""
+        ledger = self.by_name.get(name)
+        if ledger is None:
+            return []
+        jobs: list[DueJob] = []
+        facts = ledger.close(key, self._scratch(arrivals), jobs)
+        for due in jobs:
+            self._make(ledger, due, None, NEVER, arrivals)
+        return facts
+
+    def _scratch(self, arrivals: Arrivals) -> Scratch:
+        load = arrivals.load(self._topic_id)
+        scratch = load.scratch
+        if scratch is None:
+            scratch = Scratch(self._next_serial)
+            load.scratch = scratch
+        return scratch
+
+    def _make(
+        self,
+        ledger: Ledger,
+        due: DueJob,
+        before: Passage | None,
+        not_before: UnixMs,
+        arrivals: Arrivals,
+    ) -> None:
+        """A job, on its way; `before` is how its signal came, None for one of time alone."""
+        derivation = ledger.derivation
+        if derivation is None:
+            return
+        message = self._lens.compose(drafted(self._topic, derivation, due))
+        passage = Passage(SharedBytes(), hop_count=1)
+        if before is not None:
+            hops = before.hop_count + 1
+            passage = Passage(SharedBytes(), before.source_number, hop_count=hops)
         message_id, session_id = self._lens.identity(message)
-        job = Submission(message, given.not_before, message_id, session_id, passage)
+        job = Submission(message, not_before, message_id, session_id, passage)
         path = self.path_of(ledger.settings.name)
         arrivals.derived.append(Derived(path, ledger.settings.to, job))
-        return []
 
     def _give_up(self, ledger: Ledger, why: str, given: Submission, arrivals: Arrivals) -> None:
         """The signal itself, to the dead letters of the queue that would have had its job."""
@@ -161,6 +197,58 @@ class Derivations:
             raise NotFound(self.path_of(name))
         return found
 
+    # ---- time
+
+    def next_wake(self) -> UnixMs:
+        """When `take_due` may have something; NEVER when it has nothing."""
+        return self._wakes[0][0] if self._wakes else NEVER
+
+    def take_due(self, now: UnixMs, count: int) -> list[tuple[str, str]]:
+        """Some keys whose time has come, each with its derivation's name, for `close`.
+
+        They are not looked at again: who does not close one has to `put_off` it.
+        """
+        found: list[tuple[str, str]] = []
+        while len(found) < count and self._wakes and self._wakes[0][0] <= now:
+            at, name, key = heappop(self._wakes)
+            ledger = self.by_name.get(name)
+            account = None if ledger is None else ledger.accounts.get(key)
+            if ledger is None or account is None or account.wake_at != at:
+                continue
+            due_at = ledger.due_at(account)
+            if due_at <= now:
+                account.wake_at = NEVER
+                found.append((name, key))
+            else:
+                self._wake(account, name, key, due_at)
+        return found
+
+    def put_off(self, name: str, key: str, until: UnixMs) -> None:
+        """It is due, and its job cannot be made for now."""
+        ledger = self.by_name.get(name)
+        account = None if ledger is None else ledger.accounts.get(key)
+        if account is not None:
+            self._wake(account, name, key, until)
+
+    def _wake(self, account: KeyAccount, name: str, key: str, at: UnixMs) -> None:
+        account.wake_at = at
+        heappush(self._wakes, (at, name, key))
+        if len(self._wakes) > WAKES_SPARE + 2 * self._account_count():
+            self._forget_wakes()
+
+    def _account_count(self) -> int:
+        return sum([len(ledger.accounts) for ledger in self.by_name.values()])
+
+    def _forget_wakes(self) -> None:
+        """Those that are about nothing any more."""
+        self._wakes[:] = [
+            (account.wake_at, name, key)
+            for name, ledger in self.by_name.items()
+            for key, account in ledger.accounts.items()
+            if account.wake_at != NEVER
+        ]
+        heapify(self._wakes)
+
     # ---- obedience
 
     def apply(self, fact: DerivationFact) -> None:
@@ -168,5 +256,20 @@ class Derivations:
             self.causes.add(fact.key, fact.at, DERIVATION_CAUSE_WINDOW, DERIVATION_CAUSES_MAX)
         elif isinstance(fact, DerivationCreated):
             self.by_name[fact.settings.name.casefold()] = Ledger(fact)
-        else:
+        elif isinstance(fact, DerivationDeleted):
             self.by_name.pop(fact.name.casefold(), None)
+        else:
+            self._apply_to_key(fact)
+
+    def _apply_to_key(self, fact: KeyFact) -> None:
+        self._next_serial = max(self._next_serial, fact.serial + 1)
+        name = fact.name.casefold()
+        ledger = self.by_name.get(name)
+        if ledger is None:
+            return
+        ledger.apply(fact)
+        account = ledger.accounts.get(fact.key)
+        if account is not None and account.wake_at == NEVER:
+            due_at = ledger.due_at(account)
+            if due_at != NEVER:
+                self._wake(account, name, fact.key, due_at)

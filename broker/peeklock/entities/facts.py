@@ -15,6 +15,9 @@ from peeklock.entities.derivation_facts import (
     CauseSeen,
     DerivationCreated,
     DerivationDeleted,
+    KeyClosed,
+    KeyKept,
+    SignalTaken,
 )
 from peeklock.entities.dispositions import Verdict
 from peeklock.entities.settings import QueueSettings, RuleSettings, TopicSettings
@@ -721,6 +724,9 @@ Fact: TypeAlias = (
     | DerivationCreated
     | DerivationDeleted
     | CauseSeen
+    | SignalTaken
+    | KeyClosed
+    | KeyKept
 )
 
 LinkFact: TypeAlias = LinkOpened | LinkSuspended | LinkClosed | DeliveryKept | DeliveryForgotten

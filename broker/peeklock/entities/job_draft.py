@@ -5,7 +5,7 @@ from typing import Final, final
 
 import orjson
 
-from peeklock.entities.derivation import DERIVATION, KEY, TOLD, TOPIC, Derivation
+from peeklock.entities.derivation import COUNT, DERIVATION, KEY, TOLD, TOPIC, Derivation
 from peeklock.entities.signal_reader import digest
 from peeklock.types import EntityPath
 
@@ -22,6 +22,29 @@ class Cause:
     def __init__(self, source: str, id_: str) -> None:
         self.source: Final = source
         self.id: Final = id_
+
+
+@final
+class DueJob:
+    """What is to become a job of a key."""
+
+    __slots__ = ("cause", "count", "first", "key", "values")
+
+    def __init__(
+        self,
+        key: str,
+        cause: Cause,
+        first: Cause,
+        values: Mapping[str, object],
+        count: int = 1,
+    ) -> None:
+        self.key: Final = key
+        self.cause: Final = cause  # the last signal that counts towards it
+        # The one that it began with: the job's message-id is made of it, so that it is the
+        # same when its signals are sent again.
+        self.first: Final = first
+        self.values: Final = values  # of the placeholders that are in a signal, by their texts
+        self.count: Final = count  # of the signals
 
 
 @final
@@ -45,23 +68,14 @@ class JobDraft:
         self.properties: Final = properties
 
 
-def drafted(
-    topic: EntityPath,
-    derivation: Derivation,
-    key: str,
-    cause: Cause,
-    first: Cause,
-    values: Mapping[str, object],
-) -> JobDraft:
-    """The job that `derivation` makes for a key, of the values that its placeholders have.
-
-    `first` is the signal that a job of this key began with: the job's message-id is made of
-    it, so that it is the same when its signals are sent again.
-    """
+def drafted(topic: EntityPath, derivation: Derivation, due: DueJob) -> JobDraft:
+    """The job that `derivation` makes of what is due."""
     settings = derivation.settings
+    key, cause, first = due.key, due.cause, due.first
     known: dict[str, object] = {
-        **values,
+        **due.values,
         KEY: key,
+        COUNT: due.count,
         TOPIC: str(topic),
         DERIVATION: settings.name,
     }
@@ -75,7 +89,7 @@ def drafted(
     properties["cause_source"] = cause.source
     properties["cause_id"] = cause.id
     for name in TOLD:
-        told = values.get(f"event.{name}")
+        told = due.values.get(f"event.{name}")
         if isinstance(told, (str, bool, int, float)):
             properties[name if name == "traceparent" else f"cause_{name}"] = told
     unique = digest(topic.casefold(), settings.name.casefold(), key, first.source, first.id)

@@ -18,6 +18,9 @@ from peeklock.entities.derivation_facts import (
     CauseSeen,
     DerivationCreated,
     DerivationDeleted,
+    KeyClosed,
+    KeyKept,
+    SignalTaken,
 )
 from peeklock.entities.derivation_settings import DerivationSettings
 from peeklock.entities.facts import (
@@ -53,6 +56,7 @@ from peeklock.entities.settings import FIXED, QueueSettings, RuleSettings, Topic
 from peeklock.entities.subscription import DEFAULT_RULE, Subscription, check_rule
 from peeklock.entities.topic import Topic
 from peeklock.entities.topic_names import SIGNALS
+from peeklock.entities.topic_timers import TopicTimers
 from peeklock.errors import (
     AlreadyExists,
     ForwardTargetGone,
@@ -80,6 +84,7 @@ class Namespace:
         self.links: Final = KeptLinks()
         self.due_topics: Final = DueTopics()
         self.listeners: Final = Listeners()
+        self.timers: Final = TopicTimers()
         self._by_key: Final[dict[str, Queue]] = {}
         self._topics_by_key: Final[dict[str, Topic]] = {}
         self._dead_letters: Final[dict[QueueId, Queue]] = {}
@@ -367,6 +372,11 @@ class Namespace:
             topic = self.topics_by_id.get(fact.queue_id)
             if topic is not None:
                 topic.derivations.apply(fact)
+        elif isinstance(fact, (SignalTaken, KeyClosed, KeyKept)):
+            topic = self.topics_by_id.get(fact.queue_id)
+            if topic is not None:
+                topic.derivations.apply(fact)
+                self.timers.note(topic)
         elif isinstance(
             fact, (LinkOpened, LinkSuspended, LinkClosed, DeliveryKept, DeliveryForgotten)
         ):

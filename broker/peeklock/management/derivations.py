@@ -11,7 +11,7 @@ from peeklock.entities.derivation_settings import (
     derivation_as_map,
     derivation_from_map,
 )
-from peeklock.entities.derivations import Ledger
+from peeklock.entities.ledger import Ledger
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest
 from peeklock.types import UnixMs
@@ -66,5 +66,6 @@ def describe_derivation(topic: Topic, ledger: Ledger) -> dict[str, object]:
     view = derivation_as_map(ledger.settings)
     view["topic"] = str(topic.path)
     view["created_at"] = int(ledger.created_at)
+    view["keys"] = len(ledger.accounts)
     view["unusable"] = ledger.why_not  # "": it is in force
     return view

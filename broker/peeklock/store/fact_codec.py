@@ -18,7 +18,10 @@ from peeklock.entities.derivation_facts import (
     CauseSeen,
     DerivationCreated,
     DerivationDeleted,
-    DerivationFact,
+    KeyClosed,
+    KeyFact,
+    KeyKept,
+    SignalTaken,
 )
 from peeklock.entities.derivation_settings import derivation_as_map, derivation_from_map
 from peeklock.entities.dispositions import Verdict
@@ -61,6 +64,7 @@ from peeklock.entities.facts import (
     TopicUpdated,
     Unlocked,
 )
+from peeklock.entities.key_account import account_from
 from peeklock.entities.settings import QueueSettings, TopicSettings
 from peeklock.entities.settings_map import (
     rule_as_map,
@@ -118,6 +122,9 @@ LAST_VALUE_CLEARED: Final = 32
 DERIVATION_CREATED: Final = 40  # from here on: of a topic's derivations
 DERIVATION_DELETED: Final = 41
 CAUSE_SEEN: Final = 42
+SIGNAL_TAKEN: Final = 43
+KEY_CLOSED: Final = 44
+KEY_KEPT: Final = 45
 
 INLINE: Final = 1  # flags of ENQUEUED and RELOCATED: the message follows
 HAS_ORIGIN: Final = 2  # the dead letter's origin follows
@@ -332,6 +339,8 @@ def encode_rare(fact: Fact) -> bytes:
     if isinstance(fact, LastValueCleared):
         head = CODE.pack(LAST_VALUE_CLEARED, fact.queue_id) + U8.pack(fact.cause)
         return head + encode_numbers(fact.numbers)
+    if isinstance(fact, (SignalTaken, KeyClosed, KeyKept)):
+        return encode_of_key(fact)
     if isinstance(fact, (DerivationCreated, DerivationDeleted, CauseSeen)):
         return encode_of_derivations(fact)
     assert not isinstance(fact, (Enqueued, Locked, Removed, Unlocked, Renewed))
@@ -382,7 +391,30 @@ def encode_of_link(fact: LinkFact) -> bytes:
     assert_never(fact)
 
 
-def encode_of_derivations(fact: DerivationFact) -> bytes:
+def encode_of_key(fact: KeyFact) -> bytes:
+    serial = U64.pack(fact.serial)
+    of_whom = encode_text(fact.name) + encode_text(fact.key)
+    if isinstance(fact, SignalTaken):
+        return (
+            CODE.pack(SIGNAL_TAKEN, fact.queue_id)
+            + serial
+            + of_whom
+            + U64.pack(fact.at)
+            + encode_long_text(fact.cause_source)
+            + encode_long_text(fact.cause_id)
+            + encode_bytes(fact.context)
+        )
+    if isinstance(fact, KeyClosed):
+        return CODE.pack(KEY_CLOSED, fact.queue_id) + serial + of_whom
+    if isinstance(fact, KeyKept):
+        head = CODE.pack(KEY_KEPT, fact.queue_id) + serial + of_whom
+        return head + encode_bytes(fact.account)
+    assert_never(fact)
+
+
+def encode_of_derivations(
+    fact: DerivationCreated | DerivationDeleted | CauseSeen,
+) -> bytes:
     if isinstance(fact, DerivationCreated):
         settings = encode_bytes(orjson.dumps(derivation_as_map(fact.settings)))
         head = CODE.pack(DERIVATION_CREATED, fact.queue_id)
@@ -461,6 +493,10 @@ def encode_numbers(numbers: list[SequenceNumber]) -> bytes:
 def encode_text(text: str) -> bytes:
     raw = text.encode("utf-8", "replace")[:0xFFFF]
     return U16.pack(len(raw)) + raw
+
+
+def encode_long_text(text: str) -> bytes:
+    return encode_bytes(text.encode("utf-8", "replace"))
 
 
 def encode_bytes(raw: bytes) -> bytes:
@@ -678,7 +714,24 @@ class FactReader:
         if code == CAUSE_SEEN:
             at = UnixMs(self._u64())
             return CauseSeen(queue_id, self._bytes(), at)
+        if SIGNAL_TAKEN <= code <= KEY_KEPT:
+            return self._read_of_key(code, queue_id)
         raise BadFact(f"fact type {code} is not known to this version")
+
+    def _read_of_key(self, code: int, queue_id: QueueId) -> Fact:
+        serial = self._u64()
+        name = self._text()
+        key = self._text()
+        if code == KEY_CLOSED:
+            return KeyClosed(queue_id, name, serial, key)
+        if code == KEY_KEPT:
+            account = self._bytes()
+            account_from(account, serial)  # it has to be one
+            return KeyKept(queue_id, name, serial, key, account)
+        at = UnixMs(self._u64())
+        source = self._long_text()
+        cause_id = self._long_text()
+        return SignalTaken(queue_id, name, serial, key, at, source, cause_id, self._bytes())
 
     def _read_enqueued(self) -> Enqueued:
         (
@@ -760,6 +813,9 @@ class FactReader:
 
     def _text(self) -> str:
         return self._take(self._u16()).decode("utf-8", "replace")
+
+    def _long_text(self) -> str:
+        return self._bytes().decode("utf-8", "replace")
 
     def _take(self, count: int) -> bytes:
         raw = self._data[self._at : self._at + count]

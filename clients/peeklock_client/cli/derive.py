@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from peeklock_client.cli.entity_settings import parse_setting
 from peeklock_client.cli.session import (
     AsJson,
     TopicName,
@@ -24,6 +25,18 @@ DerivationName = Annotated[
     str, typer.Argument(metavar="DERIVATION", help="The derivation's name.")
 ]
 To = Annotated[str, typer.Option("--to", metavar="QUEUE", help="Gets the jobs; it is there.")]
+Kind = Annotated[
+    str | None,
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        help="When signals make a job: each, debounce, coalesce; see below.",
+    ),
+]
+Period = Annotated[
+    str | None,
+    typer.Option("--period", metavar="DURATION", help="What the kind waits for: 500ms, 10min."),
+]
 Path = Annotated[
     str | None,
     typer.Option(
@@ -71,6 +84,8 @@ def add(
     topic: TopicName,
     derivation: DerivationName,
     to: To,
+    kind: Kind = None,
+    period: Period = None,
     path: Path = None,
     sql: Sql = None,
     cesql: Cesql = None,
@@ -91,8 +106,13 @@ def add(
 
     A template is a text with placeholders: ${event.subject} (or another attribute),
     ${path.NAME}, ${data.NAME} (${data.list.0.NAME}, or ${data} for all of it),
-    ${property.NAME}; in what the job says also ${key}, ${topic} and ${derivation}. A string of
-    the body that is one placeholder becomes the value itself. $$ is one dollar sign.
+    ${property.NAME}; in what the job says also ${key}, ${count} (of signals), ${topic} and
+    ${derivation}. A string of the body that is one placeholder becomes the value itself. $$ is
+    one dollar sign.
+
+    Kinds: each signal makes a job. debounce: the last one does, when none has come for the
+    period. coalesce: those of a period make one together; it begins with the first. Both for
+    each key by itself.
 
     The job is in the queue when the signal is accepted, with the signal's source and id in the
     properties cause_source and cause_id. A signal that is sent again within ten minutes makes
@@ -109,8 +129,12 @@ def add(
       peeklock send site '{"alert": true, "temperature": 81}' \\
           --subject building/41/floor/3/room/4/sensors/fire
       peeklock receive evacuations
+      peeklock derive add site quiet --to evacuations --kind debounce --period 5min \
+          --path "building/{building}/#" --key '${path.building}'
     """
     given: dict[str, Any] = {
+        "kind": kind,
+        "period_ms": None if period is None else parse_setting("period_ms", period),
         "path": path,
         "sql": sql,
         "cesql": cesql,

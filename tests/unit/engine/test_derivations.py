@@ -7,7 +7,10 @@ import pytest
 
 from peeklock.engine.effects import Accepted, Refused
 from peeklock.entities.derivation_settings import DerivationSettings
+from peeklock.entities.lens import Lens
+from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
+from peeklock.entities.residency import NobodyKeeps, Residency
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
 from peeklock.errors import (
@@ -18,9 +21,9 @@ from peeklock.errors import (
     NotFound,
     QuotaExceeded,
 )
+from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.limits import (
     DERIVATION_CAUSE_WINDOW,
-    DERIVATION_CAUSES_MAX,
     DERIVATION_PROPERTIES_MAX,
     DERIVATIONS_MAX,
     EVENT_FILTERED_BYTES_MAX,
@@ -28,6 +31,7 @@ from peeklock.limits import (
 from peeklock.message import Message
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import NEVER, UnixMs
+from tests.support.fake_ids import FakeIds
 from tests.support.house import House, pictures, replayed
 from tests.support.signals import FIRE, jobs, signal
 
@@ -36,11 +40,29 @@ PATH = "building/{building}/floor/{floor}/#"
 TOO_MANY = tuple((f"p{number}", "") for number in range(DERIVATION_PROPERTIES_MAX + 1))
 
 
+class CountingLens:
+    """Counts how often somebody asks for data."""
+
+    def __init__(self, ids: FakeIds) -> None:
+        self.real = AmqpLens(ids)
+        self.data_count = 0
+        self.view = self.real.view
+        self.changed = self.real.changed
+        self.with_properties = self.real.with_properties
+        self.compose = self.real.compose
+        self.identity = self.real.identity
+
+    def data(self, message: Message) -> bytes | None:
+        self.data_count += 1
+        return self.real.data(message)
+
+
 class Site:
     """A topic whose signals make jobs in one queue."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.house = House()
+    def __init__(self, lens: Lens | None = None, **settings: Any) -> None:
+        namespace = None if lens is None else Namespace(Residency(1 << 40, NobodyKeeps()), lens)
+        self.house = House(namespace=namespace)
         self.queue: Queue = self.house.queue("evacuations", **settings)
         self.dead = self.house.dead_letters(self.queue)
         self.topic: Topic = self.house.topic("site")
@@ -203,13 +225,16 @@ class TestWhichSignals:
         site.send(b"\xff")
         assert (len(site.queue.entries), site.reasons()) == (0, [])
 
-    def test_data_is_not_read_for_those_who_do_not_ask(
-        self, site: Site, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("peeklock.entities.signal_reader.orjson", None)
+    def test_data_is_not_read_for_those_who_do_not_ask(self) -> None:
+        lens = CountingLens(FakeIds())
+        site = Site(lens)
         site.derive(path=PATH, key="${path.floor}", sql="site = 'berlin'", body='"now"')
         site.send({"t": 81}, site="berlin")
-        assert site.bodies() == ["now"]
+        assert (site.bodies(), lens.data_count) == (["now"], 0)
+        site.derive("a", sql="[data.t] > 80", body='"${data.t}"')
+        site.derive("b", key="${data.t}")
+        site.send({"t": 81})
+        assert (len(site.queue.entries), lens.data_count) == (3, 1)
 
     def test_structured_events_have_data_too(self, site: Site) -> None:
         from peeklock.cloudevents.amqp_binding import write_amqp_structured
@@ -248,19 +273,6 @@ class TestOncePerCause:
         site.send(id_="a")
         first, second = jobs(site.queue)
         assert first.message_id == second.message_id
-
-    def test_the_newest_causes_are_remembered(
-        self, site: Site, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        assert DERIVATION_CAUSES_MAX > 2
-        monkeypatch.setattr("peeklock.entities.derivations.DERIVATION_CAUSES_MAX", 2)
-        site.derive()
-        for id_ in "abcab":
-            site.send(id_=id_)
-        assert [job.correlation_id for job in jobs(site.queue)] == list("abcab")
-        assert len(site.topic.derivations.causes) == 2
-        site.send(id_="b")
-        assert len(site.queue.entries) == 5
 
     def test_a_transaction_that_was_tried_before_derives_once(self, site: Site) -> None:
         from peeklock.entities.arrivals import Arrivals

@@ -29,3 +29,10 @@ def test_an_id_taken_again_counts_from_then() -> None:
     seen.add(b"a", UnixMs(21_000), WINDOW)
     assert seen.is_duplicate(b"a", WINDOW, UnixMs(40_000))
     assert [key for key, _at in seen.items()] == [b"b", b"a"]
+
+
+def test_only_so_many_are_remembered_the_newest() -> None:
+    seen = Deduplication()
+    for at, key in enumerate((b"a", b"b", b"a", b"c"), 1):
+        seen.add(key, UnixMs(at), Millis(1000), 2)
+    assert [key for key, _at in seen.items()] == [b"a", b"c"]
