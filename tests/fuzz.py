@@ -9,6 +9,8 @@ import random
 import time
 from collections.abc import Callable
 
+import orjson
+
 from peeklock.cloudevents.attribute import string, uri_reference
 from peeklock.cloudevents.avro_format import read_avro, write_avro
 from peeklock.cloudevents.data import json_data
@@ -30,6 +32,8 @@ from peeklock.errors import BrokerError, FilterError, InvalidEvent, ProtocolViol
 from peeklock.filters.actions import Changes, sql_action
 from peeklock.filters.event_dialects import event_filters
 from peeklock.filters.filter import Filter, cesql_filter, path_filter, selector, sql_filter
+from peeklock.filters.path_pattern import PathPattern
+from peeklock.filters.template import OF_A_SIGNAL, JsonTemplate, Template
 from peeklock.filters.view import SystemProperty
 from peeklock.frontends.amqp_message import (
     delivery_payload,
@@ -173,6 +177,24 @@ def topic_filter(data: bytes) -> None:
     assert tree.visited_count == 1
 
 
+def path_pattern(data: bytes) -> None:
+    """A match has all the levels that have names, as they are."""
+    first, _comma, second = data.decode("utf-8", "surrogateescape").partition(",")
+    pattern = PathPattern(first)
+    found = pattern.match(second)
+    assert found is None or set(found) == pattern.names
+    assert found is None or set(found.values()) <= set(second.split("/"))
+
+
+def template(data: bytes) -> None:
+    """What is taken can be rendered; a document is JSON then, whatever the values are."""
+    text = data.decode("utf-8", "surrogateescape")
+    one = Template(text, OF_A_SIGNAL)
+    values = {reference.text: 'a"b' for reference in one.references}
+    one.render(values)
+    orjson.loads(JsonTemplate(text, OF_A_SIGNAL).render(values))
+
+
 def view(data: bytes) -> None:
     """What a hostile message shows to a filter, and what an action can make of it."""
     one = seen(data)
@@ -267,6 +289,8 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "events": events,
     "path": path,
     "subscription": subscription,
+    "path pattern": path_pattern,
+    "template": template,
 }
 PARSED_SHARE = 0.1
 # And so do those of MQTT.
@@ -365,6 +389,8 @@ def mqtt_corpus() -> list[bytes]:
 
 TEXTS = [
     b'{"protocol": "HTTP", "sink": "https://a/", "source": "/", "filters": [{"sql": "TRUE"}]}',
+    b'{"floor": "${path.floor}", "t": ["${data.t.0}", "$$ ${event.type}"]}',
+    b"site/{building}/+/{floor}/#,site/41/unit/3/room/4",
     b"a = 1 AND b <> 'it''s' OR NOT c",
     b"sys.Label LIKE 's%_' ESCAPE '!' AND [a] NOT IN (1, -2, 0x3)",
     b"(a + 2) * 3 % 4 - d / 0.5E1 >= 0 AND EXISTS(user.b)",

@@ -269,6 +269,9 @@ PATH_PATTERN_CHARACTERS_MAX: Final = 1024
 # document. Each placeholder may stand for data of EVENT_FILTERED_BYTES_MAX.
 TEMPLATE_CHARACTERS_MAX: Final = 4096
 TEMPLATE_PLACEHOLDERS_MAX: Final = 32
+# A job's subject and each of its application properties, in characters: what is longer is cut,
+# and belongs into its body.
+DERIVED_TEXT_CHARACTERS_MAX: Final = 1024
 # How deep a template's document nests, which is rendered by recursion.
 TEMPLATE_DEPTH_MAX: Final = 32
 # Application properties of a job by its template, beside those that tell its cause.
@@ -280,6 +283,9 @@ DERIVATION_PERIOD_MAX: Final = Millis(366 * 86_400_000)
 DERIVATION_KEYS_MAX: Final = 10_000
 # A key, and what samples are told apart by, in characters.
 DERIVATION_KEY_CHARACTERS_MAX: Final = 256
+# Values that a threshold keeps of one key, and of all keys of one derivation; some 25 MB.
+DERIVATION_SAMPLES_MAX: Final = 1_000
+DERIVATION_SAMPLES_IN_ALL_MAX: Final = 200_000
 # What an account keeps of its last signal for the job's template, as JSON.
 DERIVATION_CONTEXT_BYTES_MAX: Final = 4 * KIB
 # Jobs whose time has come that one topic makes in one turn: others wait.

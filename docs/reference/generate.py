@@ -11,7 +11,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -25,8 +25,10 @@ from docs.reference.service_bus import service_bus_page
 from peeklock import limits
 from peeklock.entities import push as push_settings
 from peeklock.entities import settings as entity_settings
+from peeklock.entities.derivation_settings import DerivationSettings
 from peeklock.entities.push import Push
 from peeklock.entities.settings import FIXED, QueueSettings, RetryPolicy, TopicSettings
+from peeklock.entities.threshold import Threshold
 from peeklock.limits import DURATION_MAX
 from peeklock.server.config import ENV_PREFIX, Config
 from peeklock_client.cli.main import build
@@ -51,6 +53,8 @@ WORDS = {
     "forward_dead_letters_to": "a queue or topic that is there; no loops",
     "push_to": "an https:// URL; http:// within push.networks",
     "push_authorization": "the value of a header",
+    "period_ms": f"{limits.DERIVATION_PERIOD_MIN} ms to 366 days, for those that wait",
+    "over_count": f"up to {limits.DERIVATION_SAMPLES_MAX}",
     "user_metadata": f"up to {limits.USER_METADATA_CHARACTERS_MAX} characters",
 }
 
@@ -193,7 +197,29 @@ are made when they are not there; what is there keeps its settings. How they wor
 {choices_table(QueueSettings)}
 ## Topics
 
-{choices_table(TopicSettings)}"""
+{choices_table(TopicSettings)}
+## Derivations
+
+Given when a derivation is made (`peeklock derive add TOPIC NAME`, `topic.derive(name, …)`, or
+`[[topics.derivations]]` in the TOML file), and not changed later. What they are for:
+[Derived jobs](../howto/derived-jobs.md).
+
+{derivations_table()}"""
+
+
+def derivations_table() -> str:
+    """A threshold's settings stand beside the others."""
+    rows = [
+        (code(one.name), code(default_shown(one.default)), one.allowed, one.about)
+        for one in [*choices(DerivationSettings), *choices(Threshold)]
+        if one.name not in ("name", "threshold")
+    ]
+    return table(("name", "default", "allowed", "is"), rows)
+
+
+def default_shown(value: object) -> str:
+    """Nothing where a setting has to be given, or is a map."""
+    return "" if value is MISSING or value == () else plain(value)
 
 
 def choices_table(kind: type) -> str:

@@ -82,6 +82,11 @@ async def test_they_are_listed_shown_and_deleted(client: Client, site: Topic) ->
         ({"properties": {"a": 1}}, "properties has 'a': 1; expected texts"),
         ({"body": '{"a": "${b}"}'}, "line 1, column 10: no placeholder begins with 'b'"),
         ({"path": "a/#/b"}, "line 1, column 3"),
+        ({"kind": "debounce"}, "period_ms is 0; for debounce it is 100 to"),
+        ({"kind": "threshold"}, "above and below are missing"),
+        ({"kind": "threshold", "above": "hot", "value": "1"}, "above is a number, not 'hot'"),
+        ({"kind": "threshold", "above": 1, "value": "${data"}, "(the value of derivation"),
+        ({"above": 1, "value": "${data.t}"}, "kind is each, with what only a threshold has"),
     ],
 )
 async def test_what_is_wrong_is_named(
@@ -163,6 +168,26 @@ def test_derivations_by_words(broker: BrokerProcess) -> None:
     assert "'site/Derivations/fire' exists already" in again
     both = ("--sql", "a = 1", "--cesql", "a = 1")
     run(broker, "derive", "add", "site", "x", "--to", "evacuations", *both, code=2)
+    figures = [
+        *(
+            "--kind",
+            "threshold",
+            "--value",
+            "${data.t}",
+            "--aggregate",
+            "avg",
+            "--over",
+            "10min",
+        ),
+        *("--above", "22", "--below", "18.5", "--hysteresis", "0.5"),
+    ]
+    run(broker, "derive", "add", "site", "climate", "--to", "evacuations", *figures)
+    shown = json.loads(run(broker, "derive", "show", "site", "climate", "--json"))
+    assert (shown["over_ms"], shown["above"], shown["below"]) == (600_000, 22.0, 18.5)
+    lost = ("--kind", "absence", "--period", "90s", "--key", "${event.source}")
+    run(broker, "derive", "add", "site", "lost", "--to", "evacuations", *lost)
+    shown = json.loads(run(broker, "derive", "show", "site", "lost", "--json"))
+    assert (shown["kind"], shown["period_ms"]) == ("absence", 90_000)
     added = ("add", "site", "quiet", "--to", "evacuations", "--ignore-errors", "--json")
     assert not json.loads(run(broker, "derive", *added))["dead_letter_on_error"]
     assert run(broker, "derive", "delete", "site", "fire") == "deleted fire\n"

@@ -21,6 +21,7 @@ from peeklock.entities.derivation_settings import DerivationKind, DerivationSett
 from peeklock.entities.facts import Fact
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.submission import Submission
+from peeklock.entities.threshold import Aggregate, Threshold
 from peeklock.limits import DERIVATION_CAUSE_WINDOW
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import Lsn
@@ -43,7 +44,20 @@ QUIET = DerivationSettings(
     body='["${data.t}", "${count}"]',
 )
 TOGETHER = replace(QUIET, name="together", kind=DerivationKind.COALESCE)
-DERIVATIONS = (HOT, ALL, BAD, QUIET, TOGETHER)
+LOST = replace(QUIET, name="lost", kind=DerivationKind.ABSENCE)
+WARM = DerivationSettings(
+    "warm",
+    "jobs",
+    kind=DerivationKind.THRESHOLD,
+    path="room/{room}",
+    key=KEY,
+    body='["${value}"]',
+    threshold=Threshold(
+        "${data.t}", Aggregate.AVG, over_ms=1000, above=2.5, below=1.5, hysteresis=0.25
+    ),
+)
+DERIVATIONS = (HOT, ALL, BAD, QUIET, TOGETHER, LOST, WARM)
+WAITING = ("quiet", "together", "lost")
 
 
 @dataclass
@@ -66,6 +80,8 @@ class DerivationLife(RuleBasedStateMachine):
         self.expected: list[tuple[str, str]] = []  # derivation and cause
         self.failed: list[str] = []  # causes
         self.bursts: dict[tuple[str, str], Burst] = {}  # by derivation and room
+        self.levels: dict[str, list[tuple[int, int]]] = {}  # by room: when, and how warm
+        self.sides: dict[str, int] = {}  # by room
         self.capture: Capture | None = None
         self.slices: list[list[Fact]] = []
         self.captured_at = Lsn(0)
@@ -94,6 +110,9 @@ class DerivationLife(RuleBasedStateMachine):
         del self.in_force[name]
         for room in ROOMS:
             self.bursts.pop((name, room), None)
+            if name == "warm":
+                self.levels.pop(room, None)
+                self.sides.pop(room, None)
 
     # ---- what sensors do
 
@@ -125,18 +144,34 @@ class DerivationLife(RuleBasedStateMachine):
         for name in meant:
             if name == "bad":
                 self.failed.append(cause)
-            elif name in ("quiet", "together"):
+            elif name == "warm":
+                self.weigh(cause, room, level)
+            elif name in WAITING:
                 burst = self.bursts.setdefault((name, room), Burst(self.house.now))
                 burst.heard_at = self.house.now
                 burst.causes.append(cause)
             else:
                 self.expected.append((name, cause))
 
+    def weigh(self, cause: str, room: str, level: int) -> None:
+        now = self.house.now
+        levels = [*self.levels.get(room, []), (now, level)]
+        levels = [(at, one) for at, one in levels if at > now - 1000]
+        self.levels[room] = levels
+        average = sum(one for _at, one in levels) / len(levels)
+        was = self.sides.get(room, 0)
+        side = 1 if average > 2.5 else -1 if average < 1.5 else 0
+        if side == 0 and ((was == 1 and average > 2.25) or (was == -1 and average < 1.75)):
+            side = was
+        if side != was and side != 0:
+            self.expected.append(("warm", cause))
+        self.sides[room] = side
+
     @rule(ms=st.sampled_from([10, 500, 1000, DERIVATION_CAUSE_WINDOW]))
     def time_passes(self, ms: int) -> None:
         self.house.advance(ms)
         for (name, room), burst in list(self.bursts.items()):
-            start = burst.heard_at if name == "quiet" else burst.opened_at
+            start = burst.opened_at if name == "together" else burst.heard_at
             if start + 1000 <= self.house.now:
                 self.expected.append((name, burst.causes[-1]))
                 del self.bursts[name, room]
@@ -171,7 +206,7 @@ class DerivationLife(RuleBasedStateMachine):
         derived = []
         failed = []
         for job in [*jobs(self.queue), *jobs(self.dead)]:
-            if job.properties.get("derived_by") in ("quiet", "together"):
+            if job.properties.get("derived_by") in WAITING:
                 level = int(job.properties["cause_id"].rpartition("-")[2])
                 assert job.body[0] == level
             if "derived_by" in job.properties:

@@ -10,7 +10,9 @@ from peeklock.entities.derivation_facts import (
     DerivationCreated,
     DerivationDeleted,
     KeyClosed,
+    KeyCrossed,
     KeyKept,
+    SampleTaken,
     SignalTaken,
 )
 from peeklock.entities.derivation_settings import WAITS, DerivationKind, DerivationSettings
@@ -65,6 +67,7 @@ from peeklock.entities.settings import (
     Status,
     TopicSettings,
 )
+from peeklock.entities.threshold import BELOW, Aggregate, Threshold
 from peeklock.message import Message
 from peeklock.types import (
     NOWHERE,
@@ -169,8 +172,21 @@ rules = st.builds(
     pairs,
 )
 words = texts.filter(lambda text: text != "" and "/" not in text)
-kinds = st.sampled_from(DerivationKind).map(
-    lambda kind: {"kind": kind, "period_ms": 100 if kind in WAITS else 0}
+finite = st.floats(allow_nan=False, allow_infinity=False)
+thresholds = st.builds(
+    Threshold,
+    value=words,
+    aggregate=st.sampled_from([Aggregate.AVG, Aggregate.MIN, Aggregate.MAX]),
+    over_ms=st.integers(1, 10**9),
+    latest_per=texts,
+    above=finite,
+    hysteresis=st.floats(0, 1e9),
+)
+kinds = st.one_of(
+    st.sampled_from(DerivationKind)
+    .filter(lambda kind: kind is not DerivationKind.THRESHOLD)
+    .map(lambda kind: {"kind": kind, "period_ms": 100 if kind in WAITS else 0}),
+    thresholds.map(lambda one: {"kind": DerivationKind.THRESHOLD, "threshold": one}),
 )
 
 
@@ -182,6 +198,8 @@ def _account(first: tuple[str, str], context: str, at: UnixMs, count: int) -> by
     account = KeyAccount(at, Cause(*first))
     account.context = context.encode()
     account.count = count
+    account.samples["a part"] = (at, count / 3)
+    account.side = BELOW
     return account.as_json()
 
 
@@ -196,6 +214,7 @@ derivations = st.builds(
     sql=texts,
     key=texts,
     subject=texts,
+    session=texts,
     body=texts,
     properties=st.dictionaries(words.map("x{}".format), texts, max_size=3).map(
         lambda properties: tuple(properties.items())
@@ -325,6 +344,8 @@ facts = st.one_of(
         texts,
         st.binary(max_size=300),
     ),
+    st.builds(SampleTaken, queue_ids, texts, serials, texts, instants, texts, finite),
+    st.builds(KeyCrossed, queue_ids, texts, serials, texts, st.sampled_from([-1, 0, 1])),
     st.builds(KeyClosed, queue_ids, texts, serials, texts),
     st.builds(KeyKept, queue_ids, texts, serials, texts, accounts),
 )

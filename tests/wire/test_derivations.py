@@ -121,3 +121,42 @@ async def test_a_worker_that_waits_gets_the_job_when_it_is_quiet(
     await site.send_batch([{"n": n} for n in range(3)])
     (job,) = await taken(client, wait=2)
     assert job.json() == 2
+
+
+async def test_a_floor_that_leaves_its_band_makes_one_job(client: Client, site: Topic) -> None:
+    await site.derive(
+        "climate",
+        to="jobs",
+        kind="threshold",
+        value="${data.t}",
+        path="building/41/floor/{floor}/room/{room}/sensors/climate",
+        key="${path.floor}",
+        aggregate="avg",
+        latest_per="${path.room}",
+        above=22,
+        below=18,
+        hysteresis=0.5,
+        body={"floor": "${key}", "side": "${side}", "average": "${value}"},
+    )
+    for room, t in enumerate((20, 20, 30, 31, 22, 30, 3, 60)):
+        subject = f"building/41/floor/3/room/{room % 3}/sensors/climate"
+        await site.send({"t": t}, subject=subject)
+    jobs = await taken(client)
+    assert [(job.json()["side"], job.json()["average"]) for job in jobs] == [
+        ("above", 70 / 3),
+        ("above", 31.0),
+    ]
+
+
+async def test_who_is_silent_is_told_of_once(client: Client, site: Topic) -> None:
+    await site.derive(
+        "lost",
+        to="jobs",
+        kind="absence",
+        period_ms=300,
+        key="${event.subject}",
+        body='"${key}"',
+    )
+    await site.send_batch(["", ""], subject="sensor/7")
+    jobs = await taken(client, wait=1.5)
+    assert [job.json() for job in jobs] == ["sensor/7"]

@@ -716,6 +716,7 @@ class Engine:
             except BrokerError:
                 derivations.put_off(name, key, UnixMs(now + FORWARD_RETRY))
                 continue
+            self.note_use(arrivals, now)
             lsn = self._fan_out(facts)
             if arrivals.signals:
                 self.tell_followers(arrivals, lsn)
@@ -773,6 +774,7 @@ class Engine:
             self._idling.on_change(queue.queue_id)
         for topic in self.namespace.topics():
             self._idling.on_change(topic.topic_id)
+            topic.derivations.start(now)
         self.turn(now)
 
     # ---- entities that nobody uses
@@ -787,7 +789,9 @@ class Engine:
     def _let_go(self, entity_id: QueueId, now: UnixMs) -> None:
         """Nobody has used it for as long as it allows: it goes, unless somebody has a hold."""
         topic = self.namespace.topics_by_id.get(entity_id)
-        in_use = topic is not None and self.namespace.keeps_sessions(topic)
+        in_use = topic is not None and (
+            self.namespace.keeps_sessions(topic) or bool(topic.derivations.by_name)
+        )
         if topic is not None and not topic.subscriptions and not in_use:
             self.commit_registry(self.namespace.delete_topic(topic.path))
             return

@@ -1,10 +1,12 @@
 """A derivation in force: what its author wrote, and what was made of it, once."""
 
 from collections.abc import Callable, Mapping
+from math import isfinite, nan
 from typing import Final, TypeVar, final
 
 from peeklock.entities.derivation_settings import DerivationSettings
 from peeklock.entities.signal_reader import NO_CAPTURES, SignalReader, SignalView
+from peeklock.entities.threshold import Threshold
 from peeklock.errors import FilterError, InvalidFilter
 from peeklock.filters.filter import Filter, TrueFilter, cesql_filter, sql_filter
 from peeklock.filters.path_pattern import PathPattern
@@ -15,15 +17,21 @@ from peeklock.filters.template import (
     Reference,
     Template,
 )
+from peeklock.filters.values import SHOWN_CHARACTERS_MAX
+from peeklock.limits import DERIVATION_KEY_CHARACTERS_MAX
 from peeklock.types import UnixMs
 
 Made = TypeVar("Made")
 KEY: Final = "key"
 COUNT: Final = "count"
+VALUE: Final = "value"
+SIDE: Final = "side"
+FIRST_AT: Final = "first_at"
+LAST_AT: Final = "last_at"
 TOPIC: Final = "topic"
 DERIVATION: Final = "derivation"
 # What a job's template may name beside what is in its signal.
-OF_A_JOB: Final = frozenset((KEY, COUNT, TOPIC, DERIVATION))
+OF_A_JOB: Final = frozenset((KEY, COUNT, VALUE, SIDE, FIRST_AT, LAST_AT, TOPIC, DERIVATION))
 # Attributes of the signal that a job tells of, whatever its template says.
 TOLD: Final = ("type", "subject", "time", "traceparent")
 
@@ -32,11 +40,15 @@ TOLD: Final = ("type", "subject", "time", "traceparent")
 class Taken:
     """What a derivation takes of a signal."""
 
-    __slots__ = ("key", "values")
+    __slots__ = ("figure", "key", "part", "values")
 
-    def __init__(self, key: str, values: dict[str, object]) -> None:
+    def __init__(
+        self, key: str, values: dict[str, object], figure: float = 0.0, part: str = ""
+    ) -> None:
         self.key: Final = key
         self.values: Final = values  # of the placeholders, by their texts
+        self.figure: Final = figure  # a threshold's value; 0 where it has none
+        self.part: Final = part  # whose last value that is; "": nobody's
 
 
 @final
@@ -58,7 +70,11 @@ class Derivation:
         self._key: Final = template(settings, KEY, settings.key, OF_A_SIGNAL)
         roots = OF_A_SIGNAL | OF_A_JOB
         self.subject: Final = template(settings, "subject", settings.subject, roots)
+        self.session: Final = template(settings, "session", settings.session, roots)
         self.body: Final = made(settings, "body", lambda: JsonTemplate(settings.body, roots))
+        threshold = settings.threshold or Threshold()
+        self._value: Final = template(settings, VALUE, threshold.value, OF_A_SIGNAL)
+        self._part: Final = template(settings, "latest_per", threshold.latest_per, OF_A_SIGNAL)
         self.properties: Final[list[tuple[str, Template]]] = [
             (name, template(settings, f"property {name!r}", text, roots))
             for name, text in settings.properties
@@ -68,9 +84,11 @@ class Derivation:
 
     def _named(self) -> dict[str, Reference]:
         """What its templates name in a signal, by the placeholders' texts."""
-        named = [*self._key.references, *self.subject.references, *self.body.references]
-        for _name, one in self.properties:
-            named += one.references
+        templates = [self._key, self._value, self._part, self.subject, self.session]
+        templates += [one for _name, one in self.properties]
+        named = [*self.body.references]
+        for template in templates:
+            named += template.references
         found = {one.text: one for one in named if one.root in OF_A_SIGNAL}
         for name in TOLD:
             text = f"event.{name}"
@@ -106,13 +124,39 @@ class Derivation:
             text: signal.value(reference, captures)
             for text, reference in self._references.items()
         }
-        return Taken(self._key_of(values), values)
+        key = text_from(KEY, self._key, values)
+        if self.settings.threshold is None:
+            return Taken(key, values)
+        part = text_from("latest_per", self._part, values)
+        if not self._value.text:  # a count's
+            return Taken(key, values, 0.0, part)
+        return Taken(key, values, number_from(self._value.value(values)), part)
 
-    def _key_of(self, values: dict[str, object]) -> str:
-        for reference in self._key.references:
-            if values[reference.text] is None:
-                raise FilterError(f"its key has nothing for ${{{reference.text}}}")
-        return self._key.render(values)
+
+def text_from(name: str, template: Template, values: dict[str, object]) -> str:
+    """What comes out of a template for which all has to be there; raises `FilterError`."""
+    for reference in template.references:
+        if values[reference.text] is None:
+            raise FilterError(f"its {name} has nothing for ${{{reference.text}}}")
+    text = template.render(values)
+    if len(text) > DERIVATION_KEY_CHARACTERS_MAX:
+        raise FilterError(
+            f"its {name} has {len(text)} characters; "
+            f"allowed are {DERIVATION_KEY_CHARACTERS_MAX}"
+        )
+    return text
+
+
+def number_from(value: object) -> float:
+    """A number, or a text that is one; raises `FilterError` for anything else."""
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            number = nan
+        if isfinite(number):
+            return number
+    raise FilterError(f"its value is no number: {str(value)[:SHOWN_CHARACTERS_MAX]!r}")
 
 
 def filter_of(settings: DerivationSettings) -> Filter:

@@ -87,6 +87,47 @@ class SignalTaken:
 
 
 @final
+class SampleTaken:
+    """A value counts towards a threshold of a key."""
+
+    __slots__ = ("at", "key", "name", "part", "queue_id", "serial", "value")
+    __match_args__ = ("queue_id", "name", "serial", "key", "at", "part", "value")
+
+    def __init__(
+        self,
+        queue_id: QueueId,
+        name: str,
+        serial: int,
+        key: str,
+        at: UnixMs,
+        part: str,
+        value: float,
+    ) -> None:
+        self.queue_id: Final = queue_id
+        self.name: Final = name  # of the derivation
+        self.serial: Final = serial
+        self.key: Final = key
+        self.at: Final = at
+        self.part: Final = part  # whose last value it is; "": values are not told apart
+        self.value: Final = value
+
+
+@final
+class KeyCrossed:
+    """A key's figure is out of its bounds, on this side, or back in them."""
+
+    __slots__ = ("key", "name", "queue_id", "serial", "side")
+    __match_args__ = ("queue_id", "name", "serial", "key", "side")
+
+    def __init__(self, queue_id: QueueId, name: str, serial: int, key: str, side: int) -> None:
+        self.queue_id: Final = queue_id
+        self.name: Final = name
+        self.serial: Final = serial
+        self.key: Final = key
+        self.side: Final = side  # 1 above, -1 below, 0 within
+
+
+@final
 class KeyClosed:
     """No more counts towards a job of this key: it was made, or nobody waits for it."""
 
@@ -120,5 +161,5 @@ class KeyKept:
         self.account: Final = account  # as JSON
 
 
-KeyFact: TypeAlias = SignalTaken | KeyClosed | KeyKept
+KeyFact: TypeAlias = SignalTaken | SampleTaken | KeyCrossed | KeyClosed | KeyKept
 DerivationFact: TypeAlias = DerivationCreated | DerivationDeleted | CauseSeen | KeyFact

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from peeklock.entities.settings_map import typed
+from peeklock.entities.threshold import Threshold
 from peeklock.errors import InvalidRequest
 from peeklock.limits import (
     DERIVATION_NAME_CHARACTERS_MAX,
@@ -15,9 +16,12 @@ from peeklock.limits import (
 )
 
 # What a job says when nobody says what it is to say.
-BODY_DEFAULT: Final = '{"subject": "${event.subject}", "key": "${key}"}'
+BODY_DEFAULT: Final = (
+    '{"subject": "${event.subject}", "key": "${key}", "count": "${count}", "value": "${value}"}'
+)
 SUBJECT_DEFAULT: Final = "${event.subject}"
 PROPERTIES: Final = "properties"
+THRESHOLD: Final = "threshold"
 # Properties that tell a job's cause begin with these.
 OWN_PREFIXES: Final = ("cause_", "derived_")
 
@@ -28,9 +32,12 @@ class DerivationKind(StrEnum):
     EACH = "each"  # each one does
     DEBOUNCE = "debounce"  # the last one before it is quiet for the period
     COALESCE = "coalesce"  # all of a period together, which begins with the first
+    ABSENCE = "absence"  # none for the period makes one
+    THRESHOLD = "threshold"  # the one by which a figure of their values leaves its bounds
 
 
-WAITS: Final = (DerivationKind.DEBOUNCE, DerivationKind.COALESCE)  # for a period
+# Those that have a period.
+WAITS: Final = (DerivationKind.DEBOUNCE, DerivationKind.COALESCE, DerivationKind.ABSENCE)
 
 
 @dataclass(frozen=True)
@@ -38,21 +45,24 @@ class DerivationSettings:
     """Which signals of a topic make a job, when, in which queue, and what it says.
 
     A signal is meant when its subject has the `path` and the condition is true, `sql` or
-    `cesql`; without any, all are. `key`, `subject`, `body` and `properties` are templates.
+    `cesql`; without any, all are. `key`, `subject`, `session`, `body` and `properties` are
+    templates.
     """
 
     name: str
-    to: str  # the queue that gets the jobs
+    to: str  # the queue that gets the jobs; it is there
     kind: DerivationKind = DerivationKind.EACH  # when signals make a job
     path: str = ""  # of the signal's subject: + any level, {name} one with a name, # the rest
     sql: str = ""  # a condition on the signal; [data.NAME] is in its JSON data
     cesql: str = ""  # the same, in CloudEvents SQL
-    period_ms: int = 0  # of quiet, or the window's length
+    period_ms: int = 0  # of quiet or silence, or the window's length
     key: str = ""  # what belongs together: one account for each text that comes out
     subject: str = SUBJECT_DEFAULT  # of the job
+    session: str = ""  # the job's message session; "": none
     body: str = BODY_DEFAULT  # of the job: JSON, placeholders in its strings
     properties: tuple[tuple[str, str], ...] = ()  # of the job: names and templates
     dead_letter_on_error: bool = True  # signals it fails on go to the queue's dead letters
+    threshold: Threshold | None = None  # of the kind of this name, and of no other
 
     def __post_init__(self) -> None:
         if not 0 < len(self.name) <= DERIVATION_NAME_CHARACTERS_MAX or "/" in self.name:
@@ -75,6 +85,13 @@ class DerivationSettings:
             raise self.wrong(
                 "period_ms", f"is {self.period_ms}; {self.kind} waits for nothing: leave it out"
             )
+        if (self.threshold is not None) != (self.kind is DerivationKind.THRESHOLD):
+            if self.threshold is None:
+                raise self.wrong("above", "and below are missing; a threshold has one or both")
+            raise self.wrong("kind", f"is {self.kind}, with what only a threshold has")
+        mistake = None if self.threshold is None else self.threshold.mistake()
+        if mistake is not None:
+            raise self.wrong(mistake[0], mistake[1])
         if len(self.properties) > DERIVATION_PROPERTIES_MAX:
             raise self.wrong(
                 PROPERTIES, f"has {len(self.properties)}; up to {DERIVATION_PROPERTIES_MAX}"
@@ -92,7 +109,9 @@ class DerivationSettings:
         return InvalidRequest(f"derivation {self.name!r}: {setting} {what}")
 
 
-NAMES: Final = tuple([field.name for field in fields(DerivationSettings)])
+# In a map, a threshold's settings stand beside the others.
+NAMES: Final = tuple([one.name for one in fields(DerivationSettings) if one.name != THRESHOLD])
+THRESHOLD_NAMES: Final = tuple([one.name for one in fields(Threshold)])
 
 
 def derivation_as_map(settings: DerivationSettings) -> dict[str, object]:
@@ -104,6 +123,11 @@ def derivation_as_map(settings: DerivationSettings) -> dict[str, object]:
             found[name] = dict(settings.properties)
         elif value is not None:
             found[name] = str(value) if isinstance(value, StrEnum) else value
+    if settings.threshold is not None:
+        for name in THRESHOLD_NAMES:
+            value = getattr(settings.threshold, name)
+            if value is not None:
+                found[name] = str(value) if isinstance(value, StrEnum) else value
     return found
 
 
@@ -119,6 +143,13 @@ def derivation_from_map(values: Mapping[str, object]) -> DerivationSettings:
     for setting in NAMES:
         if setting in values:
             found[setting] = read(str(name), setting, values[setting])
+    given = {
+        setting: read(str(name), setting, values[setting])
+        for setting in THRESHOLD_NAMES
+        if setting in values
+    }
+    if given:
+        found[THRESHOLD] = Threshold(**given)  # type: ignore[arg-type]  # typed() did, too
     return DerivationSettings(**found)  # type: ignore[arg-type]  # typed() has checked them
 
 
@@ -127,7 +158,8 @@ def read(name: str, setting: str, value: object) -> object:
     try:
         if setting == PROPERTIES:
             return pairs_from(value)
-        return typed(setting, getattr(EXAMPLE, setting), value)
+        like = getattr(FIGURE if setting in THRESHOLD_NAMES else EXAMPLE, setting)
+        return typed(setting, like, value)
     except TypeError as error:
         raise InvalidRequest(f"derivation {name!r}: {error}") from None
     except ValueError as wrong_word:
@@ -145,4 +177,6 @@ def pairs_from(value: object) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+# Settings' values are of the types that these have.
 EXAMPLE: Final = DerivationSettings("example", "queue")
+FIGURE: Final = Threshold(above=0.0, below=0.0)

@@ -16,10 +16,11 @@ from peeklock.entities.derivation_facts import (
     DerivationDeleted,
     DerivationFact,
     KeyFact,
+    SignalTaken,
 )
 from peeklock.entities.derivation_settings import DerivationKind, DerivationSettings
 from peeklock.entities.facts import Fact
-from peeklock.entities.job_draft import Cause, DueJob, drafted
+from peeklock.entities.job_draft import Cause, DueJob, drafted, instant_text
 from peeklock.entities.key_account import KeyAccount
 from peeklock.entities.ledger import Ledger
 from peeklock.entities.lens import Lens
@@ -64,7 +65,17 @@ class Derivations:
         if len(self.by_name) >= DERIVATIONS_MAX:
             raise QuotaExceeded(f"topic {self._topic!r} has {DERIVATIONS_MAX} derivations")
         Derivation(settings, now)
-        return [DerivationCreated(self._topic_id, settings, now)]
+        facts: list[Fact] = [DerivationCreated(self._topic_id, settings, now)]
+        if settings.kind is DerivationKind.ABSENCE and not settings.key:
+            # There is one key, and it is known: silence begins now.
+            since = f"since {instant_text(now)}"
+            serial = self._next_serial
+            facts.append(
+                SignalTaken(
+                    self._topic_id, settings.name, serial, "", now, self._topic, since, b""
+                )
+            )
+        return facts
 
     def remove(self, name: str) -> list[Fact]:
         """One less, with what it remembers; raises `NotFound`."""
@@ -120,7 +131,7 @@ class Derivations:
     ) -> list[Fact]:
         cause = Cause(signal.source, signal.id)
         if ledger.settings.kind is DerivationKind.EACH:
-            due = DueJob(taken.key, cause, cause, taken.values)
+            due = DueJob(taken.key, cause, cause, taken.values, 1, now, now)
             self._make(ledger, due, given.passage, given.not_before, arrivals)
             return []
         jobs: list[DueJob] = []
@@ -198,6 +209,11 @@ class Derivations:
         return found
 
     # ---- time
+
+    def start(self, now: UnixMs) -> None:
+        """After recovery. Nobody was there to hear signals: silence begins now."""
+        for ledger in self.by_name.values():
+            ledger.started_at = now
 
     def next_wake(self) -> UnixMs:
         """When `take_due` may have something; NEVER when it has nothing."""

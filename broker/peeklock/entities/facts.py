@@ -16,7 +16,9 @@ from peeklock.entities.derivation_facts import (
     DerivationCreated,
     DerivationDeleted,
     KeyClosed,
+    KeyCrossed,
     KeyKept,
+    SampleTaken,
     SignalTaken,
 )
 from peeklock.entities.dispositions import Verdict
@@ -725,6 +727,8 @@ Fact: TypeAlias = (
     | DerivationDeleted
     | CauseSeen
     | SignalTaken
+    | SampleTaken
+    | KeyCrossed
     | KeyClosed
     | KeyKept
 )

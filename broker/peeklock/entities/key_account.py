@@ -1,11 +1,15 @@
-"""What a derivation remembers for one key: the signals that count towards its next job."""
+"""What a derivation remembers for one key: the signals that count towards its next job.
+
+Of a threshold, their values, and on which side of its bounds their figure was.
+"""
 
 from typing import Any, Final, final
 
 import orjson
 
-from peeklock.entities.derivation_facts import SignalTaken
+from peeklock.entities.derivation_facts import SampleTaken, SignalTaken
 from peeklock.entities.job_draft import Cause
+from peeklock.entities.threshold import WITHIN, Threshold
 from peeklock.types import NEVER, UnixMs
 
 
@@ -20,7 +24,9 @@ class KeyAccount:
         "first",
         "heard_at",
         "opened_at",
+        "samples",
         "serial",
+        "side",
         "wake_at",
     )
 
@@ -32,6 +38,9 @@ class KeyAccount:
         self.cause = first  # the last one
         self.count = 0
         self.context = b""  # of the last one
+        # When each came, and its value, oldest first; by what tells them apart.
+        self.samples: dict[str, tuple[UnixMs, float]] = {}
+        self.side = WITHIN
         self.wake_at: UnixMs = NEVER  # when it is to be looked at; not a part of its state
 
     def note(self, fact: SignalTaken) -> None:
@@ -41,6 +50,32 @@ class KeyAccount:
         self.count += 1
         self.context = fact.context
 
+    def sample(self, fact: SampleTaken, threshold: Threshold) -> None:
+        """One more value; those that are too old, or too many, are forgotten."""
+        self.serial = fact.serial
+        self.heard_at = fact.at
+        samples = self.samples
+        part = fact.part or str(fact.serial)
+        samples.pop(part, None)  # to the end
+        samples[part] = (fact.at, fact.value)
+        most = threshold.samples_max
+        while samples:
+            oldest = next(iter(samples))
+            is_old = 0 < threshold.over_ms <= fact.at - samples[oldest][0]
+            if not is_old and len(samples) <= most:
+                break
+            del samples[oldest]
+        self.count = len(samples)
+
+    def first_at(self) -> UnixMs:
+        """When the oldest of the values that are there came."""
+        for at, _value in self.samples.values():
+            return at
+        return self.opened_at
+
+    def values(self) -> list[float]:
+        return [value for _at, value in self.samples.values()]
+
     def copy(self) -> "KeyAccount":
         """To be changed while the append that changes this one is not whole."""
         other = KeyAccount(self.opened_at, self.first)
@@ -49,6 +84,8 @@ class KeyAccount:
         other.cause = self.cause
         other.count = self.count
         other.context = self.context
+        other.samples = dict(self.samples)
+        other.side = self.side
         return other
 
     def as_json(self) -> bytes:
@@ -60,6 +97,8 @@ class KeyAccount:
                 "first": [self.first.source, self.first.id],
                 "cause": [self.cause.source, self.cause.id],
                 "context": self.context.decode(),
+                "samples": [[part, at, value] for part, (at, value) in self.samples.items()],
+                "side": self.side,
             }
         )
 
@@ -79,6 +118,9 @@ def read_account(found: dict[str, Any], serial: int) -> KeyAccount:
     account.count = int(found["count"])
     account.cause = cause_from(found["cause"])
     account.context = str(found["context"]).encode()
+    for part, at, value in found["samples"]:
+        account.samples[str(part)] = (UnixMs(int(at)), float(value))
+    account.side = int(found["side"])
     return account
 
 

@@ -19,7 +19,9 @@ from peeklock.entities.derivation_facts import (
     DerivationCreated,
     DerivationDeleted,
     KeyClosed,
+    KeyCrossed,
     KeyKept,
+    SampleTaken,
     SignalTaken,
 )
 from peeklock.entities.derivation_settings import DerivationSettings
@@ -372,7 +374,7 @@ class Namespace:
             topic = self.topics_by_id.get(fact.queue_id)
             if topic is not None:
                 topic.derivations.apply(fact)
-        elif isinstance(fact, (SignalTaken, KeyClosed, KeyKept)):
+        elif isinstance(fact, (SignalTaken, SampleTaken, KeyCrossed, KeyClosed, KeyKept)):
             topic = self.topics_by_id.get(fact.queue_id)
             if topic is not None:
                 topic.derivations.apply(fact)

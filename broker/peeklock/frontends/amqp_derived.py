@@ -38,6 +38,7 @@ def composed(draft: JobDraft) -> Message:
         subject=draft.subject or None,
         correlation_id=draft.correlation_id,
         content_type=JSON_TYPE,
+        group_id=draft.session_id or None,
     )
     user: dict[AmqpValue, AmqpValue] = {
         name: amqp_value(value) for name, value in draft.properties.items()

@@ -7,6 +7,7 @@ import orjson
 from peeklock.engine.engine import Engine
 from peeklock.entities.derivation_settings import (
     NAMES,
+    THRESHOLD_NAMES,
     DerivationSettings,
     derivation_as_map,
     derivation_from_map,
@@ -23,8 +24,8 @@ def derivation_from(name: str, arguments: Mapping[str, object]) -> DerivationSet
     The body is JSON's text, or what JSON would be made of: a map or a list.
     """
     for key in arguments:
-        if key not in NAMES:
-            known = ", ".join(one for one in NAMES if one != "name")
+        if key not in NAMES and key not in THRESHOLD_NAMES:
+            known = ", ".join([one for one in NAMES if one != "name"] + [*THRESHOLD_NAMES])
             raise InvalidRequest(f"a derivation has no {key!r}; there are {known}")
     values = {**arguments, "name": name}
     body = values.get("body")

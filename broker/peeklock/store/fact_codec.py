@@ -19,8 +19,10 @@ from peeklock.entities.derivation_facts import (
     DerivationCreated,
     DerivationDeleted,
     KeyClosed,
+    KeyCrossed,
     KeyFact,
     KeyKept,
+    SampleTaken,
     SignalTaken,
 )
 from peeklock.entities.derivation_settings import derivation_as_map, derivation_from_map
@@ -125,6 +127,8 @@ CAUSE_SEEN: Final = 42
 SIGNAL_TAKEN: Final = 43
 KEY_CLOSED: Final = 44
 KEY_KEPT: Final = 45
+SAMPLE_TAKEN: Final = 46
+KEY_CROSSED: Final = 47
 
 INLINE: Final = 1  # flags of ENQUEUED and RELOCATED: the message follows
 HAS_ORIGIN: Final = 2  # the dead letter's origin follows
@@ -148,6 +152,8 @@ U16: Final = Struct(">H")
 U32: Final = Struct(">I")
 U64: Final = Struct(">Q")
 I64: Final = Struct(">q")
+I8: Final = Struct(">b")
+F64: Final = Struct(">d")
 RANGE: Final = Struct(">QI")
 
 UPDATED_AT: Final = "updated_at"  # in the JSON of settings, beside them
@@ -339,7 +345,7 @@ def encode_rare(fact: Fact) -> bytes:
     if isinstance(fact, LastValueCleared):
         head = CODE.pack(LAST_VALUE_CLEARED, fact.queue_id) + U8.pack(fact.cause)
         return head + encode_numbers(fact.numbers)
-    if isinstance(fact, (SignalTaken, KeyClosed, KeyKept)):
+    if isinstance(fact, (SignalTaken, SampleTaken, KeyCrossed, KeyClosed, KeyKept)):
         return encode_of_key(fact)
     if isinstance(fact, (DerivationCreated, DerivationDeleted, CauseSeen)):
         return encode_of_derivations(fact)
@@ -404,6 +410,11 @@ def encode_of_key(fact: KeyFact) -> bytes:
             + encode_long_text(fact.cause_id)
             + encode_bytes(fact.context)
         )
+    if isinstance(fact, SampleTaken):
+        head = CODE.pack(SAMPLE_TAKEN, fact.queue_id) + serial + of_whom
+        return head + U64.pack(fact.at) + encode_text(fact.part) + F64.pack(fact.value)
+    if isinstance(fact, KeyCrossed):
+        return CODE.pack(KEY_CROSSED, fact.queue_id) + serial + of_whom + I8.pack(fact.side)
     if isinstance(fact, KeyClosed):
         return CODE.pack(KEY_CLOSED, fact.queue_id) + serial + of_whom
     if isinstance(fact, KeyKept):
@@ -714,7 +725,7 @@ class FactReader:
         if code == CAUSE_SEEN:
             at = UnixMs(self._u64())
             return CauseSeen(queue_id, self._bytes(), at)
-        if SIGNAL_TAKEN <= code <= KEY_KEPT:
+        if SIGNAL_TAKEN <= code <= KEY_CROSSED:
             return self._read_of_key(code, queue_id)
         raise BadFact(f"fact type {code} is not known to this version")
 
@@ -728,7 +739,12 @@ class FactReader:
             account = self._bytes()
             account_from(account, serial)  # it has to be one
             return KeyKept(queue_id, name, serial, key, account)
+        if code == KEY_CROSSED:
+            return KeyCrossed(queue_id, name, serial, key, self._i8())
         at = UnixMs(self._u64())
+        if code == SAMPLE_TAKEN:
+            part = self._text()
+            return SampleTaken(queue_id, name, serial, key, at, part, self._f64())
         source = self._long_text()
         cause_id = self._long_text()
         return SignalTaken(queue_id, name, serial, key, at, source, cause_id, self._bytes())
@@ -825,6 +841,14 @@ class FactReader:
     def _u8(self) -> int:
         self._at += 1
         return self._data[self._at - 1]
+
+    def _i8(self) -> int:
+        self._at += 1
+        return int(I8.unpack_from(self._data, self._at - 1)[0])
+
+    def _f64(self) -> float:
+        self._at += 8
+        return float(F64.unpack_from(self._data, self._at - 8)[0])
 
     def _u16(self) -> int:
         self._at += 2

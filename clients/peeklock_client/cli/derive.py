@@ -30,12 +30,47 @@ Kind = Annotated[
     typer.Option(
         "--kind",
         metavar="KIND",
-        help="When signals make a job: each, debounce, coalesce; see below.",
+        help="When: each, debounce, coalesce, absence, threshold; see above.",
     ),
 ]
 Period = Annotated[
     str | None,
     typer.Option("--period", metavar="DURATION", help="What the kind waits for: 500ms, 10min."),
+]
+Value = Annotated[
+    str | None,
+    typer.Option("--value", metavar="TEMPLATE", help="A number, as ${data.temperature}."),
+]
+Aggregated = Annotated[
+    str | None,
+    typer.Option(
+        "--aggregate",
+        metavar="NAME",
+        help="Of values: last (if not said), avg, min, max, count.",
+    ),
+]
+Over = Annotated[
+    str | None,
+    typer.Option("--over", metavar="DURATION", help="Of values that are younger: 10min."),
+]
+OverCount = Annotated[
+    int | None, typer.Option("--over-count", metavar="N", help="Of the last N values.")
+]
+LatestPer = Annotated[
+    str | None,
+    typer.Option(
+        "--latest-per", metavar="TEMPLATE", help="Of the last value of each, as ${path.room}."
+    ),
+]
+Above = Annotated[
+    float | None, typer.Option("--above", metavar="N", help="A job when it is more.")
+]
+Below = Annotated[
+    float | None, typer.Option("--below", metavar="N", help="A job when it is less.")
+]
+Hysteresis = Annotated[
+    float | None,
+    typer.Option("--hysteresis", metavar="N", help="Back by so much before another job."),
 ]
 Path = Annotated[
     str | None,
@@ -59,6 +94,10 @@ Key = Annotated[
 Subject = Annotated[
     str | None,
     typer.Option("--subject", metavar="TEMPLATE", help="The job's; without, the signal's."),
+]
+Session = Annotated[
+    str | None,
+    typer.Option("--session", metavar="TEMPLATE", help="The job's message session."),
 ]
 Body = Annotated[
     str | None,
@@ -86,11 +125,20 @@ def add(
     to: To,
     kind: Kind = None,
     period: Period = None,
+    value: Value = None,
+    aggregate: Aggregated = None,
+    over: Over = None,
+    over_count: OverCount = None,
+    latest_per: LatestPer = None,
+    above: Above = None,
+    below: Below = None,
+    hysteresis: Hysteresis = None,
     path: Path = None,
     sql: Sql = None,
     cesql: Cesql = None,
     key: Key = None,
     subject: Subject = None,
+    session: Session = None,
     body: Body = None,
     properties: Properties = None,
     ignore_errors: IgnoreErrors = False,
@@ -106,13 +154,19 @@ def add(
 
     A template is a text with placeholders: ${event.subject} (or another attribute),
     ${path.NAME}, ${data.NAME} (${data.list.0.NAME}, or ${data} for all of it),
-    ${property.NAME}; in what the job says also ${key}, ${count} (of signals), ${topic} and
-    ${derivation}. A string of the body that is one placeholder becomes the value itself. $$ is
-    one dollar sign.
+    ${property.NAME}; in what the job says also ${key}, ${count} (of signals), ${value} and
+    ${side} (of a threshold), ${first_at}, ${last_at}, ${topic} and ${derivation}. A string of
+    the body that is one placeholder becomes the value itself. $$ is one dollar sign.
 
-    Kinds: each signal makes a job. debounce: the last one does, when none has come for the
-    period. coalesce: those of a period make one together; it begins with the first. Both for
-    each key by itself.
+    Without a --kind each signal makes a job. The other kinds are for each key by itself:
+
+    \b
+      debounce   the last signal makes a job when no other has come for the period
+      coalesce   those of a period make one together; it begins with the first
+      absence    one is made when none has come for the period
+      threshold  one is made when a figure of their --value goes --above or --below,
+                 and no other before it is back; it is their last value, or an
+                 --aggregate --over a time, --over-count or --latest-per
 
     The job is in the queue when the signal is accepted, with the signal's source and id in the
     properties cause_source and cause_id. A signal that is sent again within ten minutes makes
@@ -129,17 +183,29 @@ def add(
       peeklock send site '{"alert": true, "temperature": 81}' \\
           --subject building/41/floor/3/room/4/sensors/fire
       peeklock receive evacuations
-      peeklock derive add site quiet --to evacuations --kind debounce --period 5min \
-          --path "building/{building}/#" --key '${path.building}'
+      peeklock derive add site lost --to repairs --kind absence --period 10min \\
+          --key '${event.source}'
+      peeklock derive add site climate --to hvac --kind threshold --value '${data.t}' \\
+          --path "building/+/floor/{floor}/room/{room}/#" --key '${path.floor}' \\
+          --aggregate avg --latest-per '${path.room}' --above 22 --below 18 --hysteresis 0.5
     """
     given: dict[str, Any] = {
         "kind": kind,
         "period_ms": None if period is None else parse_setting("period_ms", period),
+        "value": value,
+        "aggregate": aggregate,
+        "over_ms": None if over is None else parse_setting("over_ms", over),
+        "over_count": over_count,
+        "latest_per": latest_per,
+        "above": above,
+        "below": below,
+        "hysteresis": hysteresis,
         "path": path,
         "sql": sql,
         "cesql": cesql,
         "key": key,
         "subject": subject,
+        "session": session,
         "body": body,
         "properties": parse_pairs(properties, "--property") or None,
         "dead_letter_on_error": False if ignore_errors else None,

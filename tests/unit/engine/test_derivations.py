@@ -26,6 +26,7 @@ from peeklock.limits import (
     DERIVATION_CAUSE_WINDOW,
     DERIVATION_PROPERTIES_MAX,
     DERIVATIONS_MAX,
+    DERIVED_TEXT_CHARACTERS_MAX,
     EVENT_FILTERED_BYTES_MAX,
 )
 from peeklock.message import Message
@@ -149,11 +150,12 @@ class TestTheJob:
         assert job.correlation_id == "a"
         site.recovers()
 
-    def test_without_a_template_it_names_its_subject_and_key(self, site: Site) -> None:
+    def test_without_a_template_it_says_what_there_is(self, site: Site) -> None:
         site.derive()
         site.send()
         (job,) = jobs(site.queue)
-        assert (job.subject, job.body) == (FIRE, {"subject": FIRE, "key": ""})
+        assert job.subject == FIRE
+        assert job.body == {"subject": FIRE, "key": "", "count": 1, "value": None}
         assert "derived_key" not in job.properties
 
     def test_its_message_id_is_that_of_its_cause(self, site: Site) -> None:
@@ -174,6 +176,20 @@ class TestTheJob:
         assert job.properties["cause_source"] == "site"
         assert job.properties["cause_id"] == "#1"
         assert job.body is None
+
+    def test_long_texts_are_cut_but_in_its_body(self, site: Site) -> None:
+        long = "x" * (DERIVED_TEXT_CHARACTERS_MAX + 1)
+        site.derive(
+            subject="${data}",
+            body='"${data}"',
+            properties=(("p", "${data}"),),
+            session="${data}",
+        )
+        site.send(long, source="/" + long)
+        (job,) = jobs(site.queue)
+        assert job.body == long
+        assert job.subject == job.properties["p"] == long[1:]
+        assert job.properties["cause_source"] == "/" + long[2:]
 
     def test_its_queue_holds_it_from_when_its_signal_is_due(self, site: Site) -> None:
         site.derive()
@@ -347,6 +363,11 @@ class TestWhatCannotBe:
         ((reason, why),) = site.reasons()
         assert reason == "DerivedJobRefused"
         assert "group-id" in why
+        site.derive("in order", path=PATH, session="floor ${path.floor}")
+        site.send()
+        assert site.queue.sessions is not None
+        assert list(site.queue.sessions.by_id) == ["floor 3"]
+        site.recovers()
 
     def test_a_queue_that_drops_its_oldest_has_the_newest(self) -> None:
         from peeklock.entities.settings import Overflow
@@ -382,6 +403,19 @@ class TestWhatCannotBe:
         queue = house.queue("evacuations")
         site.send(subject="alarm", id_="a")
         assert len(queue.entries) == 1
+
+    def test_a_topic_with_derivations_does_not_go_by_itself(self, site: Site) -> None:
+        house = site.house
+        idle = house.topic("idle", auto_delete_on_idle_ms=300_000)
+        settings = DerivationSettings("fire", "evacuations")
+        facts = house.namespace.create_derivation("idle", settings, house.now)
+        house.engine.commit_registry(facts)
+        house.advance(300_000)
+        assert house.namespace.has_topic("idle")
+        house.engine.commit_registry(idle.derivations.remove("fire"))
+        house.turn()
+        house.advance(300_000)
+        assert not house.namespace.has_topic("idle")
 
     def test_a_derivation_of_another_version_fails_on_all(self, site: Site) -> None:
         from peeklock.entities.derivation_facts import DerivationCreated
