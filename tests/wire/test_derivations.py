@@ -1,10 +1,12 @@
 """Signals over AMQP and HTTP, as events, and what becomes of them in the queues of jobs."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from peeklock_client import Client, Job, Topic, connect
+from peeklock.security.passwords import hash_password
+from peeklock_client import Client, Job, Refused, Topic, connect
 from tests.support.amqp_bytes import (
     application_properties,
     composite,
@@ -13,6 +15,7 @@ from tests.support.amqp_bytes import (
 from tests.support.amqp_peer import ready_peer
 from tests.support.broker_process import BrokerProcess
 from tests.support.http_peer import HttpPeer
+from tests.support.mqtt_peer import mqtt_peer
 
 SUBJECT = "/org/contoso/site/berlin/building/41/floor/3/unit/j/room/4/sensors/fire"
 PATH = "/org/{org}/site/{site}/building/{building}/floor/{floor}/#"
@@ -160,3 +163,66 @@ async def test_who_is_silent_is_told_of_once(client: Client, site: Topic) -> Non
     await site.send_batch(["", ""], subject="sensor/7")
     jobs = await taken(client, wait=1.5)
     assert [job.json() for job in jobs] == ["sensor/7"]
+
+
+async def test_signals_over_mqtt_make_jobs_that_a_worker_has_over_amqp(
+    broker: BrokerProcess, client: Client
+) -> None:
+    """In the built-in topic the subject is the whole name, with the slash before it."""
+    await client.create_queue("jobs")
+    signals = await client.create_topic("signals")
+    await signals.derive(
+        "fire",
+        to="jobs",
+        path="/org/{org}/site/{site}/building/{building}/floor/{floor}/+/+/+/+/sensors/fire",
+        sql="[data.alert] = TRUE AND [path.site] = 'berlin'",
+        key="${path.building}",
+        body={"evacuate": "${path.floor}", "subject": "${event.subject}"},
+    )
+    for v5 in (True, False):
+        with mqtt_peer(broker.mqtt_port, v5=v5) as sensor:
+            sensor.put(SUBJECT, b'{"alert": false}', b'{"alert": true}')
+            sensor.put(SUBJECT.replace("berlin", "bonn"), b'{"alert": true}')
+            sensor.put("elsewhere", b'{"alert": true}')
+    jobs = await taken(client)
+    assert [job.json() for job in jobs] == [{"evacuate": "3", "subject": SUBJECT}] * 2
+    assert {job.properties["cause_source"] for job in jobs} == {"signals"}
+    assert {job.properties["cause_subject"] for job in jobs} == {SUBJECT}
+
+
+async def test_what_a_derivation_fails_on_is_seen_and_does_no_harm_to_others(
+    broker: BrokerProcess, client: Client
+) -> None:
+    await client.create_queue("jobs")
+    signals = await client.create_topic("signals")
+    await signals.derive("level", to="jobs", path="tank/+", body={"level": "${data.level}"})
+    with mqtt_peer(broker.mqtt_port) as sensor:
+        sensor.put("tank/1", b"\xff\x00 no json", b'{"level": 4}')
+    jobs = await taken(client)
+    assert [job.json() for job in jobs] == [{"level": 4}]
+    assert await client.queue("jobs").dead_letters.dead_letter_reasons() == {
+        "DerivationFailed": 1
+    }
+
+
+async def test_who_makes_one_may_manage_and_send(tmp_path: Path) -> None:
+    config = tmp_path / "peeklock.toml"
+    users = {"all": ["manage", "send"], "manager": ["manage"], "sensor": ["send"]}
+    hashed = hash_password("secret")
+    config.write_text(
+        '[[queues]]\nname = "jobs"\n[[topics]]\nname = "site"\n'
+        + "".join(
+            f'[[users]]\nname = "{name}"\npassword_hash = "{hashed}"\nrights = {rights}\n'
+            for name, rights in users.items()
+        )
+    )
+    with BrokerProcess("--config", str(config), dev=False) as broker:
+        for name in users:
+            async with connect(f"amqp://{name}:secret@127.0.0.1:{broker.amqp_port}") as client:
+                site = client.topic("site")
+                if name == "all":
+                    await site.derive("fire", to="jobs")
+                else:
+                    lacking = "send on 'jobs'" if name == "manager" else "manage on"
+                    with pytest.raises(Refused, match=lacking):
+                        await site.derive("again", to="jobs")

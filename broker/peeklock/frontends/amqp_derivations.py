@@ -14,6 +14,7 @@ from peeklock.management.derivations import (
     list_derivations,
     remove_derivation,
 )
+from peeklock.security.rights import Right
 
 if TYPE_CHECKING:
     from peeklock.frontends.amqp_request import Request
@@ -33,6 +34,7 @@ class DerivationOperations:
     def create(self, request: "Request") -> View:
         path, name = parts_of(request.name)
         settings = derivation_from(name, request.arguments)
+        request.principal.require(Right.SEND, settings.to)  # for its jobs get there
         ledger = add_derivation(self._engine, path, settings, request.now)
         return describe_derivation(self._engine.namespace.find_topic(path), ledger)
 
