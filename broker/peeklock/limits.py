@@ -443,6 +443,8 @@ PUSH_AUTHORIZATION_CHARACTERS_MAX: Final = 4096
 PUSH_CONCURRENCY_MAX: Final = 64
 # And of all webhooks: they are connections and bodies in memory. What comes on top waits.
 PUSH_REQUESTS_MAX: Final = 200
+# And the bytes of their messages, over all of them; each is in memory two or three times.
+PUSH_REQUESTS_BYTES_MAX: Final = 128 * MIB
 # Requests a minute that can be asked for: one webhook's share of what a core can write.
 PUSH_PER_MINUTE_MAX: Final = 60_000
 # How long a receiver may take for its answer: as long as those of the large clouds may; a

@@ -2,6 +2,9 @@
 
 import json
 import re
+import signal
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -490,6 +493,86 @@ class TestLeave:
         found = state_of(operator, queue)
         assert found["push_authorized"] is True
         assert "secret" not in repr(found)
+
+
+class TestTheEnd:
+    """SIGTERM: what is under way is finished if it can be, and else not lost."""
+
+    def test_an_answer_that_comes_in_time_counts(self, tmp_path: Path) -> None:
+        may_answer = threading.Event()
+
+        def late(peer: socket.socket, asked: Asked) -> None:
+            may_answer.wait(20)
+            answer(204)(peer, asked)
+
+        with BrokerProcess(data_dir=tmp_path) as process, WebhookReceiver(late) as receiver:
+            operator = AmqpOperator(process.amqp_port)
+            operator.create("q", push_to=receiver.url)
+            operator.close()
+            post(HttpPeer(process), "q")
+            post(HttpPeer(process), "q", id="2")
+            receiver.wait_for_posts(1)
+            process.send_signal(signal.SIGTERM)
+            process.wait_for("draining")
+            may_answer.set()
+            assert process.wait() == 0
+            assert len(receiver.posted) == 1
+            process.restart()
+            receiver.wait_for_posts(2)
+            operator = AmqpOperator(process.amqp_port)
+            wait_for_state(operator, "q", settled)
+            operator.close()
+            assert [one.headers["ce-id"] for one in receiver.posted] == ["A234-1234", "2"]
+
+    def test_one_that_does_not_is_sent_again_and_counts_no_failure(
+        self, tmp_path: Path
+    ) -> None:
+        env = {"PEEKLOCK_DRAIN_SECONDS": "0.2"}
+        with (
+            BrokerProcess(data_dir=tmp_path, env=env) as process,
+            WebhookReceiver() as receiver,
+        ):
+            receiver.script = [receiver.hang]
+            operator = AmqpOperator(process.amqp_port)
+            operator.create("q", push_to=receiver.url, max_delivery_count=1)
+            operator.close()
+            post(HttpPeer(process), "q")
+            receiver.wait_for_posts(1)
+            assert process.terminate() == 0
+            process.restart()
+            receiver.wait_for_posts(2)
+            operator = AmqpOperator(process.amqp_port)
+            found = wait_for_state(operator, "q", settled)
+            operator.close()
+            assert found["dead_letters"] == 0
+
+
+class TestStatus:
+    def test_a_queue_that_hands_nothing_out_pushes_nothing(
+        self, http: HttpPeer, operator: AmqpOperator, queue: str
+    ) -> None:
+        with WebhookReceiver() as receiver:
+            operator.create(queue, push_to=receiver.url, status="receive-disabled")
+            post(http, queue)
+            operator.change(queue, status="active")
+            receiver.wait_for_posts(1)
+            operator.change(queue, dispatch=False)
+            post(http, queue, id="2")
+            assert state_of(operator, queue)["active"] == 1
+            operator.change(queue, dispatch=True)
+            assert receiver.wait_for_posts(2)[1].headers["ce-id"] == "2"
+
+    def test_other_workers_may_take_from_it_too(
+        self, http: HttpPeer, operator: AmqpOperator, queue: str
+    ) -> None:
+        with WebhookReceiver() as receiver:
+            receiver.script = [receiver.hang]
+            operator.create(queue, push_to=receiver.url)
+            post(http, queue)
+            receiver.wait_for_posts(1)
+            post(http, queue, id="2")
+            taken = http.take(queue, timeout=10)
+            assert (taken.status, taken.broker["MessageId"]) == (200, "/site/berlin 2")
 
 
 class TestWhere:

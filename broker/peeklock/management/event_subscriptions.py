@@ -49,7 +49,6 @@ def replace_pushing(
     before = queue.settings
     kept = Push(
         authorization=before.push.authorization,
-        status=before.push.status,
         granted=before.push.granted,
         granted_per_minute=before.push.granted_per_minute,
     )

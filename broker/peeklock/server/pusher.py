@@ -5,6 +5,7 @@ is under way when the process dies is free after the restart, and is sent again.
 """
 
 import asyncio
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -269,7 +270,7 @@ class Pusher:
             disposition = RELEASE
             self._fail(str(error), NO_PAUSE)
         receiver = self._receiver
-        if disposition is None or receiver is None or receiver.closed:
+        if receiver is None or receiver.closed:
             return
         now = host.clock.now()
         host.engine.settle(receiver, 0, [token], disposition, None, now, settled=True)
@@ -277,8 +278,17 @@ class Pusher:
             self._again = entry
         host.turn()
 
-    async def _sent(self, entry: Entry, until: UnixMs) -> Disposition | None:
-        """What the answer makes of the message; None: its lock was over before it was sent."""
+    async def _sent(self, entry: Entry, until: UnixMs) -> Disposition:
+        """What the answer makes of the message, once there is room for its request."""
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._left(until) / 1000):
+                    await stack.enter_async_context(self._host.room.taken(entry.size))
+            except TimeoutError:
+                return RELEASE  # untried: the others take too long
+            return await self._sent_now(entry, until)
+
+    async def _sent_now(self, entry: Entry, until: UnixMs) -> Disposition:
         host = self._host
         push = self._push
         bare = bare_of(entry, host.engine.message_of(entry))
@@ -288,17 +298,19 @@ class Pusher:
             parts = await apart(make) if is_long else make()
         except Unpushable as error:
             return Disposition(dispositions.Verdict.DEAD_LETTER, NEVER, UNPUSHABLE, str(error))
-        async with host.room:
-            if self._gate.wait(host.clock.elapsed()) and self._gate.is_held_up:
-                return RELEASE  # the receiver has just said that it wants to be left alone
-            left = until - host.clock.now() - PUSH_LOCK_RESERVE
-            if left <= 0:
-                return None
-            if push.authorization:
-                said = ("Authorization", push.authorization)
-                parts = HttpParts([*parts.headers, said], parts.body)
-            answer = await self._request(METHOD, parts, min(push.timeout_ms, left))
+        is_paused = self._gate.wait(host.clock.elapsed()) and self._gate.is_held_up
+        left = self._left(until)
+        if is_paused or not left:
+            return RELEASE  # the receiver has just said that it wants to be left alone
+        if push.authorization:
+            said = ("Authorization", push.authorization)
+            parts = HttpParts([*parts.headers, said], parts.body)
+        answer = await self._request(METHOD, parts, min(push.timeout_ms, left))
         return self._judged(entry, answer)
+
+    def _left(self, until: UnixMs) -> Millis:
+        """Of a lock, for the request."""
+        return Millis(max(0, until - self._host.clock.now() - PUSH_LOCK_RESERVE))
 
     def _judged(self, entry: Entry, answer: Answer | str) -> Disposition:
         host = self._host

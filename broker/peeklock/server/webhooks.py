@@ -10,8 +10,9 @@ from peeklock.clock import Clock
 from peeklock.engine.effects import Deliver, Effect, EntityChanged, ReceiverEnded
 from peeklock.engine.engine import Engine
 from peeklock.entities.queue import Queue
-from peeklock.limits import PUSH_CALLBACK_VALID, PUSH_REQUESTS_MAX
+from peeklock.limits import PUSH_CALLBACK_VALID, PUSH_REQUESTS_BYTES_MAX, PUSH_REQUESTS_MAX
 from peeklock.server.push_host import PushHost
+from peeklock.server.push_room import PushRoom
 from peeklock.server.push_rules import PushRules
 from peeklock.server.pusher import Pusher
 from peeklock.types import ElapsedMs, QueueId
@@ -33,7 +34,7 @@ class Webhooks:
             clock,
             turn,
             rules,
-            asyncio.Semaphore(PUSH_REQUESTS_MAX),
+            PushRoom(PUSH_REQUESTS_MAX, PUSH_REQUESTS_BYTES_MAX),
             self._expect_callback,
         )
         self._pushers: Final[dict[QueueId, Pusher]] = {}
