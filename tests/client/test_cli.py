@@ -229,6 +229,27 @@ def test_topics_subscriptions_and_rules_by_words(cli: Cli) -> None:
     assert cli.run("topic", "list").split() == ["topic", "subscriptions", "bytes", "status"]
 
 
+def test_webhooks_by_words(cli: Cli, tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("Bearer s3cret\n")
+    sink = ("--push", "https://erp.example/a", "--push-authorization", str(secret))
+    paused = ("--set", "push_status=paused", "--set", "push_timeout_ms=5s")
+    cli.run("topic", "create", "tickets")
+    cli.run("subscription", "create", "tickets", "erp", *sink, *paused)
+    cli.run("queue", "create", "orders", *sink, *paused)
+    for shown in (("subscription", "show", "tickets", "erp"), ("queue", "show", "orders")):
+        [found] = cli.json(*shown)
+        assert found["push_to"] == "https://erp.example/a"
+        assert (found["push_authorized"], found["push_timeout_ms"]) == (True, 5000)
+        assert "s3cret" not in cli.run(*shown)
+    cli.run("subscription", "update", "tickets", "erp", "--push", "")
+    [found] = cli.json("subscription", "show", "tickets", "erp")
+    assert (found["push_to"], found["push_authorized"]) == ("", False)
+    assert "push_to begins with" in cli.run("queue", "update", "orders", "--push", "x", code=1)
+    missing = ("--push-authorization", str(tmp_path / "missing"))
+    assert "No such file" in cli.run("queue", "update", "orders", *missing, code=2)
+
+
 def test_rules_by_words(cli: Cli) -> None:
     cli.run("topic", "create", "tickets")
     cli.run("subscription", "create", "tickets", "big", "--sql", "amount > '9'")
