@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from peeklock.server.push_answer import Unanswered
-from peeklock.server.push_client import PushClient
+from peeklock.server.push_client import PushClient, tls_context
 from peeklock.server.push_rules import LOOPBACK, PushRules
 from peeklock.types import Millis
 from tests.support.certificates import make_certificate
@@ -28,7 +28,7 @@ class Asking:
         self.clients: list[PushClient] = []
 
     async def ask(self, url: str, chosen: PushRules) -> str:
-        client = PushClient(url, 1, chosen)
+        client = PushClient(url, 1, chosen, tls_context(chosen.authorities))
         self.clients.append(client)
         return str(await client.ask("POST", [("content-type", "text/x")], b"x", ENOUGH))
 
@@ -106,7 +106,7 @@ async def test_no_proxy_is_used(asking: Asking, monkeypatch: pytest.MonkeyPatch)
 
 async def test_cookies_are_not_kept_and_a_connection_is(asking: Asking) -> None:
     with WebhookReceiver(answer(200, Set_Cookie="a=b")) as receiver:
-        client = PushClient(receiver.url, 1, rules(*LOOPBACK))
+        client = PushClient(receiver.url, 1, rules(*LOOPBACK), tls_context(None))
         asking.clients.append(client)
         for _ in range(2):
             await client.ask("POST", [], b"x", ENOUGH)
@@ -124,7 +124,7 @@ async def test_a_time_is_kept_while_it_connects(asking: Asking) -> None:
     """A listener whose queue is full, or that never shakes hands."""
     with WebhookReceiver() as receiver:
         receiver.script = [receiver.hang]
-        client = PushClient(receiver.url, 1, rules(*LOOPBACK))
+        client = PushClient(receiver.url, 1, rules(*LOOPBACK), tls_context(None))
         asking.clients.append(client)
         loop = asyncio.get_running_loop()
         began = loop.time()

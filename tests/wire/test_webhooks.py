@@ -301,6 +301,7 @@ class TestAnswers:
                 post(http, queue, id=str(number))
             found = wait_for_state(operator, queue, lambda one: one["push_status"] == "gone")
             assert (found["push_state"], found["messages"]) == ("gone", 3)
+            assert "answered 410" in str(found["push_error"])
             assert len(receiver.posted) == 1
             operator.change(queue, push_status="active")
             posted = receiver.wait_for_posts(4)

@@ -205,7 +205,7 @@ class Signalled:
 
 @final
 class EntityChanged:
-    """A queue or subscription has come, or has other settings; told to who watches."""
+    """A queue or subscription has come or gone, or is set otherwise; told to who watches."""
 
     __slots__ = ("peer", "queue_id")
 

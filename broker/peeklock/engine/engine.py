@@ -557,12 +557,14 @@ class Engine:
         return lsn
 
     def watch(self, peer: Peer) -> None:
-        """From now on `peer` hears of each queue and subscription that comes or changes."""
+        """From now on `peer` hears of queues and subscriptions that come, change or go."""
         self._watchers.append(peer)
 
     def _tell_watchers(self, facts: list[Fact], lsn: Lsn) -> None:
         for fact in facts:
-            if isinstance(fact, (QueueCreated, SubscriptionCreated, QueueUpdated)):
+            if isinstance(
+                fact, (QueueCreated, SubscriptionCreated, QueueUpdated, QueueDeleted)
+            ):
                 for peer in self._watchers:
                     self.outbox.hold(lsn, EntityChanged(peer, fact.queue_id))
 

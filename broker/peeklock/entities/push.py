@@ -67,6 +67,15 @@ class Push:
         if self.authorization and not HEADER_TEXT.fullmatch(self.authorization):
             raise InvalidRequest("push_authorization is the value of a header: ASCII, one line")
 
+    def asks_as(self, other: "Push") -> bool:
+        """Is a message asked for in the same way?"""
+        return (
+            (self.to, self.mode, self.authorization)
+            == (other.to, other.mode, other.authorization)
+            and self.concurrency == other.concurrency
+            and self.timeout_ms == other.timeout_ms
+        )
+
     @property
     def rate(self) -> int:
         """Requests a minute, by what both ends say; 0: any number."""

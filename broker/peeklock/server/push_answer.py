@@ -21,4 +21,5 @@ class Answer:
         self._reason: Final = reason
 
     def __str__(self) -> str:
-        return f"answered {self.status} {self._reason}"[:ERROR_CHARACTERS_MAX].rstrip()
+        said = f"answered {self.status} {self._reason}"[:ERROR_CHARACTERS_MAX].rstrip()
+        return "".join(one if one.isprintable() else "?" for one in said)

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 import ssl
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -21,14 +23,16 @@ NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)  # each request has a boun
 class PushClient:
     """Redirections are not followed, cookies not kept, proxies of the environment not used."""
 
-    def __init__(self, url: str, concurrency: int, rules: PushRules) -> None:
+    def __init__(
+        self, url: str, concurrency: int, rules: PushRules, context: ssl.SSLContext
+    ) -> None:
         self._url: Final = URL(url, encoded=True)
         self._rules: Final = rules
         self._session: Final = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=concurrency,
                 keepalive_timeout=KEEP_ALIVE_SECONDS,
-                ssl=tls_context(rules),
+                ssl=context,
                 socket_factory=self._make_socket,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -68,10 +72,15 @@ class PushClient:
         return made
 
 
-def tls_context(rules: PushRules) -> ssl.SSLContext:
+@lru_cache(maxsize=8)
+def tls_context(authorities: Path | None) -> ssl.SSLContext:
+    """One for all webhooks: reading some hundred certificates takes its time.
+
+    Raises `OSError`.
+    """
     context = ssl.create_default_context()
-    if rules.authorities is not None:
-        context.load_verify_locations(rules.authorities)
+    if authorities is not None:
+        context.load_verify_locations(authorities)
     return context
 
 

@@ -9,6 +9,9 @@ from peeklock.server.push_room import PushRoom
 from peeklock.server.push_rules import PushRules
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from peeklock.server.push_client import PushClient
     from peeklock.server.pusher import Pusher
 
 
@@ -30,3 +33,10 @@ class PushHost:
         self.rules: Final = rules
         self.room: Final = room
         self.expect_callback: Final = expect_callback  # a URL for this one; "": there is none
+
+
+def load_push_client(rules: PushRules) -> "tuple[type[PushClient], SSLContext]":
+    """Loading what it needs takes half a second, which the loop does not have."""
+    from peeklock.server.push_client import PushClient, tls_context
+
+    return PushClient, tls_context(rules.authorities)

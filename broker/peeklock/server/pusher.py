@@ -41,7 +41,7 @@ from peeklock.limits import (
 from peeklock.management.pushing import note_gone, note_granted
 from peeklock.server.apart import apart
 from peeklock.server.push_answer import Answer, Unanswered
-from peeklock.server.push_host import PushHost
+from peeklock.server.push_host import PushHost, load_push_client
 from peeklock.store.journal import MessageDamaged
 from peeklock.types import NEVER, LockToken, Millis, UnixMs
 
@@ -130,7 +130,7 @@ class Pusher:
                 return False
             await self._wait(None)
             return True
-        if is_other_request(wanted, self._push) and self._under_way:
+        if not wanted.asks_as(self._push) and self._under_way:
             self._ask_for(0)  # first to its end what was begun
             await self._wait(None)
             return True
@@ -160,7 +160,8 @@ class Pusher:
         """Its settings have changed; what was learned of another receiver counts no more."""
         before = self._push
         self._push = wanted
-        if not is_other_request(wanted, before) and wanted.status is before.status:
+        is_same = wanted.asks_as(before) and wanted.status is before.status
+        if is_same or wanted.status is PushStatus.GONE:  # then what was answered is told
             return
         self._ask_for(0)
         self._gate = PushGate()
@@ -231,9 +232,9 @@ class Pusher:
         now = host.clock.now
         callback = host.expect_callback(self)
         asked = validation_headers(host.rules.origin, wanted.per_minute or None, callback)
-        answer = await self._request(
-            VALIDATION_METHOD, HttpParts(asked, b""), wanted.timeout_ms
-        )
+        parts = HttpParts(asked, b"")
+        async with host.room.taken(0):
+            answer = await self._request(VALIDATION_METHOD, parts, wanted.timeout_ms)
         if self._is_over or self.queue.settings.push.to != wanted.to:
             return  # nobody wants to know any more
         if self.queue.settings.push.granted:
@@ -358,10 +359,13 @@ class Pusher:
     async def _request(self, method: str, parts: HttpParts, within: int) -> Answer | str:
         """The answer, or why there is none."""
         if self._client is None:
-            make = await apart(load_push_client)
+            try:
+                make, context = await apart(partial(load_push_client, self._host.rules))
+            except OSError as error:
+                return f"the authorities of push.ca cannot be read: {error}"
             if self._client is None:  # another delivery may have come first
                 push = self._push
-                self._client = make(push.to, push.concurrency, self._host.rules)
+                self._client = make(push.to, push.concurrency, self._host.rules, context)
         try:
             headers = list(parts.headers)
             return await self._client.ask(method, headers, parts.body, Millis(within))
@@ -391,21 +395,3 @@ class Pusher:
                 return "awaits the callback"
             return "not allowed" if self._gate.error else "asks for leave"
         return "waits" if self._gate.is_held_up else "pushes"
-
-
-def load_push_client() -> "type[PushClient]":
-    """Loading what it needs takes half a second, which the loop does not have."""
-    from peeklock.server.push_client import PushClient
-
-    return PushClient
-
-
-def is_other_request(one: Push, two: Push) -> bool:
-    """Would the same message be asked for otherwise?"""
-    return (one.to, one.mode, one.concurrency, one.authorization, one.timeout_ms) != (
-        two.to,
-        two.mode,
-        two.concurrency,
-        two.authorization,
-        two.timeout_ms,
-    )

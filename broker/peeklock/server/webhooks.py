@@ -65,6 +65,11 @@ class Webhooks:
         found[0].granted(per_minute or 0)
         return True
 
+    @property
+    def queue_ids(self) -> set[QueueId]:
+        """Whose queue has one, now."""
+        return set(self._pushers)
+
     # ---- effects
 
     def on_effect(self, effect: Effect) -> None:
@@ -76,6 +81,8 @@ class Webhooks:
             queue = self._engine.namespace.by_id.get(effect.queue_id)
             if queue is not None:
                 self._look_at(queue)
+            elif effect.queue_id in self._pushers:
+                self._pushers[effect.queue_id].end()
         elif isinstance(effect, ReceiverEnded):
             pusher = effect.receiver.link
             assert isinstance(pusher, Pusher)
