@@ -11,9 +11,11 @@ import pytest
 
 from peeklock.cloudevents.amqp_binding import AmqpTimestamp
 from peeklock.frontends.amqp_event import parts_of
+from tests.support.amqp_operator import AmqpOperator
 from tests.support.amqp_peer import AmqpPeer, ready_peer
 from tests.support.broker_process import BrokerProcess
 from tests.support.http_peer import HttpPeer
+from tests.support.webhook_receiver import WebhookReceiver
 
 pytestmark = pytest.mark.interop
 WANTED = "cloudevents is not installed (pip install cloudevents)"
@@ -79,3 +81,20 @@ def test_what_it_sends_it_works_on(broker: BrokerProcess, accept: str) -> None:
     their = http.from_http_event(http.HTTPMessage(headers, got.body))
     assert (their.get_attributes(), their.get_data()) == (ATTRIBUTES, DATA)
     assert peer.ask("DELETE", got.place).status == 200
+
+
+@pytest.mark.parametrize("mode", ["binary", "structured"])
+def test_what_is_pushed_to_it_it_reads(broker: BrokerProcess, mode: str) -> None:
+    written = http.to_binary_event(sdk.CloudEvent(ATTRIBUTES, DATA))
+    queue = f"pushed-{mode}"
+    with WebhookReceiver() as receiver:
+        operator = AmqpOperator(broker.amqp_port)
+        operator.create(queue, push_to=receiver.url, push_mode=mode)
+        operator.close()
+        sent = HttpPeer(broker).ask_with(
+            "POST", f"/{queue}/events", written.body, dict(written.headers)
+        )
+        assert sent.status == 202
+        (asked,) = receiver.wait_for_posts(1)
+    their = http.from_http_event(http.HTTPMessage(asked.headers, asked.body))
+    assert (their.get_attributes(), their.get_data()) == (ATTRIBUTES, DATA)
