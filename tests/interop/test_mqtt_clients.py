@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from queue import Empty, Queue
@@ -101,11 +102,22 @@ class TestMosquitto:
         found = self.run("mosquitto_sub", mqtt_broker, *listen, "-C", count)
         assert sorted(found.split()) == sorted(["1"] if qos == "0" else [qos, "1"])
 
+    @pytest.mark.parametrize("version", ["311", "5"])
+    def test_retained_ones(self, mqtt_broker: BrokerProcess, version: str) -> None:
+        name = f"retained-{version}"
+        for word in ("old", "new"):
+            words = ("-V", version, "-t", f"{name}/a", "-q", "1", "-r", "-m", word)
+            self.run("mosquitto_pub", mqtt_broker, *words)
+        listen = ("-V", version, "-t", f"{name}/#", "-C", "1", "-F", "%r %p")
+        assert self.run("mosquitto_sub", mqtt_broker, *listen) == "1 new\n"
+
 
 class Paho:
     """A client whose callbacks fill queues."""
 
-    def __init__(self, port: int, version: int, transport: str = "tcp") -> None:
+    def __init__(
+        self, port: int, version: int, transport: str = "tcp", will: str | None = None
+    ) -> None:
         client = pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed")
         self.connected: Queue[Any] = Queue()
         self.published: Queue[Any] = Queue()
@@ -123,6 +135,8 @@ class Paho:
         self.client.on_subscribe = lambda *given: self.subscribed.put(given[3])
         self.client.on_message = lambda *given: self.messages.put(given[2])
         self.client.on_disconnect = lambda *given: self.disconnected.put(given[3])
+        if will is not None:
+            self.client.will_set(will, b"gone", 1)
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
         assert not self.connected.get(timeout=SECONDS).is_failure
@@ -186,6 +200,35 @@ class TestPaho:
                     assert message.topic == f"{tree}/{number}/x"
                     assert (message.payload, message.qos) == (b"%d" % number, qos)
                     one.client.ack(message.mid, message.qos)
+
+    def test_shared_ones(self, mqtt_broker: BrokerProcess, version: int) -> None:
+        tree = f"paho-shared-{version}"
+        port = mqtt_broker.mqtt_port
+        with Paho(port, version) as one, Paho(port, version) as two, Paho(port, version) as it:
+            for member in (one, two):
+                member.client.subscribe(f"$share/g/{tree}/#", 1)
+                member.subscribed.get(timeout=SECONDS)
+            for number in range(20):
+                it.client.publish(f"{tree}/a", b"%d" % number, 1)
+            found: list[bytes] = []
+            while len(found) < 20:
+                for member in (one, two):
+                    try:
+                        message = member.messages.get(timeout=0.05)
+                    except Empty:
+                        continue
+                    found.append(message.payload)
+                    member.client.ack(message.mid, message.qos)
+            assert sorted(found, key=int) == [b"%d" % number for number in range(20)]
+
+    def test_a_will(self, mqtt_broker: BrokerProcess, version: int) -> None:
+        topic = f"paho-will-{version}"
+        port = mqtt_broker.mqtt_port
+        with Paho(port, version) as one, Paho(port, version, will=topic) as other:
+            one.client.subscribe(topic, 1)
+            one.subscribed.get(timeout=SECONDS)
+            other.client.socket().shutdown(socket.SHUT_RDWR)
+            assert one.messages.get(timeout=SECONDS).payload == b"gone"
 
     def test_a_refused_job(self, mqtt_broker: BrokerProcess, version: int) -> None:
         with Paho(mqtt_broker.mqtt_port, version) as one:
