@@ -47,7 +47,7 @@ from peeklock.server.ending import end_behind
 from peeklock.server.host_names import HostNames
 from peeklock.server.housekeeping import Housekeeping
 from peeklock.server.http_listener import HttpListener
-from peeklock.server.listening import address_of, reason_of
+from peeklock.server.listening import address_of, port_of, reason_of
 from peeklock.server.live_signals import LiveSignals
 from peeklock.server.mqtt_listener import listen_for_mqtt
 from peeklock.server.progress import RecoveryProgress
@@ -328,7 +328,26 @@ class App:
             self._waiting_room,
             self._live_signals,
             self._webhooks,
+            self._addresses,
         )
+
+    def _addresses(self, host: str) -> dict[str, list[str]]:
+        """Where the protocols are spoken, for who calls this machine so; sockets first."""
+        config = self._config
+        assert self._listener is not None
+        assert self._http is not None
+        name = f"[{host}]" if ":" in host else host
+        tls = "s" if config.tls_cert else ""
+        wss = "wss" if config.http_cert else "ws"
+        web = f"{wss}://{name}:{port_of(self._http.address)}"
+        found = {
+            "AMQP/1.0": [f"amqp{tls}://{name}:{port_of(self._address())}", f"{web}/amqp"],
+            "HTTP": [],
+        }
+        if self._mqtt is not None:
+            uris = [f"mqtt{tls}://{name}:{port_of(address_of(self._mqtt))}", f"{web}/mqtt"]
+            found |= {"MQTT/3.1.1": uris, "MQTT/5.0": uris}
+        return found
 
     def _is_for_this_machine(self) -> bool:
         """Can our own commands come in without being told as whom?"""

@@ -8,6 +8,7 @@ from peeklock.frontends.http.administration import Administration
 from peeklock.frontends.http.application import HttpHost, make_application
 from peeklock.frontends.http.authorization import Doorkeeper
 from peeklock.frontends.http.jobs import Jobs
+from peeklock.frontends.http.registry import Addresses, Registry
 from peeklock.security.authenticators import Authenticator
 from peeklock.security.tokens import Tokens
 from peeklock.server.apart import apart
@@ -30,6 +31,7 @@ def make_http_application(
     waiting_room: WaitingRoom,
     live_signals: LiveSignals,
     webhooks: Webhooks,
+    addresses: Addresses,
 ) -> Starlette:
     desk = Desk(engine, clock, switchboard.turn)
     switchboard.residents.update((desk, waiting_room, live_signals))
@@ -55,5 +57,6 @@ def make_http_application(
             follow=live_signals.follow,
             grant=webhooks.grant,
             jobs=Jobs(engine, creates_queues=config.dev),
+            registry=Registry(engine, clock.now(), addresses),
         )
     )

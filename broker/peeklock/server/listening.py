@@ -10,6 +10,10 @@ def address_of(listener: asyncio.Server) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def port_of(address: str) -> str:
+    return address.rpartition(":")[2]
+
+
 def reason_of(error: OSError) -> str:
     """The event loop's text repeats the address; a name that is none has no such number."""
     number = error.errno or 0

@@ -28,6 +28,8 @@ from peeklock.frontends.http.last_value_routes import LastValueRoutes
 from peeklock.frontends.http.live_events import Follow
 from peeklock.frontends.http.openapi import OPENAPI
 from peeklock.frontends.http.problems import CHALLENGE, problem
+from peeklock.frontends.http.registry import Registry
+from peeklock.frontends.http.registry_routes import RegistryRoutes
 from peeklock.frontends.http.routes_host import Apart, RoutesHost, SendAll
 from peeklock.frontends.http.stream_routes import StreamRoutes
 from peeklock.frontends.http.subscription_routes import SubscriptionRoutes
@@ -55,6 +57,7 @@ class HttpHost:
     follow: Follow
     grant: Grant
     jobs: Jobs
+    registry: Registry
 
     def for_routes(self) -> RoutesHost:
         return RoutesHost(
@@ -83,6 +86,7 @@ def make_application(host: HttpHost) -> Starlette:
             *StreamRoutes(routes_host, host.follow).routes(),
             *CallbackRoutes(routes_host, host.grant).routes(),
             *LastValueRoutes(routes_host).routes(),
+            *RegistryRoutes(routes_host, host.registry).routes(),
             Route("/{path:path}", routes.administer, methods=["GET", "PUT", "DELETE"]),
         ],
         exception_handlers={HTTPException: on_http_exception},

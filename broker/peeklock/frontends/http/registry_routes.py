@@ -1,0 +1,112 @@
+"""The routes of the endpoint registry: `/`, `/capabilities`, `/model`, `/endpoints`.
+
+Service Bus' administration has all paths, of which these may be an entity's name; its clients
+always say an `api-version`, and have their answer.
+"""
+
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
+
+from peeklock.errors import InvalidRequest
+from peeklock.frontends.http.registry import CAPABILITIES, MODEL, Registry
+from peeklock.frontends.http.routes_host import (
+    RoutesHost,
+    answered,
+    base_of,
+    principal_for,
+)
+from peeklock.limits import HTTP_PAGE_MAX
+from peeklock.security.principal import Principal
+
+ADMINISTRATION: Final = b"api-version="
+
+
+class RegistryRoute(Route):
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        found, more = super().matches(scope)
+        if found is Match.FULL and ADMINISTRATION in scope["query_string"].lower():
+            return Match.NONE, {}
+        return (found, more) if found is Match.FULL else (Match.NONE, {})
+
+
+class RegistryRoutes:
+    def __init__(self, host: RoutesHost, registry: Registry) -> None:
+        self._host: Final = host
+        self._registry: Final = registry
+
+    def routes(self) -> list[BaseRoute]:
+        found = {
+            "/": self.root,
+            "/capabilities": self.capabilities,
+            "/model": self.model,
+            "/endpoints": self.endpoints,
+            "/endpoints/{endpoint}": self.endpoint,
+            "/endpoints/{endpoint}/messages": self.messages,
+        }
+        return [RegistryRoute(path, route, methods=["GET"]) for path, route in found.items()]
+
+    async def _who(self, request: Request, path: str = "") -> Principal:
+        return await principal_for(self._host, request, path)
+
+    @answered
+    async def root(self, request: Request) -> Response:
+        principal = await self._who(request)
+        return JSONResponse(self._registry.root(principal, base_of(request), name_of(request)))
+
+    @answered
+    async def capabilities(self, request: Request) -> Response:
+        await self._who(request)
+        return JSONResponse(CAPABILITIES)
+
+    @answered
+    async def model(self, request: Request) -> Response:
+        await self._who(request)
+        return JSONResponse(MODEL)
+
+    @answered
+    async def endpoints(self, request: Request) -> Response:
+        """A page of them; the header Link says where the next one is (RFC 8288)."""
+        principal = await self._who(request)
+        limit = number_of(request, "limit", HTTP_PAGE_MAX)
+        offset = number_of(request, "offset", 0)
+        base = base_of(request)
+        found, is_more = self._registry.page(principal, base, name_of(request), limit, offset)
+        headers = {}
+        if is_more:
+            query = urlencode({"limit": limit, "offset": offset + limit})
+            headers["link"] = f'<{base}/endpoints?{query}>; rel="next"'
+        return JSONResponse(found, headers=headers)
+
+    @answered
+    async def endpoint(self, request: Request) -> Response:
+        return JSONResponse(await self._endpoint(request))
+
+    @answered
+    async def messages(self, request: Request) -> Response:
+        """None are described: any message may pass."""
+        await self._endpoint(request)
+        return JSONResponse({})
+
+    async def _endpoint(self, request: Request) -> dict[str, object]:
+        principal = await self._who(request)
+        wanted = str(request.path_params["endpoint"])
+        return self._registry.endpoint(principal, base_of(request), name_of(request), wanted)
+
+
+def name_of(request: Request) -> str:
+    """The host by which the broker is called, without the port."""
+    return request.url.hostname or "localhost"
+
+
+def number_of(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidRequest(f"{name} is {text[:20]!r}, which is no number from 0 on")
+    return int(text)
