@@ -134,6 +134,8 @@ class Subscription(Queue):
         correlation: Mapping[str, Any] | None = None,
         action: str | None = None,
         kind: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        action_parameters: Mapping[str, Any] | None = None,
     ) -> Rule:
         """One more rule: what any of its rules takes, a subscription takes.
 
@@ -144,6 +146,10 @@ class Subscription(Queue):
         (`{"sys.Label": "paid", "region": "EU"}`); with none of them, the rule takes everything,
         or with `kind="false"` nothing. `action` changes the copy that the rule takes
         (`SET priority = 1; REMOVE trace`).
+
+        `parameters` are the values of `@names` in the condition (`sql="amount > @limit",
+        parameters={"limit": 100}`), `action_parameters` those in the action: what comes from
+        elsewhere need not be quoted into the text.
         """
         given = {
             "sql": sql,
@@ -153,6 +159,8 @@ class Subscription(Queue):
             "correlation": correlation,
             "action": action,
             "kind": kind,
+            "parameters": parameters,
+            "action_parameters": action_parameters,
         }
         return await self._on_rule("CREATE", name, given)
 
@@ -167,6 +175,8 @@ class Subscription(Queue):
         correlation: Mapping[str, Any] | None = None,
         action: str | None = None,
         kind: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        action_parameters: Mapping[str, Any] | None = None,
     ) -> Rule:
         """Another filter and action under this name, for messages from now on."""
         given = {
@@ -177,6 +187,8 @@ class Subscription(Queue):
             "correlation": correlation,
             "action": action,
             "kind": kind,
+            "parameters": parameters,
+            "action_parameters": action_parameters,
         }
         return await self._on_rule("UPDATE", name, given)
 

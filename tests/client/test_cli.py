@@ -305,6 +305,33 @@ def test_filters_of_events_receive_what_they_say(cli: Cli) -> None:
     assert "filters: an empty object" in cli.run(*words, "--filters", "{}", code=1)
 
 
+def test_parameters_of_rules_by_words(cli: Cli) -> None:
+    cli.run("topic", "create", "tickets")
+    north = ("--sql", "site = @site", "--parameter", "site=o'hare")
+    cli.run("subscription", "create", "tickets", "erp", *north)
+    words = "kind = @kind OR amount = @most"
+    big = ("--sql", words, "--parameter", "kind=big", "--parameter", "most=100")
+    stamp = ("--action", "SET by = @who", "--action-parameter", "who=ann")
+    cli.run("rule", "create", "tickets", "erp", "big", *big, *stamp)
+    cli.run("send", "tickets", "a", "--property", "site=o'hare")
+    cli.run("send", "tickets", "b", "--property", "kind=big")
+    got = cli.json("receive", "tickets/Subscriptions/erp", "--wait", "0.2")
+    assert [(one["body"], one["properties"].get("by")) for one in got] == [
+        ("a", None),
+        ("b", "ann"),
+    ]
+    [rule] = cli.json("rule", "show", "tickets", "erp", "big")
+    assert rule["parameters"] == {"kind": "big", "most": 100}
+    assert rule["action_parameters"] == {"who": "ann"}
+    for words, why in (
+        (("--parameter", "a=1"), "give that, too"),
+        (("--action-parameter", "a=1"), "give that, too"),
+        (("--sql", "a = @a", "--parameter", "a"), "no NAME=VALUE"),
+    ):
+        assert why in cli.run("rule", "create", "tickets", "erp", "bad", *words, code=2)
+    assert "@a" in cli.run("rule", "create", "tickets", "erp", "bad", "--sql", "x = @a", code=1)
+
+
 def test_a_selector_receives_what_it_says(cli: Cli) -> None:
     cli.run("send", "orders", "a", "--property", "kind=a")
     cli.run("send", "orders", "b", "--property", "kind=b")

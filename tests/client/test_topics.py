@@ -147,6 +147,31 @@ async def test_filters_and_actions(tickets: Topic) -> None:
     )
 
 
+async def test_parameters(tickets: Topic) -> None:
+    """Values beside the texts: a quote in one ends nothing."""
+    erp = await tickets.subscribe(
+        "erp", rules=[{"name": "one", "sql": "site = @s", "parameters": {"s": "o'hare"}}]
+    )
+    await erp.add_rule(
+        "two",
+        sql="amount >= @least AND paid = @Paid",
+        parameters={"@least": 100, "paid": True},
+        action="SET seen_by = @who",
+        action_parameters={"who": "ann; REMOVE amount"},
+    )
+    await tickets.send("a", properties={"site": "o'hare"})
+    await tickets.send("b", properties={"amount": 100, "paid": True})
+    await tickets.send("c", properties={"amount": 99, "paid": True})
+    first, second = await erp.peek(count=5)
+    assert (first.body, second.body) == (b"a", b"b")
+    assert second.application_properties["seen_by"] == "ann; REMOVE amount"
+    assert second.application_properties["amount"] == 100
+    changed = await erp.update_rule("two", sql="amount = @n", parameters={"n": 1})
+    assert (changed["parameters"], changed["action_parameters"]) == ({"n": 1}, {})
+    with pytest.raises(Refused, match=r"line 1, column 10: .*@n"):
+        await erp.add_rule("three", sql="amount = @n")
+
+
 async def test_a_filter_that_is_none_is_refused_with_its_place(tickets: Topic) -> None:
     erp = await tickets.subscribe("erp")
     with pytest.raises(Refused, match=r"line 2, column 5: expected a property") as caught:

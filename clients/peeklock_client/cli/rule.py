@@ -42,6 +42,23 @@ Action = Annotated[
     typer.Option("--action", metavar="STATEMENTS", help="Changes the copy: SET and REMOVE."),
 ]
 
+Parameter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        metavar="NAME=VALUE",
+        help="The value of an @NAME in --sql; may be given more than once.",
+    ),
+]
+ActionParameter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--action-parameter",
+        metavar="NAME=VALUE",
+        help="The value of an @NAME in --action; may be given more than once.",
+    ),
+]
+
 
 def create(
     topic: TopicName,
@@ -54,6 +71,8 @@ def create(
     correlation: Correlation = None,
     nothing: Nothing = False,
     action: Action = None,
+    parameter: Parameter = None,
+    action_parameter: ActionParameter = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,6 +86,9 @@ def create(
     subject), sys.MessageId, sys.CorrelationId, sys.To, sys.ReplyTo, sys.SessionId,
     sys.ContentType. In --correlation, numbers, true and false are what they look like.
 
+    What a script puts into a condition or an action is safest as a value of its own: --sql
+    names it with an @, --parameter gives it. There, too, numbers are what they look like.
+
     Rules without an action make one copy together, each with an action one of its own, which
     says by the property RuleName where it is from.
 
@@ -78,6 +100,7 @@ def create(
       peeklock rule create tickets erp fire --cesql "type = 'fire' AND INT(level) > 2"
       peeklock rule create building alarms fire --filters '[{"suffix": {"type": ".fire"}}]'
       peeklock rule create building floor2 all --path 'north/2/#'
+      peeklock rule create tickets erp north --sql "site = @site" --parameter "site=$SITE"
       peeklock rule create tickets gate sold --correlation sys.Label=sold
       peeklock rule delete tickets erp '$Default'
     """
@@ -86,6 +109,8 @@ def create(
         correlation,
         nothing,
         action,
+        parameter,
+        action_parameter,
     )
     change(
         url,
@@ -107,6 +132,8 @@ def update(
     correlation: Correlation = None,
     nothing: Nothing = False,
     action: Action = None,
+    parameter: Parameter = None,
+    action_parameter: ActionParameter = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -119,6 +146,8 @@ def update(
         correlation,
         nothing,
         action,
+        parameter,
+        action_parameter,
     )
     change(
         url,
@@ -179,23 +208,37 @@ def read_rule(
     correlation: list[str] | None,
     nothing: bool,
     action: str | None,
+    parameter: list[str] | None,
+    action_parameter: list[str] | None,
 ) -> dict[str, Any]:
-    given = read_filter(conditions, correlation)
+    given = read_filter(conditions, correlation, parameter)
     if nothing:
         if given:
             usage("--nothing goes with no condition")
         given = {"kind": "false"}
-    return given if action is None else {**given, "action": action}
+    if action is not None:
+        given["action"] = action
+    if action_parameter:
+        if action is None:
+            usage("--action-parameter is the value of an @name in --action: give that, too")
+        given["action_parameters"] = values_of(action_parameter, "--action-parameter")
+    return given
 
 
 def read_filter(
-    conditions: dict[str, str | None], correlation: list[str] | None
+    conditions: dict[str, str | None],
+    correlation: list[str] | None,
+    parameter: list[str] | None,
 ) -> dict[str, Any]:
     """A filter as the client takes it; empty for one that takes everything."""
     said = {name: text for name, text in conditions.items() if text is not None}
     if len(said) + bool(correlation) > 1:
         options = ", ".join(f"--{name}" for name in conditions)
         usage(f"{options} and --correlation are a rule each: create them one by one")
+    if parameter and "sql" not in said:
+        usage("--parameter is the value of an @name in --sql: give that, too")
+    if parameter:
+        return {**said, "parameters": values_of(parameter, "--parameter")}
     if said:
         return dict(said)
     if not correlation:
@@ -207,6 +250,10 @@ def read_filter(
             for name, value in pairs.items()
         }
     }
+
+
+def values_of(pairs: list[str], what: str) -> dict[str, object]:
+    return {name: parse_value(value) for name, value in parse_pairs(pairs, what).items()}
 
 
 def filter_text(rule: dict[str, Any]) -> str:

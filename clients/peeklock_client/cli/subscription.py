@@ -13,7 +13,7 @@ from peeklock_client.cli.entity_settings import (
     read_settings,
 )
 from peeklock_client.cli.queue import COLUMNS
-from peeklock_client.cli.rule import Correlation, Sql, read_filter
+from peeklock_client.cli.rule import Correlation, Parameter, Sql, read_filter
 from peeklock_client.cli.session import (
     AsJson,
     Cesql,
@@ -40,6 +40,7 @@ def create(
     filters: Filters = None,
     path: SubjectPath = None,
     correlation: Correlation = None,
+    parameter: Parameter = None,
     setting: Settings = None,
     push: PushTo = None,
     push_authorization: PushAuthorization = None,
@@ -61,9 +62,8 @@ def create(
       peeklock subscription create tickets erp --push https://erp.example/events
     """
     settings = read_settings(setting, None, push, push_authorization)
-    first = read_filter(
-        {"sql": sql, "cesql": cesql, "filters": filters, "path": path}, correlation
-    )
+    conditions = {"sql": sql, "cesql": cesql, "filters": filters, "path": path}
+    first = read_filter(conditions, correlation, parameter)
     rules = [{"name": "$Default", **first}] if first else None
     change(
         url,
