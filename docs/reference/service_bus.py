@@ -213,7 +213,7 @@ DIFFERS: Final = """
 topics: When one subscription has no room, the message is refused for all of them, and that subscription named.
 topics: Where Azure does not say what a filter means, [we chose](../FILTERS.md).
 transactions: They are AMQP's own, which the two SDKs do not use; [Qpid Proton's tests](../../tests/interop/test_proton_transactions.py) show them.
-transactions: One may send to and settle on any number of queues and topics, in up to 1,000 steps; in Azure one entity, or others by way of it, and 100 messages.
+transactions: One may send to and settle on any number of queues and topics, in up to 1,000 steps and 64 MiB; in Azure one entity, or others by way of it, and 100 messages. Both have two minutes.
 refusals: Service Bus' own conditions where AMQP has a word, too (`com.microsoft:argument-error` for `amqp:invalid-field`, `amqp:not-found` for `amqp:resource-deleted`) are for Azure's SDKs, known by the `user-agent` of their open, and for its operations over `$management`. Other AMQP clients hear AMQP's.
 topics: A rule manager (over AMQP) is told a SQL filter's text without its parameters: its protocol has no place for them.
 topics: Whole numbers of correlation filters are told as `int` where they fit. JavaScript's client can neither write nor read a `long` or a duration, and fails on rules that have one.

@@ -19,6 +19,7 @@ from tests.interop.azure_client import (
 )
 from tests.support.broker_process import BrokerProcess
 
+amqp = pytest.importorskip("azure.servicebus.amqp", reason="no azure-servicebus")
 pytestmark = pytest.mark.interop
 TARGET = "audit-azure"
 
@@ -122,3 +123,25 @@ def test_when_it_expires(bus: Any) -> None:
         wanted = hour / 2 if str(got) == "short" else hour
         assert got.time_to_live == wanted
         assert got.expires_at_utc == got.enqueued_time_utc + wanted
+
+
+@pytest.mark.shows("dead letters", "the header's time to live counts, no expiry in properties")
+@pytest.mark.differs(
+    "dead letters",
+    "The sender's `absolute-expiry-time` comes as it was sent, as all of the bare message "
+    "does; in Azure it is when the message expires. `expires_at_utc` says that here, too.",
+)
+def test_the_senders_expiry_is_not_looked_at(bus: Any) -> None:
+    """The SDK writes it with each time to live; it may also be written without any."""
+    hour = timedelta(hours=1)
+    past = int((datetime.now(UTC) - hour).timestamp() * 1000)
+    properties = amqp.AmqpMessageProperties(creation_time=past, absolute_expiry_time=past + 1)
+    with bus.get_queue_sender("hourly-azure") as sender:
+        sender.send_messages(Message("two hours", time_to_live=2 * hour))
+        sender.send_messages(amqp.AmqpAnnotatedMessage(data_body=b"x", properties=properties))
+    first, second = taken(bus, "hourly-azure")
+    for got, told in ((first, 2 * hour), (second, timedelta(milliseconds=1))):
+        assert got.expires_at_utc == got.enqueued_time_utc + hour
+        sent = got.raw_amqp_message.properties
+        span = timedelta(milliseconds=sent.absolute_expiry_time - sent.creation_time)
+        assert span == told
