@@ -1,20 +1,26 @@
 """Links that come again (§2.6.13): unsettled maps, resumed deliveries, settle mode second.
 
-What a sender's map and the broker's say together of a delivery (§2.6.13):
+What a sender's map and the broker's say together of a delivery (§2.6.13). "Any" is no state,
+part of the message (received), or any outcome; "–" is a tag that is not in the map:
 
     at the sender   at the broker   then
-    unsettled       accepted        it is told so, and resumed, not taken twice
-    unsettled       –               it is sent again
+    any             accepted        it is told so, and resumed, not taken twice
+    any             –               it is sent again; what is resumed is ignored (§2.7.5)
     –               accepted        the broker forgets it
 
 And of one that the peer receives:
 
     at the broker   at the receiver then
     held            no state        the same delivery again, by its tag
+    held            received        it is given back, told, and comes anew, whole
     held            an outcome      it is settled so, and told
-    settled         anything        its outcome is told
+    settled         an outcome      the broker's outcome is told
+    settled         none, received  the same, and what there is of the message is aborted
     held            –               free again, for anybody
-    –               anything        the lock was lost; its tag is in no map
+    settled         –               the broker forgets it
+    –               any             the lock was lost; its tag is in no map, nothing is resumed
+
+The broker has no message in part, and keeps nothing of what it refused: to senders that is "–".
 """
 
 import time
@@ -24,7 +30,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.amqp_bytes import (
+    ABANDONED,
     ACCEPTED,
+    DEFERRED,
     RELEASED,
     Composite,
     Raw,
@@ -41,6 +49,15 @@ from tests.support.amqp_peer import AmqpPeer, Heard
 from tests.support.broker_process import BrokerProcess
 
 RECEIVED = composite("received", section_number=0, section_offset=0)
+OUTCOMES = {
+    "accepted": ACCEPTED,
+    "rejected": rejected("app:bad", "no"),
+    "released": RELEASED,
+    "failed": ABANDONED,
+    "deferred": DEFERRED,
+}
+ANY: dict[str, Raw | None] = {"none": None, "received": RECEIVED, **OUTCOMES}
+any_state = pytest.mark.parametrize("state", ANY.values(), ids=ANY)
 KEPT = {"durable": 2, "expiry_policy": "never"}  # a terminus that outlives its connection
 
 
@@ -211,15 +228,16 @@ class TestSenders:
         take(peer, b"a")
         assert bodies(one.broker, one.queue) == [b"job"]
 
-    @pytest.mark.parametrize("payload", [b"", data_section(b"job")])
-    @pytest.mark.parametrize("state", [None, ACCEPTED])
+    @pytest.mark.parametrize("payload", [b"", data_section(b"job")], ids=["", "whole"])
+    @any_state
     def test_what_is_resumed_is_not_taken_twice(
         self, one: Recovering, payload: bytes, state: Raw | None
     ) -> None:
         peer, _heard = one.sender()
         take(peer, b"a")
         one.cut()
-        peer, _heard = one.sender(unsettled(a=state))
+        peer, heard = one.sender(unsettled(a=state))
+        assert told(heard) == {b"a": "accepted"}
         peer.transfer(7, payload, delivery_tag=b"a", resume=True, state=state)
         answer = peer.expect("disposition", first=7, settled=False)
         assert isinstance(answer["state"], Composite)
@@ -252,12 +270,69 @@ class TestSenders:
         _peer, heard = one.sender(unsettled(a=None))
         assert told(heard) == {}
 
-    def test_resumed_but_unknown_is_ignored(self, one: Recovering) -> None:
-        """§2.7.5 resume"""
-        peer, _heard = one.sender(unsettled(a=None))
-        peer.transfer(7, data_section(b"job"), delivery_tag=b"a", resume=True)
+    @any_state
+    def test_resumed_but_unknown_is_ignored(self, one: Recovering, state: Raw | None) -> None:
+        """§2.7.5 resume: so a sender need not wait for the broker's map. What is new comes."""
+        peer, heard = one.sender(unsettled(a=state))
+        assert told(heard) == {}
+        peer.transfer(7, data_section(b"job"), delivery_tag=b"a", resume=True, state=state)
         peer.ping()
-        assert bodies(one.broker, one.queue) == []
+        take(peer, b"b", 8, b"new")
+        assert bodies(one.broker, one.queue) == [b"new"]
+
+    def test_before_the_brokers_map_is_heard(self, one: Recovering) -> None:
+        """§2.6.13: resumptions may be on their way already."""
+        peer, _heard = one.sender()
+        take(peer, b"a")
+        one.cut()
+        peer = one.connect()
+        peer.send(
+            "attach", name="out", handle=0, role=False, snd_settle_mode=0, rcv_settle_mode=1,
+            source=composite("source"), target=composite("target", address=one.queue, **KEPT),
+            initial_delivery_count=0, unsettled=unsettled(a=None, b=None),
+        )  # fmt: skip
+        for number, tag in enumerate((b"a", b"b")):
+            peer.transfer(number, data_section(b"job"), delivery_tag=tag, resume=True)
+        assert told(peer.expect("attach")) == {b"a": "accepted"}
+        peer.expect("flow", handle=0)
+        answer = peer.expect("disposition")
+        assert (answer["first"], answer["settled"]) == (0, False)
+        peer.ping()
+        assert bodies(one.broker, one.queue) == [b"job"]
+
+    def test_what_was_refused_is_not_known(self, one: Recovering) -> None:
+        """Nothing came of it: whether its sender has heard so or not, it may send it again."""
+        peer, _heard = one.sender()
+        peer.transfer(0, b"\x00no message", delivery_tag=b"a")
+        peer.expect("disposition", settled=False)
+        one.cut()
+        peer, heard = one.sender(unsettled(a=None))
+        assert told(heard) == {}
+        take(peer, b"a", body=b"better")
+        assert bodies(one.broker, one.queue) == [b"better"]
+
+    def test_its_tag_is_not_new(self, one: Recovering) -> None:
+        """§2.6.12: what is unsettled at either end has the tag; it is not taken twice."""
+        peer, _heard = one.sender()
+        take(peer, b"a")
+        one.cut()
+        peer, _heard = one.sender(unsettled(a=None))
+        peer.transfer(7, data_section(b"job"), delivery_tag=b"a")
+        answer = peer.expect("disposition", first=7)
+        assert isinstance(answer["state"], Composite)
+        assert answer["state"].name == "accepted"
+        assert bodies(one.broker, one.queue) == [b"job"]
+
+    def test_without_any_map_it_begins_anew(self, one: Recovering) -> None:
+        """§2.7.3 unsettled: null says that the sender remembers nothing."""
+        peer, _heard = one.sender()
+        take(peer, b"a")
+        one.cut()
+        _peer, heard = one.sender(None)
+        assert told(heard) == {}
+        one.cut()
+        _peer, heard = one.sender(unsettled(a=None))
+        assert told(heard) == {}
 
     def test_what_the_sender_has_settled_is_forgotten(self, one: Recovering) -> None:
         peer, _heard = one.sender()
@@ -459,14 +534,67 @@ class TestReceivers:
         dead = bodies(one.broker, one.queue + "/$DeadLetterQueue")
         assert dead == ([b"job"] if name == "rejected" else [])
 
-    def test_released_is_free_again(
+    @pytest.mark.parametrize(
+        ("state", "name", "count"),
+        [(RELEASED, "released", None), (ABANDONED, "modified", 1)],
+        ids=["released", "failed"],
+    )
+    def test_given_back_it_is_free_again(
+        self,
+        one: Recovering,
+        held: tuple[AmqpPeer, Heard],
+        state: Raw,
+        name: str,
+        count: int | None,
+    ) -> None:
+        tag = self.tag(held)
+        one.cut()
+        peer, heard = one.receiver(tags({tag: state}), credit=2)
+        assert told(heard) == {tag: name}
+        self.expect_outcome(peer, tag, name)
+        fresh, message = peer.receive()
+        assert (fresh["resume"] or False, fresh["delivery-tag"] == tag) == (False, False)
+        assert message.header is not None
+        assert message.header["delivery-count"] == (count or 0)
+
+    def test_deferred_it_waits_to_be_asked_for(
         self, one: Recovering, held: tuple[AmqpPeer, Heard]
     ) -> None:
         tag = self.tag(held)
         one.cut()
-        _peer, heard = one.receiver(tags({tag: RELEASED}))
-        assert told(heard) == {tag: "released"}
-        assert bodies(one.broker, one.queue) == [b"job"]
+        peer, heard = one.receiver(tags({tag: DEFERRED}), credit=5)
+        assert told(heard) == {tag: "modified"}
+        self.expect_outcome(peer, tag, "modified")
+        peer.expect_silence(0.1)
+        one.cut()
+        assert bodies(one.broker, one.queue) == []
+
+    def expect_outcome(
+        self, peer: AmqpPeer, tag: bytes, name: str, *, aborted: bool = False
+    ) -> None:
+        """The delivery once more, by its tag, only to be settled."""
+        heard = peer.expect("transfer", resume=True, settled=True, delivery_tag=tag)
+        assert isinstance(heard["state"], Composite)
+        assert heard["state"].name == name
+        assert (heard["aborted"] or False, heard.payload) == (aborted, b"")
+
+    @any_state
+    def test_what_is_settled_stays_settled(
+        self, one: Recovering, held: tuple[AmqpPeer, Heard], state: Raw | None
+    ) -> None:
+        """Whatever the receiver says now: the broker has heard it accept."""
+        peer, heard = held
+        tag = self.tag(held)
+        peer.dispose(heard["delivery-id"], ACCEPTED)
+        peer.expect("disposition", role=False, settled=True)
+        one.cut()
+        peer, heard = one.receiver(tags({tag: state}), credit=5)
+        assert told(heard) == {tag: "accepted"}
+        self.expect_outcome(peer, tag, "accepted", aborted=state is None or state is RECEIVED)
+        peer.expect_silence(0.1)
+        one.cut()
+        assert bodies(one.broker, one.queue) == []
+        assert bodies(one.broker, one.queue + "/$DeadLetterQueue") == []
 
     def test_part_of_a_message_comes_anew(
         self, one: Recovering, held: tuple[AmqpPeer, Heard]
@@ -476,7 +604,7 @@ class TestReceivers:
         one.cut()
         peer, heard = one.receiver(tags({tag: RECEIVED}), credit=5)
         assert told(heard) == {tag: "released"}
-        peer.expect("transfer", resume=True, settled=True, delivery_tag=tag)
+        self.expect_outcome(peer, tag, "released", aborted=True)
         fresh, message = peer.receive()
         assert fresh["delivery-tag"] != tag
         assert message.body == b"job"
@@ -533,9 +661,12 @@ class TestReceivers:
             producer.put(b"new")
         peer.expect_silence(0.1)
 
-    def test_a_lost_lock(self, one: Recovering) -> None:
-        _peer, heard = one.receiver(tags({bytes(16): ACCEPTED}))
+    @any_state
+    def test_a_lost_lock(self, one: Recovering, state: Raw | None) -> None:
+        """§2.6.13: what only the receiver knows is ignored."""
+        peer, heard = one.receiver(tags({bytes(16): state}), credit=1)
         assert told(heard) == {}
+        peer.expect_silence()
 
     def test_closing_frees(self, one: Recovering, held: tuple[AmqpPeer, Heard]) -> None:
         peer, _heard = held

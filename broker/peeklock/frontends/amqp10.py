@@ -516,6 +516,8 @@ class AmqpFrontend:
         entity = intake.entity
         state = event.state
         kept = None if event.settled else intake.kept
+        if intake.kept is not None and self._keeper.is_taken(intake.kept, event):
+            return
         if event.message_format != 0:
             check_format(event.message_format)
             batch = read_batch(event.payload, entity, engine.ids, now)

@@ -70,12 +70,12 @@ class KeptIntake:
         self.max_message_size: Final = max_message_size
         self.tags: Final[dict[int, bytes]] = {}  # not settled yet, by delivery-id
         self.settled: list[bytes] = []  # by the sender; to be forgotten
-        self.stale_count = 0  # accepted before this attach, and not settled since
+        self.stale: Final[set[bytes]] = set()  # accepted before this attach, not settled since
         self.only_resumes = False  # we did not say all: new deliveries must wait (§2.7.3)
 
     def room(self) -> int:
         """How many more deliveries it may have under way."""
-        return max(1, AMQP_SENDER_CREDIT - self.stale_count - len(self.tags))
+        return max(1, AMQP_SENDER_CREDIT - len(self.stale) - len(self.tags))
 
 
 @final
@@ -89,6 +89,7 @@ class KeptOutlet:
         self.source: Final = source  # of our attach, to come
         self.max_message_size: Final = max_message_size
         self.tags: Final[list[bytes]] = []  # to be resumed, in order
+        self.open_tags: Final[set[bytes]] = set()  # those that the peer has no outcome for
         self.only_resumes = False  # the peer did not say all: it wants nothing new (§2.7.3)
 
 
@@ -187,7 +188,7 @@ class LinkKeeper:
     def _answer_intake(self, link: ReceiverLink, intake: KeptIntake) -> None:
         outcomes = intake.kept.outcomes
         link.resumable = outcomes
-        intake.stale_count = len(outcomes)
+        intake.stale.update(outcomes)
         told_all = link.accept(
             source=link.source,
             target=intake.target,
@@ -204,6 +205,9 @@ class LinkKeeper:
             states[tag] = STATES[verdict]
         theirs = unsettled_of(link)
         outlet.tags.extend(tag for tag in theirs if tag in states)
+        outlet.open_tags.update(
+            tag for tag, state in theirs.items() if state is None or isinstance(state, Received)
+        )
         outlet.only_resumes = not says_all(link)
         link.accept(
             source=outlet.source,
@@ -295,12 +299,25 @@ class LinkKeeper:
         intake = self._intakes.get(link)
         if intake is None:
             return False
-        intake.stale_count = max(0, intake.stale_count - 1)
+        intake.stale.discard(event.delivery_tag)
         if event.settled:
             self._note_settled(intake, event.delivery_tag)
             self.top_up(link, intake)
             return False
         intake.tags[event.delivery_id] = event.delivery_tag
+        return True
+
+    def is_taken(self, intake: KeptIntake, event: MessageReceived) -> bool:
+        """Is it one that was accepted before, which its sender should have resumed?
+
+        Its tag is in our map, so it is no other delivery's (§2.6.12): it is not taken twice,
+        but answered as one that is resumed.
+        """
+        if event.delivery_tag not in intake.stale:
+            return False
+        link, tag = event.link, event.delivery_tag
+        if self.on_resumed(DeliveryResumed(link, event.delivery_id, tag, event.settled)):
+            self._engine.accept_again(self._peer, link, event.delivery_id)
         return True
 
     def top_up(self, link: ReceiverLink, intake: KeptIntake) -> None:
@@ -338,7 +355,8 @@ class LinkKeeper:
 
     def _go_on(self, link: SenderLink, outlet: KeptOutlet) -> None:
         while link.is_attached and outlet.tags and link.credit > 0:
-            self._resume(link, outlet.comeback, outlet.tags.pop(0))
+            tag = outlet.tags.pop(0)
+            self._resume(link, outlet.comeback, tag, is_open=tag in outlet.open_tags)
         if not link.is_attached or outlet.tags:
             return
         receiver = outlet.comeback.receiver
@@ -349,11 +367,17 @@ class LinkKeeper:
         elif link.draining:
             link.drained()
 
-    def _resume(self, link: SenderLink, comeback: Comeback, tag: bytes) -> None:
-        """§2.6.13: an outcome with its settlement, or the whole message again."""
+    def _resume(
+        self, link: SenderLink, comeback: Comeback, tag: bytes, *, is_open: bool
+    ) -> None:
+        """§2.6.13: an outcome with its settlement, or the whole message again.
+
+        `is_open`: the peer may wait for the message. Where there is an outcome none comes.
+        """
         verdict = comeback.outcomes.get(tag)
         if verdict is not None:
-            link.resume(tag, b"", settled=True, state=STATES[verdict])
+            state = STATES[verdict]
+            link.resume(tag, b"", settled=True, state=state, aborted=is_open)
             return
         queue = comeback.receiver.queue
         entry = queue.entries.get(comeback.held[tag])

@@ -425,9 +425,18 @@ class SenderLink(Link):
         return delivery_id
 
     def resume(
-        self, tag: bytes, payload: bytes, *, settled: bool, state: DeliveryState | None
+        self,
+        tag: bytes,
+        payload: bytes,
+        *,
+        settled: bool,
+        state: DeliveryState | None,
+        aborted: bool = False,
     ) -> int:
-        """Send a delivery again that the receiver knows of (§2.6.13); returns its new id."""
+        """Send a delivery again that the receiver knows of (§2.6.13); returns its new id.
+
+        `aborted`: what the receiver has of the message is not to be completed (§2.6.14).
+        """
         session = self.session
         delivery_id = session.next_delivery(self, tag, settled)
         self.delivery_count = serial_add(self.delivery_count, 1)
@@ -444,6 +453,7 @@ class SenderLink(Link):
                 start + room < len(payload),
                 state=state,
                 resume=True,
+                aborted=aborted,
             )
             part = payload[start : start + room]
             self._write_transfer(encode_performative(transfer), part)
