@@ -144,7 +144,7 @@ class TestQos:
     def test_the_clients_receive_maximum(
         self, shared: BrokerProcess, other: MqttPeer, tree: str
     ) -> None:
-        """[MQTT-3.3.4-9]; QoS 0 is not held up [MQTT-3.3.4-8]."""
+        """[MQTT-3.3.4-9]; QoS 0 is not held up (§4.9)."""
         settings = ConnectionSettings(receive_maximum=2)
         with mqtt_peer(shared.mqtt_port, settings=settings) as one:
             one.subscribe(f"{tree}/#")
@@ -179,14 +179,15 @@ class TestOptions:
     def test_overlapping_filters_are_one_message(
         self, client: MqttPeer, other: MqttPeer, tree: str
     ) -> None:
-        """[MQTT-3.3.4-2] [MQTT-3.3.4-3]"""
-        subscribe(client, FilterRequest(f"{tree}/+", 0), identifier=7)
+        """[MQTT-3.3.4-2] [MQTT-3.3.4-3] [MQTT-3.3.4-4]"""
+        twice = (FilterRequest(f"{tree}/+", 0), FilterRequest("+/a", 0))
+        subscribe(client, *twice, identifier=7)
         subscribe(client, FilterRequest(f"{tree}/a", 2), identifier=9)
         subscribe(client, FilterRequest(f"{tree}/#", 1))
         other.publish(f"{tree}/a", b"", 2)
         heard = client.take()
         assert heard.qos == 2
-        assert sorted(heard.properties.subscription_identifiers) == [7, 9]
+        assert sorted(heard.properties.subscription_identifiers) == [7, 7, 9]
         client.acknowledge(heard)
         client.expect(PublishReleased)
         client.expect_silence()

@@ -199,7 +199,7 @@ class TestLifetime:
     def test_longer_than_is_kept(
         self, shared: BrokerProcess, name: str, asked: int, told: int
     ) -> None:
-        """[MQTT-3.2.2-6]"""
+        """§3.2.2.3.2"""
         with connect(shared, name, asked) as one:
             assert one.connack is not None
             assert one.connack.properties.number(SESSION_EXPIRY_INTERVAL, asked) == told

@@ -188,7 +188,7 @@ class Listeners:
         """Who is told of a signal. One that MQTT did not bring has each filter's own QoS.
 
         Of several filters of a listener the highest QoS counts [MQTT-3.3.4-2], and all of
-        their identifiers go along [MQTT-3.3.4-3] [MQTT-3.3.4-5].
+        their identifiers go along, each as often as it was given [MQTT-3.3.4-3] [MQTT-3.3.4-4].
         """
         found: dict[Listener, Hearing] = {}
         for wanted in self._tree.matching(topic_name):
@@ -209,7 +209,7 @@ class Listeners:
                 found[listener] = hearing
             hearing.qos = max(hearing.qos, qos)
             hearing.retain = hearing.retain or retain
-            if wanted.identifier and wanted.identifier not in hearing.identifiers:
+            if wanted.identifier:
                 hearing.identifiers = (*hearing.identifiers, wanted.identifier)
         return list(found.values())
 

@@ -269,7 +269,7 @@ class MqttFrontend:
         acceptance = Acceptance(
             session.is_present,  # [MQTT-3.2.2-2] [MQTT-3.2.2-3]
             assigned,
-            # A 5.0 client is told what it does not get [MQTT-3.2.2-6].
+            # A 5.0 client is told what it does not get (§3.2.2.3.2).
             None if told == asked else told,
             kept_received=session.packet_ids(TAKEN),
             kept_sent=session.packet_ids(RELEASED),

@@ -104,7 +104,7 @@ class Retained:
             return  # the disk's own trouble, which is told elsewhere
         hearing = Hearing(wanted.listener)
         hearing.qos = min(wanted.qos, qos_kept(message))
-        hearing.retain = True  # [MQTT-3.3.1-8]
+        hearing.retain = True  # §3.3.1.3
         hearing.identifiers = (wanted.identifier,) if wanted.identifier else ()
         session = self.session
         if hearing.is_stored and session is not None:
