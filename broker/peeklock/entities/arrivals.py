@@ -102,15 +102,30 @@ class Signal:
 class NamedSignal:
     """The same, under its MQTT topic name, for those who listen to names."""
 
-    __slots__ = ("encoded", "expires_at", "message", "published_at", "topic_name")
+    __slots__ = (
+        "encoded",
+        "expires_at",
+        "message",
+        "publish",
+        "published_at",
+        "topic_name",
+    )
 
     def __init__(
-        self, topic_name: str, message: Message, published_at: UnixMs, expires_at: UnixMs
+        self,
+        topic_name: str,
+        message: Message,
+        published_at: UnixMs,
+        expires_at: UnixMs,
+        publish: object = None,
     ) -> None:
         self.topic_name: Final = topic_name
         self.message: Final = message
         self.published_at: Final = published_at
         self.expires_at: Final = expires_at  # NEVER: it does not
+        self.publish: Final = (
+            publish  # what it came as, if MQTT brought it and it is as it came
+        )
         self.encoded: Final[dict[object, object]] = {}  # the front-end's, once for all it tells
 
 

@@ -21,6 +21,7 @@ from peeklock.entities.submission import (
     CLEAR,
     KEEP,
     Passage,
+    Publication,
     SharedBytes,
     Submission,
 )
@@ -88,7 +89,7 @@ class FanOut:
             for taking in plan.takings(view):
                 self._obey(copy, view, taking)
         if audience is not None:
-            self._tell(copy, audience)
+            self._tell(copy, audience, given.publication)
         is_kept = False
         if self._keeps_all or given.last_value != AS_THE_TOPIC_SAYS:
             if view is None:
@@ -107,7 +108,9 @@ class FanOut:
         if number or is_kept or is_derived or self._copy_count > before:
             self._load.number()
 
-    def _tell(self, given: Submission, audience: Audience) -> None:
+    def _tell(
+        self, given: Submission, audience: Audience, publication: Publication | None
+    ) -> None:
         """Each as its hearing says. Who has no room loses the message: its publisher is not
         held up by it. What is scheduled cannot be told yet, so it is for those who store it.
         """
@@ -124,17 +127,18 @@ class FanOut:
                     self._copy_count += 1
             elif given.not_before <= self._now:
                 if signal is None:
-                    signal = self._signal_of(given, audience.topic_name)
+                    publish = None if publication is None else publication.publish
+                    signal = self._signal_of(given, audience.topic_name, publish)
                 self._arrivals.heard.append(Heard(signal, hearing))
 
-    def _signal_of(self, given: Submission, topic_name: str) -> NamedSignal:
+    def _signal_of(self, given: Submission, topic_name: str, publish: object) -> NamedSignal:
         message = given.message
         passage = given.passage
         assert passage is not None
         expires_at = passage.expires_at
         if message.ttl_ms != NO_TTL:
             expires_at = soonest(expires_at, UnixMs(self._now + max(message.ttl_ms, 1)))
-        return NamedSignal(topic_name, message, self._now, expires_at)
+        return NamedSignal(topic_name, message, self._now, expires_at, publish)
 
     def _has_place(self, queue: Queue, size: int) -> bool:
         """Oldest ones that are not under way give way."""

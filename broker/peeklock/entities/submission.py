@@ -64,12 +64,20 @@ CLEAR: Final = 2  # and what it kept goes; the signal goes to subscriptions, and
 class Publication:
     """What MQTT says of a signal beside its message."""
 
-    __slots__ = ("publisher", "qos", "retain", "topic_name")
+    __slots__ = ("publish", "publisher", "qos", "retain", "topic_name")
 
-    def __init__(self, topic_name: str, qos: int, retain: bool, publisher: object) -> None:
+    def __init__(
+        self,
+        topic_name: str,
+        qos: int,
+        retain: bool,
+        publisher: object,
+        publish: object = None,
+    ) -> None:
         self.topic_name: Final = topic_name
         self.qos: Final = qos
         self.retain: Final = retain
+        self.publish: Final = publish  # the front-end's own: what it came as
         self.publisher: Final = publisher  # the listener whose own signal it is; None: nobody
 
 

@@ -12,6 +12,7 @@ from peeklock.frontends.mqtt_message import submission_of_publish
 from peeklock.frontends.mqtt_topics import Finder
 from peeklock.protocols.mqtt.connect import Will
 from peeklock.protocols.mqtt.connection import Connection
+from peeklock.protocols.mqtt.properties import WILL_DELAY_INTERVAL
 from peeklock.protocols.mqtt.publish import Publish
 from peeklock.types import UnixMs
 
@@ -106,6 +107,5 @@ class Intake:
 
 def publish_of(will: Will) -> Publish:
     """A will is published as its client would have [MQTT-3.1.2-14] [MQTT-3.1.2-15]."""
-    return Publish(
-        will.topic_name, will.payload, will.qos, will.retain, properties=will.properties
-    )
+    properties = will.properties.without(WILL_DELAY_INTERVAL)
+    return Publish(will.topic_name, will.payload, will.qos, will.retain, properties=properties)

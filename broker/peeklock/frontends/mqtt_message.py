@@ -93,7 +93,9 @@ def submission_of_publish(
     given = submission_of(message, entity, now)
     publication: Publication | None = None
     if isinstance(entity, Topic):
-        publication = Publication(publish.topic_name, publish.qos, publish.retain, publisher)
+        publication = Publication(
+            publish.topic_name, publish.qos, publish.retain, publisher, publish
+        )
     elif publish.retain:
         raise InvalidRequest("a job is not retained: publish it without RETAIN")
     elif expires_at == NEVER:

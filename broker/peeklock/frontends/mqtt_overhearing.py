@@ -14,7 +14,8 @@ from peeklock.errors import ProtocolViolation
 from peeklock.frontends.mqtt_message import contents_of
 from peeklock.limits import MIB, MQTT_WAITING_BYTES_MAX, MQTT_WAITING_MESSAGES_MAX
 from peeklock.protocols.mqtt.connection import Connection
-from peeklock.protocols.mqtt.publish import EncodedPublish
+from peeklock.protocols.mqtt.properties import Properties
+from peeklock.protocols.mqtt.publish import EncodedPublish, Publish
 from peeklock.protocols.mqtt.varint import VARINT_MAX
 from peeklock.types import NEVER, UnixMs
 
@@ -96,8 +97,7 @@ def encoded_of(
     found = signal.encoded.get(key)
     if found is not None and not is_stale:
         return cast(EncodedPublish, found)
-    message = signal.message
-    payload, properties = contents_of(message.bare, message, signal.expires_at, now)
+    payload, properties = contents_of_signal(signal, now)
     if hearing.identifiers:
         properties = properties.with_subscriptions(hearing.identifiers)
     encoded = EncodedPublish(
@@ -105,3 +105,13 @@ def encoded_of(
     )
     signal.encoded[key] = encoded
     return encoded
+
+
+def contents_of_signal(signal: NamedSignal, now: UnixMs) -> tuple[bytes, Properties]:
+    """What MQTT brought goes on as it came [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16]
+    [MQTT-3.3.2-17] [MQTT-3.3.2-20]. Raises `ProtocolViolation`."""
+    publish = signal.publish
+    if isinstance(publish, Publish) and signal.expires_at == NEVER:
+        return publish.payload, publish.properties
+    message = signal.message
+    return contents_of(message.bare, message, signal.expires_at, now)
