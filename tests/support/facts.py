@@ -56,7 +56,6 @@ from peeklock.entities.facts import (
 from peeklock.entities.facts import (
     Cause as Left,
 )
-from peeklock.entities.job_draft import Cause
 from peeklock.entities.key_account import KeyAccount
 from peeklock.entities.push import Push, PushMode, PushStatus
 from peeklock.entities.settings import (
@@ -67,6 +66,7 @@ from peeklock.entities.settings import (
     Status,
     TopicSettings,
 )
+from peeklock.entities.signal_reader import Cause
 from peeklock.entities.threshold import BELOW, Aggregate, Threshold
 from peeklock.message import Message
 from peeklock.types import (

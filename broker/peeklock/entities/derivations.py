@@ -20,12 +20,12 @@ from peeklock.entities.derivation_facts import (
 )
 from peeklock.entities.derivation_settings import DerivationKind, DerivationSettings
 from peeklock.entities.facts import Fact
-from peeklock.entities.job_draft import Cause, DueJob, drafted, instant_text
+from peeklock.entities.job_draft import DueJob, drafted, instant_text
 from peeklock.entities.key_account import KeyAccount
 from peeklock.entities.ledger import Ledger
 from peeklock.entities.lens import Lens
 from peeklock.entities.scratch import Scratch
-from peeklock.entities.signal_reader import SignalReader
+from peeklock.entities.signal_reader import Cause, SignalReader
 from peeklock.entities.submission import Passage, SharedBytes, Submission
 from peeklock.errors import AlreadyExists, FilterError, NotFound, QuotaExceeded
 from peeklock.filters.view import PropertyView
@@ -94,6 +94,7 @@ class Derivations:
         signal = SignalReader(given.message, view, self._lens, self._topic, number, subject)
         load = arrivals.load(self._topic_id)
         facts: list[Fact] = []
+        cause: Cause | None = None  # not looked at before one means it
         for ledger in self.by_name.values():
             why = ""
             taken: Taken | None = None
@@ -105,13 +106,15 @@ class Derivations:
                     continue
             if taken is None and not why:
                 continue
-            if not facts:  # the first that means it
-                if self._is_known(signal.cause_key, load, now):
+            if cause is None:
+                cause = signal.cause()
+                key = cause.key()
+                if self._is_known(key, load, now):
                     return []
-                load.causes.add(signal.cause_key)
-                facts.append(CauseSeen(self._topic_id, signal.cause_key, now))
+                load.causes.add(key)
+                facts.append(CauseSeen(self._topic_id, key, now))
             if taken is not None:
-                facts.extend(self._obey(ledger, taken, signal, given, now, arrivals))
+                facts.extend(self._obey(ledger, taken, cause, given, now, arrivals))
             else:
                 self._give_up(ledger, why, given, arrivals)
         return facts
@@ -124,12 +127,11 @@ class Derivations:
         self,
         ledger: Ledger,
         taken: Taken,
-        signal: SignalReader,
+        cause: Cause,
         given: Submission,
         now: UnixMs,
         arrivals: Arrivals,
     ) -> list[Fact]:
-        cause = Cause(signal.source, signal.id)
         if ledger.settings.kind is DerivationKind.EACH:
             due = DueJob(taken.key, cause, cause, taken.values, 1, now, now)
             self._make(ledger, due, given.passage, given.not_before, arrivals)

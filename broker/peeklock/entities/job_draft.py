@@ -14,7 +14,7 @@ from peeklock.entities.derivation import (
     TOPIC,
     Derivation,
 )
-from peeklock.entities.signal_reader import digest
+from peeklock.entities.signal_reader import Cause, digest
 from peeklock.filters.template import as_text
 from peeklock.limits import DERIVED_TEXT_CHARACTERS_MAX, ID_CHARACTERS_MAX
 from peeklock.types import EntityPath, UnixMs
@@ -23,17 +23,6 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 INSTANT_MAX_SHOWN: Final = 253_402_300_799_999  # of the year 9999, the last that has a text
 ID_CHARACTERS: Final = 32  # of a digest, in hexadecimal
 Property = str | bool | int | float
-
-
-@final
-class Cause:
-    """The signal that made a job, or the last that counted towards it: source and id."""
-
-    __slots__ = ("id", "source")
-
-    def __init__(self, source: str, id_: str) -> None:
-        self.source: Final = source
-        self.id: Final = id_
 
 
 NOBODY: Final = Cause("", "")  # of a threshold's account, whose jobs have causes of their own

@@ -8,7 +8,7 @@ from typing import Any, Final, final
 import orjson
 
 from peeklock.entities.derivation_facts import SampleTaken, SignalTaken
-from peeklock.entities.job_draft import Cause
+from peeklock.entities.signal_reader import Cause
 from peeklock.entities.threshold import WITHIN, Threshold
 from peeklock.types import NEVER, UnixMs
 

@@ -23,10 +23,10 @@ from peeklock.entities.derivation_facts import (
 )
 from peeklock.entities.derivation_settings import DerivationKind
 from peeklock.entities.facts import Fact
-from peeklock.entities.job_draft import NOBODY, Cause, DueJob
+from peeklock.entities.job_draft import NOBODY, DueJob
 from peeklock.entities.key_account import KeyAccount, account_from
 from peeklock.entities.scratch import Scratch
-from peeklock.entities.signal_reader import SignalReader
+from peeklock.entities.signal_reader import Cause, SignalReader
 from peeklock.entities.threshold import SIDES, WITHIN, Threshold
 from peeklock.errors import FilterError, InvalidFilter
 from peeklock.limits import (

@@ -17,10 +17,25 @@ from peeklock.filters.view import JmsHeader, PropertyView, SystemProperty
 from peeklock.message import Message
 from peeklock.types import EntityPath, SequenceNumber
 
-CAUSE_BYTES: Final = 16  # of a digest: two signals with the same one are not to be expected
+CAUSE_BYTES: Final = 16  # of a digest: two causes with the same one are not to be expected
 NO_CAPTURES: Final[Mapping[str, str]] = {}
 # Attributes that a message which is no event has by other names.
 OTHERWISE: Final = {"subject": SystemProperty.LABEL, "id": SystemProperty.MESSAGE_ID}
+
+
+@final
+class Cause:
+    """The signal that made a job, or the last that counted towards it: source and id."""
+
+    __slots__ = ("id", "source")
+
+    def __init__(self, source: str, id_: str) -> None:
+        self.source: Final = source
+        self.id: Final = id_
+
+    def key(self) -> bytes:
+        """What a producer's second try has, too."""
+        return digest(self.source, self.id)[:CAUSE_BYTES]
 
 
 @final
@@ -42,15 +57,16 @@ class SignalReader:
         self._is_read = False
         self._data: object = None
         self._why_not = ""  # why it has no JSON data
+        self._topic: Final = topic
+        self._number: Final = number
         self.subject: Final = subject or ""
-        # What is no event comes from its topic, and is told apart by its message-id or number.
-        self.source: Final = text_or(self.attribute("source"), topic)
-        self.id: Final = text_or(self.attribute("id"), f"#{number}")
 
-    @property
-    def cause_key(self) -> bytes:
-        """What a producer's second try has, too: a digest of source and id."""
-        return digest(self.source, self.id)[:CAUSE_BYTES]
+    def cause(self) -> Cause:
+        """Whose it is. What is no event comes from its topic, and is told apart by its
+        message-id, or by its number.
+        """
+        source = text_or(self.attribute("source"), self._topic)
+        return Cause(source, text_or(self.attribute("id"), f"#{self._number}"))
 
     def attribute(self, name: str) -> Value:
         """Of the event, or of the message where it is no event."""
