@@ -276,7 +276,7 @@ DERIVED_TEXT_CHARACTERS_MAX: Final = 1024
 TEMPLATE_DEPTH_MAX: Final = 32
 # Application properties of a job by its template, beside those that tell its cause.
 DERIVATION_PROPERTIES_MAX: Final = 32
-# The quiet, window or silence that a derivation waits for; the latter as long as a lease.
+# How long a derivation waits. Less is no wait: the disk takes a part of it; more, a calendar's.
 DERIVATION_PERIOD_MIN: Final = Millis(100)
 DERIVATION_PERIOD_MAX: Final = Millis(366 * 86_400_000)
 # Keys that one derivation keeps an account of: the sensors of a site. Some 20 MB.

@@ -147,9 +147,10 @@ class Ledger:
 
     def _is_full(self, scratch: Scratch, *, is_new: bool) -> bool:
         """Has it as many keys, or values of them, as it may?"""
-        if self.sample_count >= DERIVATION_SAMPLES_IN_ALL_MAX:
+        name = self.settings.name
+        if self.sample_count - scratch.freed(name) >= DERIVATION_SAMPLES_IN_ALL_MAX:
             return True
-        count = len(self.accounts) + scratch.growth(self.settings.name)
+        count = len(self.accounts) + scratch.growth(name)
         return is_new and count >= DERIVATION_KEYS_MAX
 
     def close(self, key: str, scratch: Scratch, jobs: list[DueJob]) -> list[Fact]:
@@ -170,7 +171,7 @@ class Ledger:
                     account.heard_at,
                 )
             )
-        scratch.drop(self.settings.name, key)
+        scratch.drop(self.settings.name, key, len(account.samples))
         return [KeyClosed(self._topic_id, self.settings.name, scratch.serial(), key)]
 
     def _account(self, key: str, scratch: Scratch) -> KeyAccount | None:

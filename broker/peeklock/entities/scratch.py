@@ -9,7 +9,7 @@ from peeklock.entities.key_account import KeyAccount
 class Scratch:
     """Of one topic, by the derivation's name and the key."""
 
-    __slots__ = ("_accounts", "_growth", "_next_serial", "_passed")
+    __slots__ = ("_accounts", "_freed", "_growth", "_next_serial", "_passed")
 
     def __init__(self, next_serial: int) -> None:
         self._next_serial = next_serial
@@ -17,6 +17,7 @@ class Scratch:
         self._accounts: Final[dict[tuple[str, str], KeyAccount | None]] = {}
         self._growth: Final[dict[str, int]] = {}  # keys more than before
         self._passed: Final[dict[str, int]] = {}  # of the oldest, that are looked at
+        self._freed: Final[dict[str, int]] = {}  # values that are forgotten
 
     def serial(self) -> int:
         """The next one."""
@@ -34,9 +35,14 @@ class Scratch:
         if is_new:
             self._growth[name] = self._growth.get(name, 0) + 1
 
-    def drop(self, name: str, key: str) -> None:
+    def drop(self, name: str, key: str, sample_count: int) -> None:
+        """Its account is closed, and its values go with it."""
         self._accounts[name, key] = None
         self._growth[name] = self._growth.get(name, 0) - 1
+        self._freed[name] = self.freed(name) + sample_count
+
+    def freed(self, name: str) -> int:
+        return self._freed.get(name, 0)
 
     def growth(self, name: str) -> int:
         return self._growth.get(name, 0)
@@ -53,4 +59,5 @@ class Scratch:
         other._accounts.update(self._accounts)
         other._growth.update(self._growth)
         other._passed.update(self._passed)
+        other._freed.update(self._freed)
         return other
