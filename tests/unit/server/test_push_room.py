@@ -3,6 +3,7 @@
 import asyncio
 
 from peeklock.server.push_room import PushRoom
+from tests.support.loop import settled
 
 
 class Visitor:
@@ -24,17 +25,12 @@ class Visitor:
     async def go(self) -> None:
         self._may_go.set()
         await self.task
-        await settle()
-
-
-async def settle() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
+        await settled()
 
 
 async def come(room: PushRoom, *sizes: int) -> list[Visitor]:
     visitors = [Visitor(room, size) for size in sizes]
-    await settle()
+    await settled()
     return visitors
 
 
@@ -71,7 +67,7 @@ async def test_who_gives_up_waiting_takes_no_room() -> None:
     room = PushRoom(1, 100)
     first, second, third = await come(room, 1, 1, 1)
     second.task.cancel()
-    await settle()
+    await settled()
     await first.go()
     assert third.is_in
     await third.go()
@@ -80,13 +76,11 @@ async def test_who_gives_up_waiting_takes_no_room() -> None:
 
 async def test_who_gives_up_in_the_moment_of_being_let_in() -> None:
     room = PushRoom(1, 100)
-    first, second, third = await come(room, 1, 1, 1)
-    first._may_go.set()
-    while not first.task.done():
-        await asyncio.sleep(0)
-    second.task.cancel()
-    await settle()
-    assert not second.is_in
-    assert third.is_in
-    await third.go()
+    room._take(1)
+    first, second = await come(room, 1, 1)
+    room._leave(1)
+    first.task.cancel()
+    await settled()
+    assert (first.is_in, second.is_in) == (False, True)
+    await second.go()
     assert (room.count, room.used_bytes) == (0, 0)

@@ -1,13 +1,12 @@
 """Which queues have a webhook: told by the engine, from the first to the last."""
 
-import asyncio
-
 from peeklock.entities.push import Push
 from peeklock.entities.settings import Status
 from peeklock.server.push_rules import LOOPBACK, PushRules
 from peeklock.server.webhooks import Webhooks
 from peeklock.types import EntityPath
 from tests.support.house import House
+from tests.support.loop import settled
 
 PUSH = Push(to="http://127.0.0.1:9/")
 RULES = PushRules("broker.example", "https://broker.example", LOOPBACK, frozenset(), None)
@@ -28,8 +27,7 @@ class WebhookHouse:
 
     async def settle(self) -> None:
         self.turn()
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await settled()
 
     def delete(self, path: EntityPath) -> None:
         self.house.engine.commit_registry(self.house.namespace.delete(path))
