@@ -23,8 +23,11 @@ PACKAGES = (
 PLAIN_BECAUSE = Path("build/plain-because")
 # Value types that extend int, str and bytes, which mypyc's native classes cannot (values.py);
 # dataclasses whose defaults are fields, which it takes for the field's type (tree.py); and what
-# works with lark (parser.py, builder.py), whose annotations promise more than it keeps.
-UNCOMPILED = {"values.py", "tree.py", "parser.py", "builder.py", "__init__.py"}
+# works with lark (parser.py, builder.py), whose annotations promise more than it keeps, or with
+# jsonschema (event_schema.py), which calls back what it is given.
+UNCOMPILED = {
+    *("values.py", "tree.py", "parser.py", "builder.py", "event_schema.py", "__init__.py")
+}
 # Over Starlette, for requests that come now and then: nothing there is worth compiling.
 UNCOMPILED_PACKAGES = {CORE / "frontends" / "http"}
 

@@ -323,6 +323,18 @@ MQTT_STRING_BYTES_MAX: Final = 65_535
 # thread. A larger one has the attributes that its properties repeat.
 EVENT_FILTERED_BYTES_MAX: Final = 64 * KIB
 
+# A topic's JSON Schema, as text: it is kept among the topic's settings, which have 64 KiB.
+EVENT_SCHEMA_BYTES_MAX: Final = 24 * KIB
+# How deep a schema may nest: more than people write, and far from the end of Python's stack.
+EVENT_SCHEMA_DEPTH_MAX: Final = 64
+# A message whose data are held against a schema: every intermediary must forward an event of
+# this size, and to look through it takes some ms of the one thread.
+EVENT_SCHEMA_MESSAGE_BYTES_MAX: Final = 64 * KIB
+# Rules that are asked of one message's data, each in some ten microseconds of the one thread.
+EVENT_SCHEMA_STEPS_MAX: Final = 5_000
+# Schemas that are kept ready: of topics, and those that somebody tries.
+EVENT_SCHEMAS_CACHED_MAX: Final = 256
+
 # A document over HTTP that is read to find its event, or a batch of them: in plain Python that
 # takes up to 0.3 s. Binary mode has an event's data as bytes, up to what its entity takes.
 EVENT_DOCUMENT_BYTES_MAX: Final = 1 * MIB

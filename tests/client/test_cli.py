@@ -250,6 +250,17 @@ def test_webhooks_by_words(cli: Cli, tmp_path: Path) -> None:
     assert "No such file" in cli.run("queue", "update", "orders", *missing, code=2)
 
 
+def test_a_schema_by_words(cli: Cli) -> None:
+    cli.run("topic", "create", "readings", "--set", 'event_schema={"type": "object"}')
+    assert cli.json("topic", "show", "readings")[0]["event_schema"] == '{"type": "object"}'
+    assert "$: 3 is not of type 'object' (#/type)" in cli.run("send", "readings", "3", code=1)
+    cli.run("send", "readings", "{}")
+    bad = ("topic", "update", "readings", "--set", "event_schema=true")
+    assert "event_schema: #: a JSON object is wanted" in cli.run(*bad, code=1)
+    cli.run("topic", "update", "readings", "--set", "event_schema=")
+    cli.run("send", "readings", "3")
+
+
 def test_rules_by_words(cli: Cli) -> None:
     cli.run("topic", "create", "tickets")
     cli.run("subscription", "create", "tickets", "big", "--sql", "amount > '9'")

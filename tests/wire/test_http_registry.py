@@ -15,7 +15,12 @@ from tests.support.broker_process import BrokerProcess
 from tests.support.http_peer import Answer, HttpPeer
 from tests.support.mqtt_peer import mqtt_peer
 
-CONFIGURATION = """
+SCHEMA = '{"type":  "object"}'
+CONFIGURATION = f"""
+[[topics]]
+name = "site/readings"
+event_schema = '{SCHEMA}'
+
 [[queues]]
 name = "orders"
 
@@ -67,7 +72,7 @@ def test_the_root_leads_to_all_endpoints(broker: BrokerProcess, http: HttpPeer) 
     found = read(http.ask("GET", "/endpoints"))
     assert len(found) == root["endpointscount"]
     assert {one["channel"] for one in found.values()} == {
-        *("orders", "shop/returns", "tickets", "tickets/Subscriptions/erp"),
+        *("orders", "shop/returns", "site/readings", "tickets", "tickets/Subscriptions/erp"),
     }
     for name, one in found.items():
         assert one["endpointid"] == name
@@ -155,7 +160,24 @@ def test_there_is_no_other(http: HttpPeer) -> None:
 
 def test_what_it_is_able_to_do(http: HttpPeer) -> None:
     assert read(http.ask("GET", "/capabilities"))["mutable"] == []
-    assert set(read(http.ask("GET", "/model"))["groups"]) == {"endpoints"}
+    assert set(read(http.ask("GET", "/model"))["groups"]) == {"endpoints", "schemagroups"}
+
+
+def test_schemas_of_topics(http: HttpPeer) -> None:
+    groups = read(http.ask("GET", "/schemagroups"))
+    assert list(groups) == ["topics"]
+    assert groups["topics"]["schemascount"] == 1
+    assert read(http.ask("GET", "/schemagroups/topics")) == groups["topics"]
+    found = read(http.ask("GET", "/schemagroups/topics/schemas"))
+    (one,) = found.values()
+    assert (one["schemaid"], one["format"]) == ("site~2freadings", "JsonSchema/2020-12")
+    assert one["isdefault"] is True
+    assert read(http.ask("GET", f"{one['xid']}$details")) == one
+    answer = http.ask("GET", one["xid"])
+    assert answer.headers["content-type"] == "application/schema+json"
+    assert answer.body == SCHEMA.encode()
+    assert http.ask("GET", "/schemagroups/topics/schemas/tickets").status == 404
+    assert http.ask("GET", "/schemagroups/other/schemas").status != 200
 
 
 def test_service_bus_clients_keep_their_paths(http: HttpPeer) -> None:

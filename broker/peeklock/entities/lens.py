@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Protocol
 
+from peeklock.entities.conformity import Conformity
 from peeklock.entities.dispositions import Properties
 from peeklock.filters.actions import Changes
 from peeklock.filters.view import PropertyView
@@ -45,6 +46,10 @@ class Lens(Protocol):
 
     def compose(self, draft: "JobDraft") -> Message:
         """A message that says what the draft does."""
+        ...
+
+    def conformity(self, schema: str) -> Conformity:
+        """A JSON Schema for messages' data; raises `InvalidRequest` for what is none."""
         ...
 
     def identity(self, message: Message) -> tuple[bytes, SessionId | None]:

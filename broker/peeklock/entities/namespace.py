@@ -149,13 +149,20 @@ class Namespace:
 
     def create_topic(self, name: str, settings: TopicSettings, now: UnixMs) -> list[Fact]:
         """A topic; raises `AlreadyExists`, `InvalidRequest`."""
+        self._check_schema(settings)
         return [TopicCreated(self._next_id, self._check_new(name), settings, now)]
 
     def update_topic(self, name: str, settings: TopicSettings, now: UnixMs) -> list[Fact]:
         topic = self.find_topic(name)
         if bool(settings.duplicate_window_ms) != bool(topic.settings.duplicate_window_ms):
             raise InvalidRequest("whether duplicates are dropped is fixed at creation")
+        self._check_schema(settings)
         return [TopicUpdated(topic.topic_id, settings, now)]
+
+    def _check_schema(self, settings: TopicSettings) -> None:
+        """Raises `InvalidRequest` for one that is none."""
+        if settings.event_schema:
+            self.lens.conformity(settings.event_schema)
 
     def delete_topic(self, name: str) -> list[Fact]:
         """A topic with all its subscriptions."""
@@ -446,8 +453,7 @@ class Namespace:
         if found is None:
             return
         if isinstance(fact, TopicUpdated):
-            found.settings = fact.settings
-            found.updated_at = fact.updated_at or found.updated_at
+            found.obey(fact)
         else:
             found.last_values.forget_all()
             del self.topics_by_id[fact.queue_id]

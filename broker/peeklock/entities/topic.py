@@ -3,6 +3,7 @@
 from typing import Final, final
 
 from peeklock.entities.arrivals import Arrivals, Signal
+from peeklock.entities.conformity import Conformity, UnusableSchema
 from peeklock.entities.deduplication import Deduplication
 from peeklock.entities.derivations import Derivations
 from peeklock.entities.facts import (
@@ -15,6 +16,7 @@ from peeklock.entities.facts import (
     Relocated,
     Removed,
     TopicCreated,
+    TopicUpdated,
 )
 from peeklock.entities.fan_out import FanOut
 from peeklock.entities.last_values import DueTopics, Keeping, LastValues, subject_in
@@ -29,6 +31,7 @@ from peeklock.entities.subscription import Subscription
 from peeklock.entities.topic_names import topic_name_of
 from peeklock.errors import (
     EntityDisabled,
+    InvalidRequest,
     MessageNotFound,
     MessageTooLarge,
     NotFound,
@@ -52,6 +55,7 @@ class Topic:
         self.topic_id: Final[QueueId] = created.queue_id
         self.path: Final[EntityPath] = created.path
         self.settings: TopicSettings = created.settings
+        self._conformity = conformity_of(created.settings, lens)
         self.created_at: Final[UnixMs] = created.created_at
         self.updated_at: UnixMs = created.updated_at or created.created_at  # its settings
         self.subscriptions: Final[dict[str, Subscription]] = {}  # by name in lower case
@@ -79,7 +83,8 @@ class Topic:
     ) -> list[Fact]:
         """Copies for the subscriptions that take them, or raise and take none of them.
 
-        A duplicate has none. Raises `EntityDisabled`, `MessageTooLarge`, and `QuotaExceeded`:
+        A duplicate has none. Raises `EntityDisabled`, `MessageTooLarge`, `InvalidEvent` (it
+        does not conform to the topic's schema), and `QuotaExceeded`:
         a message for which one taker has no room is refused as a whole, so that its sender
         hears of it and may try again.
         `arrivals` has what the same append brings in already, and gets what does not stay; the
@@ -87,6 +92,7 @@ class Topic:
         `number_all`: those that nobody takes get a number, too, for their sender to know.
         """
         self.check_taking()
+        conformity = self._conformity
         copies = FanOut(
             self.topic_id,
             self.next_number,
@@ -104,6 +110,8 @@ class Topic:
         for one in given:
             if one.message.size > self.settings.max_message_bytes:
                 raise MessageTooLarge(one.message.size, self.settings.max_message_bytes)
+            if conformity is not None:
+                conformity.check(one.message)
             if self._is_duplicate(one, now) or one.message_id in ids:
                 continue
             if one.message_id and self.settings.duplicate_window_ms:
@@ -224,6 +232,23 @@ class Topic:
             return
         self.seen.add(fact.key, fact.at, Millis(self.settings.duplicate_window_ms))
 
+    def obey(self, fact: TopicUpdated) -> None:
+        """Other settings, from now on."""
+        if fact.settings.event_schema != self.settings.event_schema:
+            self._conformity = conformity_of(fact.settings, self._lens)
+        self.settings = fact.settings
+        self.updated_at = fact.updated_at or self.updated_at
+
     def on_rules_changed(self) -> None:
         """A subscription or rule came or went."""
         self._plan = None
+
+
+def conformity_of(settings: TopicSettings, lens: Lens) -> Conformity | None:
+    """What is asked of messages' data; None: nothing. Does not raise: facts are true."""
+    if not settings.event_schema:
+        return None
+    try:
+        return lens.conformity(settings.event_schema)
+    except InvalidRequest as error:
+        return UnusableSchema(str(error))

@@ -3,6 +3,7 @@
 from typing import Final, final
 
 from peeklock.clock import IdSource
+from peeklock.entities.conformity import Conformity
 from peeklock.entities.dispositions import Properties
 from peeklock.entities.job_draft import JobDraft
 from peeklock.errors import BrokerError, ProtocolViolation
@@ -12,6 +13,7 @@ from peeklock.frontends.amqp_derived import composed, data_of
 from peeklock.frontends.amqp_message import identity_of
 from peeklock.frontends.amqp_rewrite import rewritten, with_properties
 from peeklock.frontends.amqp_view import MessageView
+from peeklock.frontends.event_schema import event_schema
 from peeklock.message import Message
 from peeklock.types import SequenceNumber, SessionId, UnixMs
 
@@ -43,6 +45,9 @@ class AmqpLens:
 
     def compose(self, draft: JobDraft) -> Message:
         return composed(draft)
+
+    def conformity(self, schema: str) -> Conformity:
+        return event_schema(schema)
 
     def identity(self, message: Message) -> tuple[bytes, SessionId | None]:
         try:

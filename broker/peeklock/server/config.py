@@ -23,6 +23,7 @@ from peeklock.errors import InvalidRequest
 from peeklock.limits import (
     CONNECTIONS_MAX,
     DISK_FREE_BYTES_MIN,
+    EVENT_SCHEMA_BYTES_MAX,
     RESIDENT_BYTES_DEFAULT,
     SEGMENT_BYTES_DEFAULT,
 )
@@ -106,13 +107,36 @@ class TopicConfig(BaseModel):
 
     name: str
     """By which it is addressed."""
+    event_schema_file: Path | None = None
+    """Where its setting event_schema is, a JSON Schema."""
     subscriptions: list[SubscriptionConfig] = []
     derivations: list[DerivationConfig] = []
 
+    @field_validator("event_schema_file")
+    @classmethod
+    def can_be_read(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            schema_in(value)
+        return value
+
     def definition(self) -> TopicDefinition:
         subscriptions = tuple(one.definition() for one in self.subscriptions)
+        settings = extras(self)
+        if self.event_schema_file is not None:
+            settings["event_schema"] = schema_in(self.event_schema_file)
         derivations = tuple((one.name, extras(one)) for one in self.derivations)
-        return TopicDefinition(self.name, extras(self), subscriptions, derivations)
+        return TopicDefinition(self.name, settings, subscriptions, derivations)
+
+
+def schema_in(file: Path) -> str:
+    """Its text; raises `ValueError`. Whether it is a schema is looked at with the topic."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(EVENT_SCHEMA_BYTES_MAX + 1).decode()
+    except OSError as error:
+        raise ValueError(f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{file}: no text in UTF-8") from None
 
 
 class UserConfig(BaseModel):

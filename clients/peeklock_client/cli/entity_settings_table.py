@@ -217,6 +217,12 @@ TOPIC: Final[tuple[tuple[str, str, str, str], ...]] = (
         "of each subject, its newest signal, for who comes later",
     ),
     (
+        "event_schema",
+        "",
+        "",
+        "JSON Schema that messages' data have to conform to",
+    ),
+    (
         "status",
         "active",
         "active, disabled, send-disabled, receive-disabled",

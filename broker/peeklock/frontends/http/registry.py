@@ -1,5 +1,7 @@
 """What the broker has, as an endpoint registry (xRegistry 1.0-rc4): to be read, not written.
 
+And the schemas that topics hold their messages' data against, as its schema registry.
+
 An endpoint is one way to one entity by one protocol: to send to it (`producer`), or to receive
 from it (`consumer`; over MQTT, where one connection does both, also `subscriber`). Endpoints of
 one entity have its name as their `channel`. Nobody is told of what they may not use.
@@ -35,6 +37,9 @@ AMQP: Final = "AMQP/1.0"
 MQTT: Final = ("MQTT/3.1.1", "MQTT/5.0")
 HTTP: Final = "HTTP"
 EVENTS: Final = "CloudEvents/1.0"
+SCHEMA_GROUP: Final = "topics"
+SCHEMA_FORMAT: Final = "JsonSchema/2020-12"
+SCHEMA_TYPE: Final = "application/schema+json"
 
 
 @dataclass(frozen=True)
@@ -100,9 +105,12 @@ def endpoint_id(path: str, way: Way) -> str:
     Other characters of a name are told by their bytes behind a `~`, so that no two names have
     one id; of a long name its digest is told.
     """
+    return named(path, f".{way.protocol.lower().replace('/', '-')}.{way.usage[-1]}")
+
+
+def named(path: str, suffix: str) -> str:
     first = path[0] if path[0].isascii() and path[0].isalnum() else "_" + escape(path[0])
     escaped = first + NOT_IN_IDS.sub(lambda found: escape(found[0]), path[1:])
-    suffix = f".{way.protocol.lower().replace('/', '-')}.{way.usage[-1]}"
     if len(escaped) + len(suffix) <= ID_CHARACTERS_MAX:
         return escaped + suffix
     digest = "~" + hashlib.sha256(path.casefold().encode()).hexdigest()[:32]
@@ -137,6 +145,8 @@ class Registry:
             "modifiedat": timestamp(latest),
             "endpointsurl": f"{base}/endpoints",
             "endpointscount": count,
+            "schemagroupsurl": f"{base}/schemagroups",
+            "schemagroupscount": 1,
         }
 
     def page(
@@ -169,6 +179,47 @@ class Registry:
                 if one.lower() == wanted.lower():
                     return written_down(one, entry, way, base, spoken)
         raise NotFound(f"endpoints/{wanted}")
+
+    # ---- schemas: those of topics, in one group
+
+    def schema_group(self, principal: Principal, base: str) -> Json:
+        count = sum(1 for _topic in self._with_schema(principal))
+        started = timestamp(self._started_at)
+        return {
+            "schemagroupid": SCHEMA_GROUP,
+            "self": f"{base}/schemagroups/{SCHEMA_GROUP}",
+            "xid": f"/schemagroups/{SCHEMA_GROUP}",
+            "epoch": int(self._started_at),
+            "createdat": started,
+            "modifiedat": started,
+            "schemasurl": f"{base}/schemagroups/{SCHEMA_GROUP}/schemas",
+            "schemascount": count,
+        }
+
+    def schemas(self, principal: Principal, base: str) -> Json:
+        return {
+            schema_id(topic): schema_details(topic, base)
+            for topic in self._with_schema(principal)
+        }
+
+    def schema(self, principal: Principal, wanted: str) -> Topic:
+        """Whose schema that is; raises `NotFound`."""
+        for topic in self._with_schema(principal):
+            if schema_id(topic).lower() == wanted.lower():
+                return topic
+        raise NotFound(f"schemagroups/{SCHEMA_GROUP}/schemas/{wanted}")
+
+    def _with_schema(self, principal: Principal) -> Iterator[Topic]:
+        """Topics that have one, which their senders and receivers may see."""
+        for topic in sorted(
+            self._engine.namespace.topics(), key=lambda one: one.path.casefold()
+        ):
+            if topic.settings.event_schema and any(
+                principal.has(right, topic.path) for right in Right
+            ):
+                yield topic
+
+    # ---- endpoints
 
     def _entries(self) -> Iterator[Entry]:
         """Queues, then topics, each with its subscriptions."""
@@ -223,6 +274,30 @@ def written_down(
     return document
 
 
+def schema_id(topic: Topic) -> str:
+    return named(str(topic.path), "")
+
+
+def schema_details(topic: Topic, base: str) -> Json:
+    """What is known of a schema beside itself; there is one version, the one in force."""
+    one = schema_id(topic)
+    xid = f"/schemagroups/{SCHEMA_GROUP}/schemas/{one}"
+    return {
+        "schemaid": one,
+        "versionid": str(int(topic.updated_at)),
+        "self": f"{base}{xid}$details",
+        "xid": xid,
+        "epoch": int(topic.updated_at),
+        "name": str(topic.path),
+        "isdefault": True,
+        "createdat": timestamp(topic.created_at),
+        "modifiedat": timestamp(topic.updated_at),
+        "format": SCHEMA_FORMAT,
+        "contenttype": SCHEMA_TYPE,
+        "schemaurl": f"{base}{xid}",
+    }
+
+
 def timestamp(at: UnixMs) -> str:
     moment = datetime.fromtimestamp(at / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -265,6 +340,22 @@ MODEL: Final[Json] = {
                     "hasdocument": False,
                 }
             },
-        }
+        },
+        "schemagroups": {
+            "plural": "schemagroups",
+            "singular": "schemagroup",
+            "resources": {
+                "schemas": {
+                    "plural": "schemas",
+                    "singular": "schema",
+                    "maxversions": 1,
+                    "hasdocument": True,
+                    "attributes": {
+                        "format": {"name": "format", "type": "string"},
+                        "contenttype": {"name": "contenttype", "type": "string"},
+                    },
+                }
+            },
+        },
     }
 }

@@ -1,4 +1,4 @@
-"""The routes of the endpoint registry: `/`, `/capabilities`, `/model`, `/endpoints`.
+"""The registry's routes: `/`, `/capabilities`, `/model`, `/endpoints`, `/schemagroups`.
 
 Service Bus' administration has all paths, of which these may be an entity's name; its clients
 always say an `api-version`, and have their answer.
@@ -13,7 +13,14 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from peeklock.errors import InvalidRequest
-from peeklock.frontends.http.registry import CAPABILITIES, MODEL, Registry
+from peeklock.frontends.http.registry import (
+    CAPABILITIES,
+    MODEL,
+    SCHEMA_GROUP,
+    SCHEMA_TYPE,
+    Registry,
+    schema_details,
+)
 from peeklock.frontends.http.routes_host import (
     RoutesHost,
     answered,
@@ -23,6 +30,7 @@ from peeklock.frontends.http.routes_host import (
 from peeklock.limits import HTTP_PAGE_MAX
 from peeklock.security.principal import Principal
 
+DETAILS: Final = "$details"
 ADMINISTRATION: Final = b"api-version="
 
 
@@ -47,6 +55,10 @@ class RegistryRoutes:
             "/endpoints": self.endpoints,
             "/endpoints/{endpoint}": self.endpoint,
             "/endpoints/{endpoint}/messages": self.messages,
+            "/schemagroups": self.schema_groups,
+            f"/schemagroups/{SCHEMA_GROUP}": self.schema_group,
+            f"/schemagroups/{SCHEMA_GROUP}/schemas": self.schemas,
+            f"/schemagroups/{SCHEMA_GROUP}/schemas/{{schema}}": self.schema,
         }
         return [RegistryRoute(path, route, methods=["GET"]) for path, route in found.items()]
 
@@ -91,6 +103,32 @@ class RegistryRoutes:
         """None are described: any message may pass."""
         await self._endpoint(request)
         return JSONResponse({})
+
+    @answered
+    async def schema_groups(self, request: Request) -> Response:
+        principal = await self._who(request)
+        group = self._registry.schema_group(principal, base_of(request))
+        return JSONResponse({SCHEMA_GROUP: group})
+
+    @answered
+    async def schema_group(self, request: Request) -> Response:
+        principal = await self._who(request)
+        return JSONResponse(self._registry.schema_group(principal, base_of(request)))
+
+    @answered
+    async def schemas(self, request: Request) -> Response:
+        principal = await self._who(request)
+        return JSONResponse(self._registry.schemas(principal, base_of(request)))
+
+    @answered
+    async def schema(self, request: Request) -> Response:
+        """The schema itself, as its author wrote it; with `$details`, what is known of it."""
+        principal = await self._who(request)
+        wanted = str(request.path_params["schema"])
+        topic = self._registry.schema(principal, wanted.removesuffix(DETAILS))
+        if wanted.endswith(DETAILS):
+            return JSONResponse(schema_details(topic, base_of(request)))
+        return Response(topic.settings.event_schema, media_type=SCHEMA_TYPE)
 
     async def _endpoint(self, request: Request) -> dict[str, object]:
         principal = await self._who(request)
