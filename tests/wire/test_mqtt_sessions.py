@@ -17,6 +17,7 @@ from peeklock.protocols.mqtt.events import (
 from peeklock.protocols.mqtt.properties import SESSION_EXPIRY_INTERVAL, Properties
 from peeklock.protocols.mqtt.publish import write_publish
 from peeklock.protocols.mqtt.settings import ConnectionSettings
+from tests.support.amqp_operator import AmqpOperator
 from tests.support.broker_process import BrokerProcess
 from tests.support.mqtt_peer import MqttPeer, mqtt_peer
 
@@ -257,6 +258,20 @@ class TestJobs:
         with connect(shared, name) as one:
             one.put(f"$queue/{name}", b"2")
             one.expect_silence()
+
+    def test_a_queue_that_hands_out_nothing_for_now(
+        self, shared: BrokerProcess, operator: AmqpOperator, name: str
+    ) -> None:
+        operator.create(name)
+        with connect(shared, name) as one:
+            one.subscribe(f"$queue/{name}")
+        operator.change(name, status="receive-disabled")
+        with connect(shared, name) as one:
+            one.put(f"$queue/{name}", b"1")
+            one.expect_silence()
+        operator.change(name, status="active")
+        with connect(shared, name) as one:
+            assert one.take().payload == b"1"
 
     def test_signals_and_jobs_have_identifiers_of_their_own(
         self, shared: BrokerProcess, name: str

@@ -5,6 +5,7 @@ import pytest
 from peeklock.engine.capture import Capture
 from peeklock.engine.effects import Accepted, Overheard
 from peeklock.engine.signal_desk import RELEASED, TAKEN, Session, SignalDesk, find_signals
+from peeklock.entities.facts import TopicCreated
 from peeklock.entities.listeners import Ear, Listener, Wanted
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.submission import Publication, Submission
@@ -271,6 +272,25 @@ class TestSessions:
         desk.desk.confirm(one, 8)
         assert (one.packet_ids(TAKEN), one.packet_ids(RELEASED)) == ([65_535], [])
         check_recovery(desk)
+
+    def test_one_whose_record_is_damaged_is_begun_anew(self, desk: Desk) -> None:
+        one = desk.enter("one")
+        desk.listen(one)
+        journal = desk.house.journal
+        assert isinstance(journal, MemoryJournal)
+        left = [
+            (end, facts)
+            for end, facts in journal._facts
+            if not any(isinstance(fact, TopicCreated) for fact in facts)
+        ]
+        desk.house = House(namespace=replayed(left))
+        desk.desk = SignalDesk(desk.house.engine)
+        assert desk.house.namespace.links.sessions
+        again = desk.enter("one")
+        assert not again.is_present
+        desk.listen(again)
+        desk.publish("a", 1)
+        assert stored(again) == [("a", 1)]
 
     def test_the_built_in_topic_stays_while_sessions_are_kept(self, desk: Desk) -> None:
         one = desk.enter("one")
