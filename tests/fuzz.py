@@ -15,7 +15,12 @@ from peeklock.cloudevents.attribute import string, uri_reference
 from peeklock.cloudevents.avro_format import read_avro, write_avro
 from peeklock.cloudevents.data import json_data
 from peeklock.cloudevents.event import CloudEvent
-from peeklock.cloudevents.json_format import read_json, read_json_batch, write_json
+from peeklock.cloudevents.json_format import (
+    read_claimed,
+    read_json,
+    read_json_batch,
+    write_json,
+)
 from peeklock.cloudevents.protobuf_format import (
     read_protobuf,
     read_protobuf_batch,
@@ -44,6 +49,7 @@ from peeklock.frontends.amqp_message import (
 from peeklock.frontends.amqp_rewrite import rewritten
 from peeklock.frontends.amqp_view import MessageView
 from peeklock.frontends.http.subscription_objects import read_object
+from peeklock.frontends.mqtt_message import contents_of
 from peeklock.limits import MIB
 from peeklock.protocols.amqp10.connection import Connection
 from peeklock.protocols.amqp10.exchange import ConnectionSettings
@@ -57,6 +63,7 @@ from peeklock.protocols.mqtt.connect import Connect
 from peeklock.protocols.mqtt.connection import Connection as MqttConnection
 from peeklock.protocols.mqtt.packet_reader import PacketReader
 from peeklock.protocols.mqtt.packets import decode_packet, encode_packet
+from peeklock.protocols.mqtt.publish import EncodedPublish
 from peeklock.protocols.mqtt.settings import ConnectionSettings as MqttSettings
 from peeklock.protocols.mqtt.subscribe import FilterRequest
 from peeklock.store.fact_codec import BadFact, FactReader
@@ -209,15 +216,24 @@ def view(data: bytes) -> None:
     read_message(rewritten(read_message(data), changes).bare)
 
 
+def told_by_mqtt(data: bytes) -> None:
+    """What a hostile message is to a subscriber: it can be written."""
+    found = read_message(data)
+    for is_v5 in (True, False):
+        payload, properties = contents_of(found.bare, found, is_v5=is_v5)
+        EncodedPublish("a", payload, 1, False, properties, is_v5=is_v5)
+
+
 def event(data: bytes) -> None:
     """What can be read in any format can be written for every protocol."""
-    for read in (read_json, read_protobuf, read_avro):
+    for read in (read_json, read_claimed, read_protobuf, read_avro):
         try:
             one = read(data)
         except InvalidEvent:
             continue
-        for hop in Hop:
-            write_exactly(one, hop)
+        if one is not None:
+            for hop in Hop:
+                write_exactly(one, hop)
     for read_batch in (read_json_batch, read_protobuf_batch):
         try:
             read_batch(data)
@@ -276,6 +292,7 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "facts": lambda data: FactReader(data, 0, len(data), Lsn(0)).read_all(),
     "journal": journal,
     "view": view,
+    "told by MQTT": told_by_mqtt,
     "event": event,
 }
 # These take texts, and get a share of the inputs to themselves: bytes of AMQP would teach

@@ -340,6 +340,9 @@ EVENT_SCHEMAS_CACHED_MAX: Final = 256
 EVENT_DOCUMENT_BYTES_MAX: Final = 1 * MIB
 # Beyond it, it is read on a thread of its own, while others are served: 64 KiB take some ms.
 EVENT_SCANNED_AT_ONCE_BYTES_MAX: Final = 64 * KIB
+# A document over MQTT that is read to find its event, and data that is looked through to stand
+# in one. There is no thread for it: dense JSON of that size takes some 13 ms, compiled.
+MQTT_EVENT_BYTES_MAX: Final = 256 * KIB
 
 # ---- messages (frontends/amqp_intake.py)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from peeklock.cloudevents.attribute import (
+    REQUIRED,
     AttributeValue,
     Kind,
     boolean,
@@ -55,6 +56,19 @@ def read_json(document: bytes) -> CloudEvent:
     except BadJson as error:
         raise InvalidEvent("event", f"no JSON object of an event: {error}") from None
     return event_of(found)
+
+
+def read_claimed(document: bytes) -> CloudEvent | None:
+    """The same of a document that nothing says to be an event but itself: None for what is no
+    JSON object with all the members that an event must have.
+    """
+    try:
+        check_utf8(document)
+        found = members(document, MEMBERS_MAX)
+    except BadJson:
+        return None
+    names = {name for name, _raw in found}
+    return event_of(found) if names.issuperset(REQUIRED) else None
 
 
 def read_json_batch(document: bytes) -> list[CloudEvent | InvalidEvent]:

@@ -18,7 +18,7 @@ from peeklock.cloudevents.attribute import (
 )
 from peeklock.cloudevents.data import payload_data
 from peeklock.cloudevents.event import CloudEvent, explicit
-from peeklock.cloudevents.json_format import read_json, write_json
+from peeklock.cloudevents.json_format import read_claimed, read_json, write_json
 from peeklock.cloudevents.structured import (
     ContentMode,
     EventFormat,
@@ -30,6 +30,7 @@ from peeklock.errors import InvalidEvent
 from peeklock.limits import MQTT_STRING_BYTES_MAX
 
 UserProperty: TypeAlias = tuple[str, str]
+CLAIM: Final = b'"specversion"'  # is somewhere in what says it is an event
 
 
 @final
@@ -156,6 +157,19 @@ def mqtt311_mode(parts: Mqtt311Parts) -> ContentMode:
 def read_mqtt311(parts: Mqtt311Parts) -> CloudEvent:
     """Raises `InvalidEvent`."""
     return read_json(parts.payload)
+
+
+def read_mqtt311_claimed(parts: Mqtt311Parts) -> CloudEvent | None:
+    """The event that a packet says it is; None: it says no such thing.
+
+    A payload says so when it is a JSON object with all four members that an event must have, as
+    a packet in binary mode does by its user properties. Raises `InvalidEvent` for one that then
+    breaks a rule.
+    """
+    payload = parts.payload
+    if CLAIM not in payload or not payload.lstrip(b" \t\r\n").startswith(b"{"):
+        return None  # which most payloads are found to be without being read
+    return read_claimed(payload)
 
 
 def write_mqtt311(event: CloudEvent) -> Mqtt311Parts:

@@ -210,7 +210,7 @@ class Deliveries:
         terms = lease.terms_of(entry)
         try:
             message = self._engine.message_of(entry)
-            payload, found = payload_of(entry, message, now)
+            payload, found = payload_of(entry, message, now, is_v5=connection.is_v5)
         except MessageDamaged:
             self._engine.give_up(receiver.queue, entry, handed.nonce)
             self._is_due = True

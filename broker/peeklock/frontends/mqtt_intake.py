@@ -6,10 +6,12 @@ from typing import Final, final
 from peeklock.engine.effects import Peer, Replied
 from peeklock.engine.engine import Engine
 from peeklock.engine.signal_desk import Session, SignalDesk
+from peeklock.entities.listeners import Listener
+from peeklock.entities.submission import Submission
 from peeklock.errors import BrokerError
 from peeklock.frontends.mqtt_errors import publish_code, reasoned
 from peeklock.frontends.mqtt_message import submission_of_publish
-from peeklock.frontends.mqtt_topics import Finder
+from peeklock.frontends.mqtt_topics import Finder, Place
 from peeklock.protocols.mqtt.connect import Will
 from peeklock.protocols.mqtt.connection import Connection
 from peeklock.protocols.mqtt.properties import WILL_DELAY_INTERVAL
@@ -47,9 +49,7 @@ class Intake:
         qos = publish.qos
         try:
             place = self._finder.target(publish.topic_name, now)
-            given = submission_of_publish(
-                publish, place.subject, place.entity, engine.ids, now, session.listener
-            )
+            given = self._submission_at(place, publish, now, session.listener)
         except BrokerError as error:
             if qos:
                 self.refuse(packet_id, error)
@@ -63,6 +63,14 @@ class Intake:
             )
         else:
             engine.send(self._peer, None, packet_id, place.entity, given, now, settled=qos == 0)
+
+    def _submission_at(
+        self, place: Place, publish: Publish, now: UnixMs, publisher: Listener | None = None
+    ) -> Submission:
+        return submission_of_publish(
+            *(publish, place.subject, place.entity, self._engine.ids, now, publisher),
+            is_v5=self._connection.is_v5,
+        )
 
     def on_released(self, packet_id: int, session: Session) -> None:
         """PUBCOMP leaves when the identifier is forgotten for good: the client may use it for
@@ -90,8 +98,7 @@ class Intake:
     def check_will(self, will: Will, now: UnixMs) -> None:
         """Raises what a PUBLISH of it would be refused with: now there is somebody to tell."""
         publish = publish_of(will)
-        place = self._finder.target(publish.topic_name, now)
-        submission_of_publish(publish, place.subject, place.entity, self._engine.ids, now)
+        self._submission_at(self._finder.target(publish.topic_name, now), publish, now)
 
     def publish_will(self, will: Will, now: UnixMs) -> None:
         """What is refused by now, nobody hears of."""
@@ -99,7 +106,7 @@ class Intake:
         publish = publish_of(will)
         try:
             place = self._finder.target(publish.topic_name, now)
-            given = submission_of_publish(publish, place.subject, place.entity, engine.ids, now)
+            given = self._submission_at(place, publish, now)
         except BrokerError:
             return
         engine.send(self._peer, None, 0, place.entity, given, now, settled=True)

@@ -10,12 +10,13 @@
 | Message Expiry Interval | ttl |
 | Payload Format Indicator | an amqp-value string; an annotation where there is a content type |
 
-3.1.1 has the payload alone.
+3.1.1 has the payload alone. A CloudEvent is what its bindings say: mqtt_event.py.
 """
 
 from typing import Final
 
 from peeklock.clock import IdSource
+from peeklock.cloudevents.amqp_binding import PREFIXES
 from peeklock.entities.listeners import Listener
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import Entry
@@ -30,10 +31,31 @@ from peeklock.entities.submission import (
 )
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest
-from peeklock.filters.values import text_of
+from peeklock.frontends.amqp_event import bare_of as bare_of_event
 from peeklock.frontends.amqp_intake import check_application_properties
-from peeklock.frontends.amqp_message import annotations_of, bare_of, submission_of
+from peeklock.frontends.amqp_message import (
+    PARTITION_KEY,
+    annotations_of,
+    bare_of,
+    submission_of,
+)
+from peeklock.frontends.event_terms import TTL_MS_MAX, event_id, time_to_live
+from peeklock.frontends.mqtt_event import (
+    BroughtEvent,
+    PublishedEvent,
+    event_of_publish,
+    in_event,
+    told_event,
+)
 from peeklock.frontends.mqtt_topics import reply_to_of, response_topic_of
+from peeklock.frontends.mqtt_user_properties import (
+    USER_PROPERTIES,
+    first_values,
+    fits,
+    flat,
+    kept_in,
+    user_properties_of,
+)
 from peeklock.limits import AMQP_MAP_BYTES_MAX, INSTANT_MAX, MQTT_STRING_BYTES_MAX
 from peeklock.message import NO_TTL, Message
 from peeklock.protocols.amqp10.primitives import encode_value
@@ -58,13 +80,11 @@ from peeklock.protocols.mqtt.properties import (
     RESPONSE_TOPIC,
     Properties,
     PropertyValue,
-    UserProperty,
 )
 from peeklock.protocols.mqtt.publish import Publish
 from peeklock.types import NEVER, UnixMs
 
 # Message annotations of ours: what AMQP has no place for.
-USER_PROPERTIES: Final = Symbol("x-opt-mqtt-user-properties")  # name, value, name, value …
 PAYLOAD_FORMAT: Final = Symbol("x-opt-mqtt-payload-format")  # ubyte, as in MQTT
 # Of one that is retained, unless it is 2: it is not told with a higher one.
 RETAINED_QOS: Final = Symbol("x-opt-mqtt-qos")
@@ -72,7 +92,6 @@ RETAINED_NAME: Final = b"x-opt-mqtt-qos"
 # The content type of a body that is neither bytes nor text: its AMQP sections, encoded.
 AMQP_BODY: Final = "application/amqp"
 
-TTL_MS_MAX: Final = 0xFFFF_FFFF  # §3.2.1: milliseconds, 49 days
 UTF_8: Final = 1
 
 
@@ -83,18 +102,27 @@ def submission_of_publish(
     ids: IdSource,
     now: UnixMs,
     publisher: Listener | None = None,
+    *,
+    is_v5: bool,
 ) -> Submission:
-    """A PUBLISH as `entity` takes it in; raises `InvalidRequest`.
+    """A PUBLISH as `entity` takes it in; raises `InvalidRequest`, `InvalidEvent`.
 
     `subject` is the rest of the topic name where `entity` is mounted in the tree; `publisher`
     is who does not hear it where it has asked for no signals of its own.
     """
-    message, expires_at = message_of_publish(publish, subject, ids, now)
+    event = event_of_publish(publish, is_v5=is_v5)
+    if event is None:
+        message, expires_at = message_of_publish(publish, subject, ids, now)
+    else:
+        if isinstance(entity, Queue):
+            subject = event.event.text("subject")
+        message, expires_at = message_of_event(event, publish, subject, now)
     given = submission_of(message, entity, now)
     publication: Publication | None = None
     if isinstance(entity, Topic):
         publication = Publication(
-            publish.topic_name, publish.qos, publish.retain, publisher, publish
+            *(publish.topic_name, publish.qos, publish.retain, publisher),
+            publish if event is None else BroughtEvent(publish, is_v5),
         )
     elif publish.retain:
         raise InvalidRequest("a job is not retained: publish it without RETAIN")
@@ -125,29 +153,63 @@ def message_of_publish(
     if not found and not publish.retain:
         properties = AmqpProperties(message_id=ids.name(), subject=subject)
         return Message(encode_bare(properties, None, DataBody([publish.payload]))), NEVER
-    content_type = found.text(CONTENT_TYPE)
+    annotations = retained_with(publish)
+    body = body_of(publish, annotations)
+    user = first_values(found.user)
+    if len(user) < len(found.user) or any(name.startswith(PREFIXES) for name in user):
+        annotations[USER_PROPERTIES] = flat(found.user)
+    properties = properties_of(found, found.text(CONTENT_TYPE), ids.name(), subject)
+    bare = encode_bare(properties, dict(user.items()), body)
+    ttl_ms, expires_at = expiry_of(found, now)
+    return message_with(bare, annotations, ttl_ms), expires_at
+
+
+def message_of_event(
+    given: PublishedEvent, publish: Publish, subject: str | None, now: UnixMs
+) -> tuple[Message, UnixMs]:
+    """The same of an event, which has an id of its own, and may know when it expires."""
+    found = publish.properties
+    event = given.event
+    parts = given.parts
+    annotations = retained_with(publish)
+    if found.number(PAYLOAD_FORMAT_INDICATOR, 0) == UTF_8:
+        check_utf8(publish.payload)
+        annotations[PAYLOAD_FORMAT] = UByte(UTF_8)
+    if tuple(given.told_again.items()) != found.user:
+        annotations[USER_PROPERTIES] = flat(found.user)
+    partition_key = event.text("partitionkey")
+    if partition_key is not None:
+        annotations[PARTITION_KEY] = partition_key
+    bare = bare_of_event(
+        parts, properties_of(found, parts.content_type, event_id(event), subject)
+    )
+    ttl_ms, expires_at = expiry_of(found, now)
+    lives = time_to_live(event, now)
+    if lives is not None:
+        ttl_ms = lives if ttl_ms == NO_TTL else min(ttl_ms, lives)
+        expires_at = NEVER
+    return message_with(bare, annotations, ttl_ms), expires_at
+
+
+def retained_with(publish: Publish) -> dict[AmqpValue, AmqpValue]:
+    """The annotations of a message that may be retained."""
+    is_noted = publish.retain and publish.qos < 2
+    return {RETAINED_QOS: UByte(publish.qos)} if is_noted else {}
+
+
+def properties_of(
+    found: Properties, content_type: str | None, message_id: str, subject: str | None
+) -> AmqpProperties:
     if content_type is not None and not content_type.isascii():
         raise InvalidRequest("a content type is ASCII (RFC 6838 §4.2)")
     response_topic = found.text(RESPONSE_TOPIC)
-    properties = AmqpProperties(
-        message_id=ids.name(),
+    return AmqpProperties(
+        message_id=message_id,
         subject=subject,
         reply_to=None if response_topic is None else reply_to_of(response_topic),
         correlation_id=found.binary(CORRELATION_DATA),
         content_type=content_type,
     )
-    annotations: dict[AmqpValue, AmqpValue] = {}
-    if publish.retain and publish.qos < 2:
-        annotations[RETAINED_QOS] = UByte(publish.qos)
-    body = body_of(publish, annotations)
-    user = first_values(found.user)
-    if len(user) < len(found.user):
-        annotations[USER_PROPERTIES] = [text for pair in found.user for text in pair]
-    bare = encode_bare(properties, dict(user.items()), body)
-    encoded = encode_value(annotations) if annotations else b""
-    check_sizes(bare, encoded)
-    ttl_ms, expires_at = expiry_of(found, now)
-    return Message(bare, encoded, ttl_ms=ttl_ms), expires_at
 
 
 def body_of(publish: Publish, annotations: dict[AmqpValue, AmqpValue]) -> Body:
@@ -155,22 +217,25 @@ def body_of(publish: Publish, annotations: dict[AmqpValue, AmqpValue]) -> Body:
     found = publish.properties
     if found.number(PAYLOAD_FORMAT_INDICATOR, 0) != UTF_8:
         return DataBody([publish.payload])
-    try:
-        text = publish.payload.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"a payload that is said to be UTF-8: {error.reason}") from None
+    text = check_utf8(publish.payload)
     if not found.has(CONTENT_TYPE):
         return ValueBody(text)
     annotations[PAYLOAD_FORMAT] = UByte(UTF_8)
     return DataBody([publish.payload])
 
 
-def first_values(user: tuple[UserProperty, ...]) -> dict[str, str]:
-    """In their order. AMQP's maps have a key once (§1.6.23): the first value is shown there."""
-    found: dict[str, str] = {}
-    for name, value in user:
-        found.setdefault(name, value)
-    return found
+def check_utf8(payload: bytes) -> str:
+    """What the payload format indicator says (§3.3.2.3.2)."""
+    try:
+        return payload.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"a payload that is said to be UTF-8: {error.reason}") from None
+
+
+def message_with(bare: bytes, annotations: dict[AmqpValue, AmqpValue], ttl_ms: int) -> Message:
+    encoded = encode_value(annotations) if annotations else b""
+    check_sizes(bare, encoded)
+    return Message(bare, encoded, ttl_ms=ttl_ms)
 
 
 def check_sizes(bare: bytes, annotations: bytes) -> None:
@@ -195,33 +260,51 @@ def expiry_of(found: Properties, now: UnixMs) -> tuple[int, UnixMs]:
 # ---- and back
 
 
-def payload_of(entry: Entry, message: Message, now: UnixMs) -> tuple[bytes, Properties]:
-    """A message as its receiver gets it. Raises `ProtocolViolation` for what is none."""
-    return contents_of(bare_of(entry, message), message, entry.expires_at, now)
-
-
-def contents_of(
-    bare: bytes, message: Message, expires_at: UnixMs, now: UnixMs
+def payload_of(
+    entry: Entry, message: Message, now: UnixMs, *, is_v5: bool
 ) -> tuple[bytes, Properties]:
-    """The same of one that is in no queue."""
-    values: dict[int, PropertyValue] = {}
-    payload = read_payload(bare, values)
+    """A message as its receiver gets it. Raises `ProtocolViolation` for what is none."""
+    payload, properties = contents_of(bare_of(entry, message), message, is_v5=is_v5)
+    return payload, with_expiry(properties, entry.expires_at, now)
+
+
+def with_expiry(properties: Properties, expires_at: UnixMs, now: UnixMs) -> Properties:
+    """And what is left of its time [MQTT-3.3.2-6]."""
+    if expires_at == NEVER:
+        return properties
+    seconds = max(0, (expires_at - now + 999) // 1000)
+    return properties.with_number(MESSAGE_EXPIRY_INTERVAL, min(seconds, 0xFFFF_FFFF))
+
+
+def contents_of(bare: bytes, message: Message, *, is_v5: bool) -> tuple[bytes, Properties]:
+    """What is told of a message in this version, whoever hears it and whenever."""
     described = read_properties(bare)
+    application = read_application_properties(bare)
+    content_type = None if described is None else described.content_type
+    values: dict[int, PropertyValue] = {}
+    if not is_v5:
+        told = told_event(bare, application, content_type, is_v5=False)
+        return (read_payload(bare, values) if told is None else told.payload), NO_PROPERTIES
+    annotations = annotations_of(message) if message.annotations else {}
+    kept = kept_in(annotations.get(USER_PROPERTIES))
+    user = user_properties_of(application)
+    is_kept = len(kept) > 0 and first_values(kept) == dict(user)
+    payload = read_payload(bare, values)
+    if not is_kept:  # else MQTT 5 brought it, and as no event
+        told = told_event(bare, application, content_type, is_v5=True)
+        if told is not None:
+            payload, content_type, user = told.payload, told.content_type, told.user_properties
+            is_kept = len(kept) > 0 and in_event(kept) == dict(user)
+    put_text(values, CONTENT_TYPE, content_type)
     if described is not None:
-        put_text(values, CONTENT_TYPE, described.content_type)
         if described.reply_to is not None:
             put_text(values, RESPONSE_TOPIC, response_topic_of(described.reply_to))
         if described.correlation_id is not None:
             values[CORRELATION_DATA] = as_bytes(described.correlation_id)
-    if expires_at != NEVER:  # what is left of it [MQTT-3.3.2-6]
-        seconds = max(0, (expires_at - now + 999) // 1000)
-        values[MESSAGE_EXPIRY_INTERVAL] = min(seconds, 0xFFFF_FFFF)
-    user = user_properties_of(bare)
-    if message.annotations:
-        annotations = annotations_of(message)
-        if annotations.get(PAYLOAD_FORMAT) == UTF_8:
-            values[PAYLOAD_FORMAT_INDICATOR] = UTF_8
-        user = all_values(annotations.get(USER_PROPERTIES), user)
+    if annotations and annotations.get(PAYLOAD_FORMAT) == UTF_8:
+        values[PAYLOAD_FORMAT_INDICATOR] = UTF_8
+    if is_kept:  # unless an action has changed them since
+        user = kept
     if not values and not user:
         return payload, NO_PROPERTIES
     return payload, Properties(values, user)
@@ -265,50 +348,3 @@ def as_bytes(value: AmqpValue) -> bytes:
     if isinstance(value, bytes):
         return bytes(value[:MQTT_STRING_BYTES_MAX])
     return str(value).encode()[:MQTT_STRING_BYTES_MAX]
-
-
-def user_properties_of(bare: bytes) -> tuple[UserProperty, ...]:
-    """Application properties as texts, in their order, but for what no string can be."""
-    found: list[UserProperty] = []
-    for name, value in read_application_properties(bare).items():
-        text = text_of_property(value)
-        if isinstance(name, str) and text is not None and fits(name) and fits(text):
-            found.append((str(name), text))
-    return tuple(found)
-
-
-def text_of_property(value: AmqpValue) -> str | None:
-    if value is None or isinstance(value, (list, dict)):
-        return None
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, (bool, int, float, bytes)):
-        return text_of(value)
-    return str(value)
-
-
-def all_values(kept: object, user: tuple[UserProperty, ...]) -> tuple[UserProperty, ...]:
-    """What a publisher said, duplicates and all, unless an action has changed it since."""
-    if not isinstance(kept, list) or len(kept) % 2:
-        return user
-    pairs: list[UserProperty] = []
-    for at in range(0, len(kept), 2):
-        name = kept[at]
-        value = kept[at + 1]
-        if not isinstance(name, str) or not isinstance(value, str):
-            return user
-        pairs.append((str(name), str(value)))
-    everything = tuple(pairs)
-    if any(not fits(name) or not fits(value) for name, value in everything):
-        return user
-    return everything if first_values(everything) == dict(user) else user
-
-
-def fits(text: str) -> bool:
-    """Is it a UTF-8 Encoded String [MQTT-1.5.4-1] [MQTT-1.5.4-2] (§1.5.4)?"""
-    if "\0" in text:
-        return False
-    try:
-        return len(text.encode()) <= MQTT_STRING_BYTES_MAX
-    except UnicodeEncodeError:
-        return False

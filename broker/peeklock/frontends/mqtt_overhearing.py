@@ -11,7 +11,8 @@ from typing import Final, cast, final
 from peeklock.entities.arrivals import Heard, NamedSignal
 from peeklock.entities.listeners import Hearing
 from peeklock.errors import ProtocolViolation
-from peeklock.frontends.mqtt_message import contents_of
+from peeklock.frontends.mqtt_event import BroughtEvent
+from peeklock.frontends.mqtt_message import contents_of, with_expiry
 from peeklock.limits import MIB, MQTT_WAITING_BYTES_MAX, MQTT_WAITING_MESSAGES_MAX
 from peeklock.protocols.mqtt.connection import Connection
 from peeklock.protocols.mqtt.properties import Properties
@@ -97,7 +98,8 @@ def encoded_of(
     found = signal.encoded.get(key)
     if found is not None and not is_stale:
         return cast(EncodedPublish, found)
-    payload, properties = contents_of_signal(signal, now)
+    payload, properties = contents_of_signal(signal, is_v5=is_v5)
+    properties = with_expiry(properties, signal.expires_at, now)
     if hearing.identifiers:
         properties = properties.with_subscriptions(hearing.identifiers)
     encoded = EncodedPublish(
@@ -107,11 +109,21 @@ def encoded_of(
     return encoded
 
 
-def contents_of_signal(signal: NamedSignal, now: UnixMs) -> tuple[bytes, Properties]:
+def contents_of_signal(signal: NamedSignal, *, is_v5: bool) -> tuple[bytes, Properties]:
     """What MQTT brought goes on as it came [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16]
-    [MQTT-3.3.2-17] [MQTT-3.3.2-20]. Raises `ProtocolViolation`."""
-    publish = signal.publish
-    if isinstance(publish, Publish) and signal.expires_at == NEVER:
-        return publish.payload, publish.properties
+    [MQTT-3.3.2-17] [MQTT-3.3.2-20]; an event, to those of its version. All else is converted
+    once a version, for all its subscribers together. Raises `ProtocolViolation`.
+    """
+    if signal.expires_at == NEVER:
+        brought = signal.publish
+        if isinstance(brought, BroughtEvent) and brought.is_v5 is is_v5:
+            brought = brought.publish
+        if isinstance(brought, Publish):
+            return brought.payload, brought.properties
+    found = signal.encoded.get(is_v5)
+    if found is not None:
+        return cast(tuple[bytes, Properties], found)
     message = signal.message
-    return contents_of(message.bare, message, signal.expires_at, now)
+    contents = contents_of(message.bare, message, is_v5=is_v5)
+    signal.encoded[is_v5] = contents
+    return contents

@@ -46,7 +46,7 @@ VALUES = st.fixed_dictionaries(
 
 
 def through(house: House, queue: Queue, publish: Publish) -> tuple[Message, Entry]:
-    submission = submission_of_publish(publish, None, queue, house.ids, house.now)
+    submission = submission_of_publish(publish, None, queue, house.ids, house.now, is_v5=True)
     house.engine.enqueue(queue, [submission], house.now)
     entry = queue.first_ready(1)[0]
     return submission.message, entry
@@ -62,7 +62,7 @@ def test_there_and_back(
     message, entry = through(
         house, queue, Publish("$queue/orders", text.encode(), 1, properties=found)
     )
-    payload, back = payload_of(entry, message, house.now)
+    payload, back = payload_of(entry, message, house.now, is_v5=True)
     assert payload == text.encode()
     assert back.user == tuple(user)
     assert back.values == {
@@ -119,7 +119,9 @@ def test_what_is_left_of_an_expiry() -> None:
     found = Properties({MESSAGE_EXPIRY_INTERVAL: 60})
     message, entry = through(house, house.queue(), Publish("t", b"", 1, properties=found))
     house.clock.advance(20_500)
-    assert payload_of(entry, message, house.now)[1].values == {MESSAGE_EXPIRY_INTERVAL: 40}
+    assert payload_of(entry, message, house.now, is_v5=True)[1].values == {
+        MESSAGE_EXPIRY_INTERVAL: 40
+    }
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_of_amqp_messages(bare: bytes, payload: bytes, values: dict[int, object]
     queue = house.queue()
     house.send(queue, bare)
     entry = queue.first_ready(1)[0]
-    sent, found = payload_of(entry, Message(bare), house.now)
+    sent, found = payload_of(entry, Message(bare), house.now, is_v5=True)
     assert (sent, found.values) == (payload, values)
 
 
@@ -180,7 +182,7 @@ def test_application_properties_as_texts() -> None:
     }  # fmt: skip
     bare = encode_bare(None, properties, None)
     house.send(queue, bare)
-    _payload, found = payload_of(queue.first_ready(1)[0], Message(bare), house.now)
+    _payload, found = payload_of(queue.first_ready(1)[0], Message(bare), house.now, is_v5=True)
     assert found.user == (
         ("a", "true"), ("b", "1"), ("c", "1.5"), ("e", "ff"), ("f", "s"), ("h", "5"), ("i", ""),
     )  # fmt: skip

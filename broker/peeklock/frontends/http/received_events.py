@@ -5,7 +5,6 @@ An event goes on in AMQP's binary mode where that says all of it, else in struct
 id for duplicate detection, the subject, a partition key, and how long it lives.
 """
 
-from hashlib import sha256
 from typing import Final, cast
 
 from peeklock.cloudevents.amqp_binding import AmqpParts
@@ -17,18 +16,13 @@ from peeklock.cloudevents.http_binding import (
     read_http_batch,
 )
 from peeklock.cloudevents.structured import BATCH_TYPES, EVENT_TYPES, ContentMode
-from peeklock.cloudevents.timestamps import instant, is_timestamp
 from peeklock.cloudevents.transcode import Hop, write_exactly
 from peeklock.errors import InvalidEvent, InvalidRequest
 from peeklock.frontends.amqp_event import bare_of
 from peeklock.frontends.amqp_message import PARTITION_KEY
-from peeklock.frontends.http.broker_properties import (
-    TTL_MS_MAX,
-    Described,
-    read_broker_properties,
-)
+from peeklock.frontends.event_terms import event_id, shorter, time_to_live
+from peeklock.frontends.http.broker_properties import Described, read_broker_properties
 from peeklock.frontends.http.property_values import BROKER_PROPERTIES, read_object
-from peeklock.limits import ID_CHARACTERS_MAX
 from peeklock.protocols.amqp10.sections import Header, Properties, encode_message
 from peeklock.types import UnixMs
 
@@ -83,36 +77,3 @@ def payload_of(event: CloudEvent, described: Described, now: UnixMs) -> bytes:
         annotations.setdefault(PARTITION_KEY, partition_key)
     lives = shorter(described.ttl_ms, time_to_live(event, now))
     return encode_message(bare_of(parts, own), Header(durable=True, ttl_ms=lives), annotations)
-
-
-def event_id(event: CloudEvent) -> str:
-    """Source and id together, which say which event it is (CloudEvents 1.0 §2.3.1).
-
-    No source has a space in it. Where both are longer than a message-id may be, it is a digest.
-    """
-    name = f"{event.source} {event.id}"
-    if len(name) <= ID_CHARACTERS_MAX:
-        return name
-    return "sha256:" + sha256(name.encode()).hexdigest()
-
-
-def time_to_live(event: CloudEvent, now: UnixMs) -> int | None:
-    """Until its `expirytime`, in milliseconds; None: for ever, or longer than AMQP can say."""
-    text = event.text("expirytime")
-    if text is None:
-        return None
-    if not is_timestamp(text):
-        raise InvalidEvent("expirytime", "no Timestamp; allowed is RFC 3339")
-    at = instant(text)
-    if at is None:
-        raise InvalidEvent("expirytime", "outside of the years 1 to 9999")
-    left = at[0] * 1000 + at[1] // 1_000_000 - now
-    if left <= 0:
-        raise InvalidEvent("expirytime", "over; the event has expired before it came")
-    return left if left <= TTL_MS_MAX else None
-
-
-def shorter(one: int | None, other: int | None) -> int | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)
