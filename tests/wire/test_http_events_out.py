@@ -10,7 +10,7 @@ from peeklock.cloudevents.amqp_binding import (
     write_amqp_binary,
     write_amqp_structured,
 )
-from peeklock.cloudevents.attribute import integer
+from peeklock.cloudevents.attribute import integer, string
 from peeklock.cloudevents.data import json_data
 from peeklock.cloudevents.event import CloudEvent
 from peeklock.cloudevents.http_binding import HttpParts, http_mode, read_http
@@ -33,7 +33,7 @@ from tests.support.http_peer import Answer, HttpPeer
 JSON_EVENT = "application/cloudevents+json"
 EVENT = event(
     json_data(b'{"degrees": 21.50}'), subject="Zimmer \u00fc", level=integer(5),
-    datacontenttype="application/json",
+    datacontenttype="application/json", none=string(""),
 )  # fmt: skip
 
 

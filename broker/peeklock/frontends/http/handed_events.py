@@ -101,7 +101,7 @@ def handed_event(
     properties = read_properties(bare) or Properties()
     fields: list[tuple[str, str]] = []
     for name, value in parts.headers:
-        if not FIELD_TEXT.fullmatch(value):
+        if value and not FIELD_TEXT.fullmatch(value):  # an extension's text may be empty
             return None
         fields.append(("Content-Type" if name == "content-type" else name, value))
     fields.extend(beside_body(entry, message, properties, token, until, {}))

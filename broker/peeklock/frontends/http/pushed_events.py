@@ -58,7 +58,7 @@ def pushed_parts(
             )
     except (InvalidEvent, ProtocolViolation) as error:
         raise Unpushable(f"no event: {error}") from None
-    if not all(HEADER_TEXT.fullmatch(value) for _name, value in posted.headers):
+    if any(value and not HEADER_TEXT.fullmatch(value) for _name, value in posted.headers):
         raise Unpushable("an attribute, or the content type, can be no header's value")
     return posted
 

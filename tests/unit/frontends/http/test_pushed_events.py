@@ -47,7 +47,12 @@ def plain(body: bytes, content_type: str | None = None, **said: object) -> bytes
 def test_an_event_says_the_same_in_either_mode(
     mode: PushMode, came_in: EventFormat | None
 ) -> None:
-    sent = event(json_data(b'{"a": 1.10}'), note=string("ü"), time="2018-04-05T17:31:00Z")
+    sent = event(
+        json_data(b'{"a": 1.10}'),
+        note=string("ü"),
+        none=string(""),
+        time="2018-04-05T17:31:00Z",
+    )
     amqp = write_amqp_binary(sent) if came_in is None else write_amqp_structured(sent, came_in)
     parts = pushed(bare_of(amqp), mode)
     assert read_http(parts).says_the_same_as(sent)
