@@ -9,7 +9,8 @@ A page's blocks run in their order, in one folder, against a broker of the page'
 - `python` is saved where its first line names a file (`# shop.py`), else run, unless as above;
 - `toml` is a configuration that the broker accepts.
 
-`$HTTP` is where the broker listens for HTTP. A page with `curl` in it needs that.
+`$HTTP` is where the broker listens for HTTP, `$MQTT_PORT` its port for MQTT. A page that runs
+`curl` or Mosquitto's commands needs these.
 """
 
 import os
@@ -34,6 +35,7 @@ PAGES = [
 ]
 BLOCK = re.compile(r"^(<!-- not run -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CTRL_C = re.compile(r"^(.*?) +# Ctrl-C ends it$", re.MULTILINE)
+TOOLS = ("curl", "mosquitto_pub", "mosquitto_sub")
 WORK_SECONDS = 8
 SECONDS_MAX = 60
 
@@ -76,13 +78,17 @@ def place(tmp_path: Path) -> Place:
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_pages_blocks_do_what_it_says(page: Path, place: Place) -> None:
     printed = ""
-    if "curl " in page.read_text() and shutil.which("curl") is None:
-        pytest.skip("curl is not there")
+    blocks = BLOCK.findall(page.read_text())
+    scripts = "".join(content for not_run, _language, content in blocks if not not_run)
+    for tool in TOOLS:
+        if f"{tool} " in scripts and shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not there")
     env = {"PEEKLOCK_PUSH__NETWORKS": '["127.0.0.0/8"]'}  # as the page of webhooks has it
     with BrokerProcess(data_dir=place.folder / "data", dev=False, env=env) as broker:
         place.environment["PEEKLOCK_CREDENTIALS"] = str(broker.data_dir / "announced.json")
         place.environment["HTTP"] = f"http://127.0.0.1:{broker.http_port}"
-        for not_run, language, content in BLOCK.findall(page.read_text()):
+        place.environment["MQTT_PORT"] = str(broker.mqtt_port)
+        for not_run, language, content in blocks:
             if language == "sh" and not not_run:
                 printed = place.run(content)
             elif language == "text" and not not_run:
