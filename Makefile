@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find broker clients -name '*.py') setup.py pyproject.toml mypyc.ini
 PLAIN := PYTHONPATH=broker:clients
 ARGS ?=
+DEMO ?= ticketing
 FOR ?= 60
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait for something: more at a time than a small machine has cores. JOBS=0: one by one.
@@ -26,8 +27,8 @@ setup: $(VENV)/built  ## .venv with everything, the core compiled when there is 
 run: setup    ## a broker on 127.0.0.1:5672, data in .peeklock/; ARGS="--help" tells more
 	$(BIN)/peeklock serve --data-dir .peeklock $(ARGS)
 
-demo: setup   ## shop, ERP and access control against a throw-away broker
-	$(BIN)/peeklock demo ticketing --own-broker $(ARGS)
+demo: setup   ## a ticket shop against a throw-away broker; DEMO=building: a site's sensors
+	$(BIN)/peeklock demo $(DEMO) --own-broker $(ARGS)
 
 test: setup   ## all tests but the million-message ones, compiled; then the quick ones in plain Python
 	$(PYTEST) tests -m "not slow" $(AT_A_TIME) $(ARGS)

@@ -70,8 +70,10 @@ def test_what_is_copied_makes_a_whole_wheel(tmp_path: Path) -> None:
     )  # fmt: skip
     [wheel] = tmp_path.glob("*.whl")
     inside = zipfile.ZipFile(wheel).namelist()
-    for name in ("peeklock/server/main.py", "peeklock_client/demo/ticketing/orders.jsonl"):
+    demo = "peeklock_client/demo"
+    for name in (f"{demo}/ticketing/orders.jsonl", f"{demo}/building/building.toml"):
         assert name in inside
+    assert "peeklock/server/main.py" in inside
 
 
 def test_the_image_runs_as_nobody_special_and_with_known_settings() -> None:

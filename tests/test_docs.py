@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DOCS += [
     ROOT / "bench/README.md",
+    ROOT / "examples/building/README.md",
     ROOT / "examples/ticketing/README.md",
     ROOT / "compose/README.md",
 ]

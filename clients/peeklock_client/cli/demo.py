@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from peeklock_client.cli.session import AsJson, Url, show
+from peeklock_client.demo.places import Places
 from peeklock_client.errors import PeeklockError
 
 
@@ -39,8 +40,8 @@ def ticketing(
     from peeklock_client.demo.ticketing.run import report, run_demo
 
     console = Console(stderr=as_json)
-    with broker_of_its_own() if own_broker else contextlib.nullcontext(url) as broker:
-        outcome = asyncio.run(run_demo(broker, console))
+    with broker_of_its_own() if own_broker else contextlib.nullcontext() as own:
+        outcome = asyncio.run(run_demo(own.amqp if own else url, console))
     report(outcome, console)
     if as_json:
         show(
@@ -57,13 +58,75 @@ def ticketing(
         raise typer.Exit(1)
 
 
+def building(
+    rooms: Annotated[
+        int, typer.Option("--rooms", metavar="N", help="Rooms of each unit.", min=2, max=50)
+    ] = 15,
+    own_broker: Annotated[
+        bool, typer.Option("--own-broker", help="Start a throw-away broker for it.")
+    ] = False,
+    mqtt: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Else port 1883 where AMQP is."),
+    ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Else port 8180 there, if there is one."),
+    ] = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a site's sensors and its crew for a day; kill a worker.
+
+    Fire, gas, climate and occupancy sensors of 300 rooms publish over MQTT, and controllers
+    their heartbeats. The topic derives the jobs of evacuation, HVAC, security and maintenance
+    from them; of the two workers, which come over AMQP, one is killed with a job in hand. At
+    the end everything is counted; the exit code is 1 if one alert has no job, or one too many.
+
+    Examples:
+
+    \b
+      peeklock demo building                  # with the broker that runs here
+      peeklock demo building --own-broker
+    """
+    from rich.console import Console
+
+    from peeklock_client.demo.building.audit import by_derivation
+    from peeklock_client.demo.building.run import report, run_demo
+
+    console = Console(stderr=as_json)
+    with broker_of_its_own() if own_broker else contextlib.nullcontext() as own:
+        places = own or Places(url, mqtt, http)
+        outcome = asyncio.run(run_demo(places, rooms, console))
+    report(outcome, console)
+    if as_json:
+        show(
+            {
+                "rooms": outcome.rooms,
+                "signals": outcome.signals,
+                "repeated": outcome.repeated,
+                "alerts": by_derivation(outcome.owed),
+                "answered": by_derivation(outcome.answered),
+                "jobs": dict(outcome.jobs),
+                "taken_over": outcome.taken_over,
+                "unoccupied_at_noon": outcome.said_unoccupied,
+                "is_said_right": outcome.is_said_right,
+                "dead_letters": outcome.dead_letters,
+                "missing": outcome.missing.total(),
+                "surplus": outcome.surplus.total(),
+            }
+        )
+    if not outcome.is_good:
+        raise typer.Exit(1)
+
+
 @contextlib.contextmanager
-def broker_of_its_own() -> Iterator[str]:
-    """A broker on a free port with a temporary data directory; yields its URL."""
+def broker_of_its_own() -> Iterator[Places]:
+    """A broker on free ports with a temporary data directory; yields where it is."""
     with tempfile.TemporaryDirectory(prefix="peeklock-demo-") as folder:
         argv = [sys.executable, "-m", "peeklock_client.cli.main", "serve", "--dev"]
         argv += ["--data-dir", folder, "--amqp", "127.0.0.1:0"]
-        argv += ["--mqtt", "off", "--http", "off"]
+        argv += ["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"]
         # Other commands shall not take it for the machine's broker.
         environment = os.environ | {"PEEKLOCK_CREDENTIALS": f"{folder}/brokers.json"}
         with subprocess.Popen(
@@ -73,8 +136,9 @@ def broker_of_its_own() -> Iterator[str]:
             ready = process.stdout.readline()
             if "amqp=" not in ready:
                 raise PeeklockError("the demo's broker did not start")
+            at = dict(word.split("=", 1) for word in ready.split() if "=" in word)
             try:
-                yield f"amqp://{ready.split('amqp=')[1].split()[0]}"
+                yield Places(f"amqp://{at['amqp']}", at["mqtt"], at["http"])
             finally:
                 process.terminate()
 
@@ -83,4 +147,5 @@ def register(app: typer.Typer) -> None:
     demo = typer.Typer(no_args_is_help=True, help="Demonstrations on real input.")
     demo.callback()(lambda: None)
     demo.command()(ticketing)
+    demo.command()(building)
     app.add_typer(demo, name="demo")
