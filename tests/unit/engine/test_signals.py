@@ -4,8 +4,10 @@ import pytest
 
 from peeklock.engine.capture import Capture
 from peeklock.engine.effects import Accepted, Overheard
+from peeklock.engine.link_desk import LinkDesk
 from peeklock.engine.signal_desk import RELEASED, TAKEN, Session, SignalDesk, find_signals
 from peeklock.entities.facts import TopicCreated
+from peeklock.entities.kept_links import SESSION_LINK, LinkKey
 from peeklock.entities.listeners import Ear, Listener, Wanted
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.submission import Publication, Submission
@@ -291,6 +293,16 @@ class TestSessions:
         desk.listen(again)
         desk.publish("a", 1)
         assert stored(again) == [("a", 1)]
+
+    def test_no_recoverable_link_of_amqp_can_take_it(self, desk: Desk) -> None:
+        house = desk.house
+        desk.leave(desk.enter("one"))
+        key = LinkKey("u", "one", SESSION_LINK, is_sender=True)
+        with pytest.raises(InvalidRequest, match="mqtt"):
+            LinkDesk(house.engine).attach_sender(
+                house.peer, "link", key, house.queue(), Millis(1), None, house.now
+            )
+        assert desk.enter("one").is_present
 
     def test_the_built_in_topic_stays_while_sessions_are_kept(self, desk: Desk) -> None:
         one = desk.enter("one")
