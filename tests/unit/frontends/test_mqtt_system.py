@@ -52,7 +52,7 @@ class Desk:
         for effect in self.house.sync():
             if isinstance(effect, Overheard):
                 signal, hearing = effect.heard.signal, effect.heard.hearing
-                payload, _ = contents_of(signal.message.bare, signal.message, NEVER, NEVER)
+                payload, _ = contents_of(signal.message.bare, signal.message, is_v5=True)
                 assert (hearing.qos, hearing.identifiers) == (0, (7,))
                 found[signal.topic_name] = (payload, hearing.retain)
         return found
