@@ -19,6 +19,11 @@ def hearing(*identifiers: int) -> Hearing:
     return one
 
 
+def is_same(one: tuple[object, object], two: tuple[object, object]) -> bool:
+    """Compiled, the pair itself is none that is kept; what is in it is."""
+    return one[0] is two[0] and one[1] is two[1]
+
+
 def test_an_event_is_converted_once_for_all_subscribers_of_a_version() -> None:
     signal = NamedSignal("a", EVENT, NOW, NEVER)
     for is_v5 in (True, False):
@@ -27,7 +32,7 @@ def test_an_event_is_converted_once_for_all_subscribers_of_a_version() -> None:
         second = encoded_of(signal, hearing(2), NOW, is_v5=is_v5)
         assert (first is second, contents[0] in first.tail) == (False, True)
         assert encoded_of(signal, hearing(1), NOW, is_v5=is_v5) is first
-        assert contents_of_signal(signal, is_v5=is_v5) is contents
+        assert is_same(contents_of_signal(signal, is_v5=is_v5), contents)
 
 
 def test_what_is_left_of_its_time_is_told_anew() -> None:
@@ -37,4 +42,4 @@ def test_what_is_left_of_its_time_is_told_anew() -> None:
     contents = contents_of_signal(signal, is_v5=True)
     later = UnixMs(NOW + STALE_MS)
     assert first.tail != encoded_of(signal, hearing(), later, is_v5=True).tail
-    assert contents_of_signal(signal, is_v5=True) is contents
+    assert is_same(contents_of_signal(signal, is_v5=True), contents)
