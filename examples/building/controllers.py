@@ -13,7 +13,7 @@ from peeklock_client.demo.building.site import SITE, Room
 from peeklock_client.location import Location
 
 CLOUDEVENT = "application/cloudevents+json"
-CONNECTING_AT_ONCE = 20
+CONNECTING_AT_ONCE = 8
 BEAT_SECONDS = 1.0
 STEP_SECONDS = 0.25  # half an hour of the day
 
