@@ -230,8 +230,6 @@ def at(amqp: Location, place: str | None, port: int) -> Location:
     if place is None:
         return replace(amqp, port=port)
     host, _, number = place.rpartition(":")
-    if not host or not number.isdigit():
-        raise PeeklockError(f"{place!r} is no HOST:PORT")
     return replace(amqp, host=host.strip("[]"), port=int(number))
 
 

@@ -95,6 +95,23 @@ def test_where_there_is_no_mqtt_it_says_so(broker: BrokerProcess) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_place_that_is_none_is_wrong_usage(broker: BrokerProcess) -> None:
+    done = demo(broker, "--http", "here")
+    assert done.returncode == 2
+    assert "'here' is no HOST:PORT" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["building", "ticketing"])
+def test_a_broker_that_is_none_is_wrong_usage(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "peeklock_client.cli.main", "demo", name, "--url", "nonsense"],
+        capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "'nonsense' is no broker URL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 async def test_what_the_broker_refuses_reaches_the_publisher(broker: BrokerProcess) -> None:
     location = replace(parse_url(broker.url), port=broker.mqtt_port)
     client = await connect_mqtt(location, "controller")

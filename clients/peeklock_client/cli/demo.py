@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -11,9 +12,10 @@ from typing import Annotated
 
 import typer
 
-from peeklock_client.cli.session import AsJson, Url, show
+from peeklock_client.cli.session import AsJson, Url, show, usage
 from peeklock_client.demo.places import Places
 from peeklock_client.errors import PeeklockError
+from peeklock_client.location import find_broker
 
 
 def ticketing(
@@ -39,6 +41,7 @@ def ticketing(
 
     from peeklock_client.demo.ticketing.run import report, run_demo
 
+    check_url(url)
     console = Console(stderr=as_json)
     with broker_of_its_own() if own_broker else contextlib.nullcontext() as own:
         outcome = asyncio.run(run_demo(own.amqp if own else url, console))
@@ -58,6 +61,20 @@ def ticketing(
         raise typer.Exit(1)
 
 
+def check_url(url: str | None) -> None:
+    """Before anything begins; PEEKLOCK_URL's, too."""
+    try:
+        find_broker(url)
+    except ValueError as error:
+        usage(str(error))
+
+
+def check_place(place: str | None) -> str | None:
+    if place is not None and not re.fullmatch(r".+:\d{1,5}", place):
+        raise typer.BadParameter(f"{place!r} is no HOST:PORT")
+    return place
+
+
 def building(
     rooms: Annotated[
         int, typer.Option("--rooms", metavar="N", help="Rooms of each unit.", min=2, max=50)
@@ -67,11 +84,17 @@ def building(
     ] = False,
     mqtt: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="Else port 1883 where AMQP is."),
+        typer.Option(
+            metavar="HOST:PORT", help="Else port 1883 where AMQP is.", callback=check_place
+        ),
     ] = None,
     http: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="Else port 8180 there, if there is one."),
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Else port 8180 there, if there is one.",
+            callback=check_place,
+        ),
     ] = None,
     url: Url = None,
     as_json: AsJson = False,
@@ -94,6 +117,7 @@ def building(
     from peeklock_client.demo.building.audit import by_derivation
     from peeklock_client.demo.building.run import report, run_demo
 
+    check_url(url)
     console = Console(stderr=as_json)
     with broker_of_its_own() if own_broker else contextlib.nullcontext() as own:
         places = own or Places(url, mqtt, http)
