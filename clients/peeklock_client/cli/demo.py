@@ -41,7 +41,8 @@ def ticketing(
 
     from peeklock_client.demo.ticketing.run import report, run_demo
 
-    check_url(url)
+    if not own_broker:
+        check_url(url)
     console = Console(stderr=as_json)
     with broker_of_its_own() if own_broker else contextlib.nullcontext() as own:
         outcome = asyncio.run(run_demo(own.amqp if own else url, console))
@@ -117,7 +118,8 @@ def building(
     from peeklock_client.demo.building.audit import by_derivation
     from peeklock_client.demo.building.run import report, run_demo
 
-    check_url(url)
+    if not own_broker:
+        check_url(url)
     console = Console(stderr=as_json)
     with broker_of_its_own() if own_broker else contextlib.nullcontext() as own:
         places = own or Places(url, mqtt, http)
