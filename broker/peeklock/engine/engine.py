@@ -557,14 +557,16 @@ class Engine:
         return lsn
 
     def watch(self, peer: Peer) -> None:
-        """From now on `peer` hears of queues and subscriptions that come, change or go."""
+        """From now on `peer` hears of queues and subscriptions that change or go, or push."""
         self._watchers.append(peer)
 
     def _tell_watchers(self, facts: list[Fact], lsn: Lsn) -> None:
         for fact in facts:
-            if isinstance(
-                fact, (QueueCreated, SubscriptionCreated, QueueUpdated, QueueDeleted)
-            ):
+            if isinstance(fact, (QueueCreated, SubscriptionCreated)):
+                is_news = fact.settings.push.to != ""
+            else:
+                is_news = isinstance(fact, (QueueUpdated, QueueDeleted))
+            if is_news:
                 for peer in self._watchers:
                     self.outbox.hold(lsn, EntityChanged(peer, fact.queue_id))
 
