@@ -65,7 +65,7 @@ def set_up_logs(config: Config) -> None:
         config.log_format == "auto" and sys.stderr.isatty()
     )
     renderers: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if as_text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
