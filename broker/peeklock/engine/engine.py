@@ -694,11 +694,11 @@ class Engine:
                 due.append(line)
         for line in due:
             self._let_time_pass(line, now)
-        for topic_id in self.namespace.timers.due(now):
+        for topic_id in self.namespace.waking.take(now):
             self._make_due_jobs(topic_id, now)
         for entity_id in self._idling.due(now):
             self._let_go(entity_id, now)
-        if NEVER != self.namespace.due_topics.first_at() <= now:
+        if NEVER != self.namespace.expiring.first_at() <= now:
             self.last_values.expire(now)
         links = self.namespace.links
         if NEVER != links.next_deadline() <= now:
@@ -724,7 +724,7 @@ class Engine:
             lsn = self._fan_out(facts)
             if arrivals.signals:
                 self.tell_followers(arrivals, lsn)
-        self.namespace.timers.note(topic)
+        self.namespace.waking.note(derivations.next_wake(), topic_id)
 
     def _let_time_pass(self, line: Line, now: UnixMs) -> None:
         queue = line.queue
@@ -746,8 +746,8 @@ class Engine:
         first = self._deadlines[0][0] if self._deadlines else NEVER
         first = soonest(first, self.namespace.links.next_deadline())
         first = soonest(first, self.alarms.next_deadline())
-        first = soonest(first, self.namespace.due_topics.first_at())
-        first = soonest(first, self.namespace.timers.next_deadline())
+        first = soonest(first, self.namespace.expiring.first_at())
+        first = soonest(first, self.namespace.waking.first_at())
         return soonest(first, self._idling.next_deadline())
 
     def take_effects(self) -> list[Effect]:

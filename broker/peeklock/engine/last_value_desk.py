@@ -73,7 +73,7 @@ class LastValueDesk:
 
     def expire(self, now: UnixMs) -> None:
         """Those whose time is over go, one round a topic."""
-        for topic_id in self._namespace.due_topics.take(now):
+        for topic_id in self._namespace.expiring.take(now):
             topic = self._namespace.topics_by_id.get(topic_id)
             if topic is None:
                 continue

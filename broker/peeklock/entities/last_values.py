@@ -10,9 +10,9 @@ a whole, as one for which a subscription has no room, and its sender hears of it
 is never thrown out for what is new.
 """
 
-from heapq import heappop, heappush
 from typing import Final, final
 
+from peeklock.entities.due_topics import DueTopics
 from peeklock.entities.facts import Cause, Fact, LastValueCleared, LastValueSet, Relocated
 from peeklock.entities.queue_index import READY, Deadlines, Entry
 from peeklock.entities.residency import Residency
@@ -52,28 +52,6 @@ class LastValuePage:
     def __init__(self, values: list[LastValue], after: list[str] | None) -> None:
         self.values: Final = values
         self.after: Final = after  # None: there are no more; else perhaps
-
-
-@final
-class DueTopics:
-    """Which topics have last values that expire, by the instant of their first."""
-
-    def __init__(self) -> None:
-        self._heap: Final[list[tuple[UnixMs, QueueId]]] = []
-
-    def note(self, at: UnixMs, topic_id: QueueId) -> None:
-        heappush(self._heap, (at, topic_id))
-
-    def first_at(self) -> UnixMs:
-        """NEVER when there is none."""
-        return self._heap[0][0] if self._heap else NEVER
-
-    def take(self, now: UnixMs) -> list[QueueId]:
-        """Those due; a topic notes itself again."""
-        found: list[QueueId] = []
-        while self._heap and self._heap[0][0] <= now:
-            found.append(heappop(self._heap)[1])
-        return found
 
 
 @final
@@ -126,7 +104,6 @@ class LastValues:
         self._residency: Final = residency
         self._expiring: Final = Deadlines()
         self._due: Final = due
-        self._noted_at: UnixMs = NEVER  # when it is noted as due; NEVER: it is not
 
     # ---- verbs
 
@@ -194,7 +171,6 @@ class LastValues:
 
         They are taken off the deadlines, which are no state that a fact tells of.
         """
-        self._noted_at = NEVER
         expiring = self._expiring
         numbers: list[SequenceNumber] = []
         while len(expiring) and expiring.first_at() <= now and len(numbers) < DISPATCH_RUN_MAX:
@@ -341,7 +317,4 @@ class LastValues:
 
     def watch(self) -> None:
         """Have it noted when the first expires."""
-        at = self._expiring.first_at()
-        if at != NEVER and (self._noted_at == NEVER or at < self._noted_at):
-            self._noted_at = at
-            self._due.note(at, self.queue_id)
+        self._due.note(self._expiring.first_at(), self.queue_id)

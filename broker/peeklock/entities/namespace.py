@@ -25,6 +25,7 @@ from peeklock.entities.derivation_facts import (
     SignalTaken,
 )
 from peeklock.entities.derivation_settings import DerivationSettings
+from peeklock.entities.due_topics import DueTopics
 from peeklock.entities.facts import (
     DeliveryForgotten,
     DeliveryKept,
@@ -49,7 +50,6 @@ from peeklock.entities.facts import (
 )
 from peeklock.entities.forwarding import check_loop, checked
 from peeklock.entities.kept_links import KeptLinks
-from peeklock.entities.last_values import DueTopics
 from peeklock.entities.lens import Lens
 from peeklock.entities.listeners import PREFIX, Listeners
 from peeklock.entities.queue import ORDINARY, Queue
@@ -58,7 +58,6 @@ from peeklock.entities.settings import FIXED, QueueSettings, RuleSettings, Topic
 from peeklock.entities.subscription import DEFAULT_RULE, Subscription, check_rule
 from peeklock.entities.topic import Topic
 from peeklock.entities.topic_names import SIGNALS
-from peeklock.entities.topic_timers import TopicTimers
 from peeklock.errors import (
     AlreadyExists,
     ForwardTargetGone,
@@ -84,9 +83,9 @@ class Namespace:
         self.by_id: Final[dict[QueueId, Queue]] = {}
         self.topics_by_id: Final[dict[QueueId, Topic]] = {}
         self.links: Final = KeptLinks()
-        self.due_topics: Final = DueTopics()
+        self.expiring: Final = DueTopics()  # last values
+        self.waking: Final = DueTopics()  # derivations
         self.listeners: Final = Listeners()
-        self.timers: Final = TopicTimers()
         self._by_key: Final[dict[str, Queue]] = {}
         self._topics_by_key: Final[dict[str, Topic]] = {}
         self._dead_letters: Final[dict[QueueId, Queue]] = {}
@@ -385,7 +384,7 @@ class Namespace:
             topic = self.topics_by_id.get(fact.queue_id)
             if topic is not None:
                 topic.derivations.apply(fact)
-                self.timers.note(topic)
+                self.waking.note(topic.derivations.next_wake(), topic.topic_id)
         elif isinstance(
             fact, (LinkOpened, LinkSuspended, LinkClosed, DeliveryKept, DeliveryForgotten)
         ):
@@ -444,7 +443,7 @@ class Namespace:
 
     def _apply_to_topic(self, fact: TopicCreated | TopicUpdated | TopicDeleted) -> None:
         if isinstance(fact, TopicCreated):
-            topic = Topic(fact, self.lens, self.residency, self.due_topics, self.listeners)
+            topic = Topic(fact, self.lens, self.residency, self.expiring, self.listeners)
             self.topics_by_id[fact.queue_id] = topic
             self._topics_by_key[key_of(fact.path)] = topic
             self._next_id = QueueId(max(self._next_id, fact.queue_id + 1))

@@ -6,6 +6,7 @@ from peeklock.entities.arrivals import Arrivals, Signal
 from peeklock.entities.conformity import Conformity, UnusableSchema
 from peeklock.entities.deduplication import Deduplication
 from peeklock.entities.derivations import Derivations
+from peeklock.entities.due_topics import DueTopics
 from peeklock.entities.facts import (
     Cause,
     Fact,
@@ -19,7 +20,7 @@ from peeklock.entities.facts import (
     TopicUpdated,
 )
 from peeklock.entities.fan_out import FanOut
-from peeklock.entities.last_values import DueTopics, Keeping, LastValues, subject_in
+from peeklock.entities.last_values import Keeping, LastValues, subject_in
 from peeklock.entities.lens import Lens
 from peeklock.entities.listeners import Audience, Listeners
 from peeklock.entities.residency import Residency

@@ -352,7 +352,7 @@ class TestRecovery:
         assert isinstance(journal, MemoryJournal)
         again = replayed(journal._facts)
         assert pictures(again, house.now) == pictures(house.namespace, house.now)
-        assert again.due_topics.first_at() == house.now + 1000
+        assert again.expiring.first_at() == house.now + 1000
 
     def test_what_a_snapshot_knows_better_is_not_undone(
         self, house: House, rooms: Topic
