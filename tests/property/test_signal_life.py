@@ -12,6 +12,7 @@ from peeklock.entities.listeners import named_under
 from peeklock.entities.queue import token_of
 from peeklock.entities.queue_index import LOCKED
 from peeklock.entities.topic_filter import is_match
+from tests.support.house import Recorder
 from tests.unit.engine.test_signals import Desk, check_recovery
 
 CLIENTS = ("a", "b", "c")
@@ -40,7 +41,8 @@ class SignalLife(RuleBasedStateMachine):
     def enter(self, client: str, kept: bool, clean: bool) -> None:
         if client in self.here:
             self.leave(client, keep=True)
-        session = self.desk.enter(client, LIFETIME if kept else 0, clean=clean)
+        lifetime = LIFETIME if kept else 0
+        session = self.desk.enter(client, lifetime, clean=clean, peer=Recorder())
         was_kept = client in self.kept
         assert session.is_present == (was_kept and not clean)
         self.here[client] = session
@@ -136,7 +138,8 @@ class SignalLife(RuleBasedStateMachine):
             if isinstance(effect, Overheard):
                 hearing = effect.heard.hearing
                 client = listeners.get(hearing.listener)
-                if client is not None:
+                # What was on its way to a connection that is gone is heard by nobody.
+                if client is not None and effect.peer is self.here[client].ear.peer:
                     name = effect.heard.signal.topic_name
                     heard.setdefault(client, []).append((name, hearing.qos))
         for client, told in self.told.items():

@@ -16,7 +16,7 @@ from peeklock.limits import MQTT_QUEUED_MESSAGES_MAX, MQTT_SESSIONS_MAX
 from peeklock.message import Message
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import NEVER, NOWHERE, Lsn, Millis, UnixMs
-from tests.support.house import House, pictures, replayed
+from tests.support.house import House, Recorder, pictures, replayed
 
 MINUTE = 60_000
 
@@ -29,11 +29,18 @@ class Desk:
         self.desk = SignalDesk(self.house.engine)
 
     def enter(
-        self, client_id: str, lifetime_ms: int = MINUTE, *, clean: bool = False, user: str = "u"
+        self,
+        client_id: str,
+        lifetime_ms: int = MINUTE,
+        *,
+        clean: bool = False,
+        user: str = "u",
+        peer: Recorder | None = None,
     ) -> Session:
+        """On a connection of its own, where there is a `peer`."""
         house = self.house
         return self.desk.enter(
-            house.peer, user, client_id, Millis(lifetime_ms), house.now, is_clean=clean
+            peer or house.peer, user, client_id, Millis(lifetime_ms), house.now, is_clean=clean
         )
 
     def leave(self, session: Session, lifetime_ms: int = MINUTE) -> None:
