@@ -217,10 +217,7 @@ class Engine:
         self.relay.tell(arrivals)
         self.note_use(arrivals, now)
         self.note_access(entity, now)
-        lsn = self._fan_out([*facts, *beside])
-        if arrivals.signals:
-            self.tell_followers(arrivals, lsn)
-        return lsn
+        return self._fan_out([*facts, *beside])
 
     def follow(self, peer: Peer, topic: Topic) -> None:
         """From now on `peer` has each message that the topic takes, as `Signalled`."""
@@ -236,15 +233,6 @@ class Engine:
         if not followed[1]:
             del self._followers[topic.topic_id]
             topic.is_followed = False
-
-    def tell_followers(self, arrivals: Arrivals, lsn: Lsn) -> None:
-        """What topics took by an append; behind it, so that nobody hears what is not so."""
-        for signal in arrivals.signals:
-            followed = self._followers.get(signal.topic_id)
-            if followed is not None:
-                topic, peers = followed
-                for peer in peers:
-                    self.outbox.hold(lsn, Signalled(peer, topic, signal.given.message))
 
     def note_use(self, arrivals: Arrivals, now: UnixMs) -> None:
         """These entities were sent to."""
@@ -536,8 +524,7 @@ class Engine:
                 self._apply_elsewhere(fact, lsn)
         except Exception as error:  # noqa: BLE001 (whatever it is, memory is behind)
             self._end_behind(error)
-        if self.relay.heard:
-            self._tell_listeners(lsn)
+        self._tell_news(lsn)
         return lsn
 
     def commit_registry(self, facts: list[Fact]) -> Lsn:
@@ -721,9 +708,7 @@ class Engine:
                 derivations.put_off(name, key, UnixMs(now + FORWARD_RETRY))
                 continue
             self.note_use(arrivals, now)
-            lsn = self._fan_out(facts)
-            if arrivals.signals:
-                self.tell_followers(arrivals, lsn)
+            self._fan_out(facts)
         self.namespace.waking.note(derivations.next_wake(), topic_id)
 
     def _let_time_pass(self, line: Line, now: UnixMs) -> None:
@@ -837,8 +822,7 @@ class Engine:
                     self._apply_elsewhere(fact, lsn)
         except Exception as error:  # noqa: BLE001 (whatever it is, memory is behind)
             self._end_behind(error)
-        if self.relay.heard:
-            self._tell_listeners(lsn)
+        self._tell_news(lsn)
         return lsn
 
     def _fan_out(self, facts: list[Fact]) -> Lsn:
@@ -858,9 +842,25 @@ class Engine:
                 self._mark(line)
         except Exception as error:  # noqa: BLE001 (whatever it is, memory is behind)
             self._end_behind(error)
-        if self.relay.heard:
-            self._tell_listeners(lsn if facts else NOWHERE)
+        self._tell_news(lsn, is_recorded=bool(facts))
         return lsn
+
+    def _tell_news(self, lsn: Lsn, *, is_recorded: bool = True) -> None:
+        """What topics took by an append; behind it, so that nobody hears what is not so."""
+        if self.relay.heard:
+            self._tell_listeners(lsn if is_recorded else NOWHERE)
+        if self.relay.signals:
+            self._tell_followers(lsn)
+
+    def _tell_followers(self, lsn: Lsn) -> None:
+        signals = self.relay.signals
+        self.relay.signals = []
+        for signal in signals:
+            followed = self._followers.get(signal.topic_id)
+            if followed is not None:
+                topic, peers = followed
+                for peer in peers:
+                    self.outbox.hold(lsn, Signalled(peer, topic, signal.given.message))
 
     def _tell_listeners(self, lsn: Lsn) -> None:
         """Behind the facts of the same append, and behind what each was told before.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
-from peeklock.entities.arrivals import Arrivals, Derived, Heard, Onward, Stillborn
+from peeklock.entities.arrivals import Arrivals, Derived, Heard, Onward, Signal, Stillborn
 from peeklock.entities.dispositions import Disposition, Properties, Verdict
 from peeklock.entities.facts import UNNUMBERED, Cause, Fact, Origin, Removed, Rewritten
 from peeklock.entities.namespace import Namespace
@@ -50,8 +50,10 @@ class Relay:
     def __init__(self, namespace: Namespace, journal: Journal) -> None:
         self._namespace: Final = namespace
         self._journal: Final = journal
-        # What listeners are to be told once the facts are recorded that were decided with it.
+        # What listeners and followers are to be told once the facts are recorded that were
+        # decided with it.
         self.heard: list[Heard] = []
+        self.signals: list[Signal] = []
 
     # ---- what is sent
 
@@ -65,8 +67,8 @@ class Relay:
     ) -> list[Fact]:
         """Where these submissions end up; raises `BrokerError`, and then none is taken.
 
-        `arrivals` has what the same append brings in already, and what listeners are to be
-        told, if it comes to that append: see `tell`. `number_all`: see `Topic`.
+        `arrivals` has what the same append brings in already, and what is to be told of it,
+        if it comes to that append: see `tell`. `number_all`: see `Topic`.
         """
         facts: list[Fact] = []
         for entity, given in sends:
@@ -78,9 +80,11 @@ class Relay:
         return self.room(arrivals) + facts
 
     def tell(self, arrivals: Arrivals) -> None:
-        """What was decided is recorded next: listeners hear of it then."""
+        """What was decided is recorded next: who listens or follows hears of it then."""
         if arrivals.heard:
             self.heard.extend(arrivals.heard)
+        if arrivals.signals:
+            self.signals.extend(arrivals.signals)
 
     def room(self, arrivals: Arrivals) -> list[Fact]:
         """What gives way to all that an append brings in; raises `QuotaExceeded`."""
@@ -133,7 +137,9 @@ class Relay:
             raise DiskFull("the broker's disk is nearly full; jobs wait until it has room")
         facts = topic.derivations.close(name, key, now, arrivals)
         facts.extend(self._follow(arrivals, now))
-        return self.room(arrivals) + facts
+        room = self.room(arrivals)
+        self.tell(arrivals)
+        return room + facts
 
     def _take_in(self, job: Derived, arrivals: Arrivals, now: UnixMs) -> list[Fact]:
         """A job, in its queue; or among its dead letters, where that queue cannot have it.

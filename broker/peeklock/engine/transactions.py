@@ -183,7 +183,6 @@ class Transactions:
             else:
                 arrivals = Arrivals()
                 lsn = engine.commit_facts(self._decide(txn, arrivals, now))
-                engine.tell_followers(arrivals, lsn)
                 del self._open[txn_id]
         except BrokerError as error:
             refused = Refused(self._peer, self._link, delivery_id, error)

@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 
+from peeklock.engine.effects import Overheard, Signalled
 from peeklock.engine.relay import Relay
+from peeklock.engine.signal_desk import SignalDesk
 from peeklock.entities.arrivals import Arrivals
 from peeklock.entities.derivation_settings import DerivationKind
 from peeklock.entities.derivations import WAKES_SPARE
+from peeklock.entities.listeners import Wanted
 from peeklock.entities.submission import Submission
 from peeklock.errors import DiskFull, InvalidRequest
 from peeklock.limits import (
@@ -20,7 +23,7 @@ from peeklock.limits import (
     FORWARD_RETRY,
 )
 from peeklock.store.memory_journal import MemoryJournal
-from peeklock.types import NEVER
+from peeklock.types import NEVER, Millis
 from tests.support.disk_house import Recording
 from tests.support.house import House, replayed
 from tests.support.signals import jobs, signal
@@ -103,6 +106,20 @@ class TestDebounce:
         site.hear("a", id_="x")
         site.house.advance(1)
         assert site.seen() == [("a", 1, 0)]
+
+    def test_a_job_that_goes_on_to_a_topic_is_heard_there(self, site: Rooms) -> None:
+        house = site.house
+        house.topic("site/jobs")
+        house.queue("on", forward_to="site/jobs")
+        site.wait_for(DEBOUNCE, to="on")
+        desk = SignalDesk(house.engine)
+        session = desk.enter(house.peer, "u", "c", Millis(0), house.now, is_clean=True)
+        desk.listen(session, "site/jobs/#", Wanted(session.listener, 0), house.now)
+        house.engine.follow(house.peer, house.namespace.find_topic("site/jobs"))
+        site.hear("a")
+        house.advance(PERIOD)
+        told = [type(one) for one in house.sync() if isinstance(one, Overheard | Signalled)]
+        assert told == [Overheard, Signalled]
 
 
 class TestCoalesce:

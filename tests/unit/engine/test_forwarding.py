@@ -4,7 +4,7 @@ import pytest
 
 from peeklock.engine.capture import Capture
 from peeklock.engine.dispatch import Waiting
-from peeklock.engine.effects import Accepted, Deliver, Refused
+from peeklock.engine.effects import Accepted, Deliver, Refused, Signalled
 from peeklock.engine.transactions import Transactions
 from peeklock.entities.dispositions import ABANDON, COMPLETE, Disposition, Verdict
 from peeklock.entities.facts import Cause, Enqueued, Fact, Numbered, Removed
@@ -624,3 +624,40 @@ def test_causes_are_as_they_should_be(house: House) -> None:
     (removed,) = [fact for fact in last_append(house) if isinstance(fact, Removed)]
     assert removed.cause is Cause.MOVED
     assert source.next_deadline() == NEVER
+
+
+class TestFollowers:
+    """Who follows a topic has all that it takes, by whichever way it comes."""
+
+    def followed(self, house: House) -> None:
+        house.engine.follow(house.peer, house.topic("alarms"))
+
+    def told(self, house: House) -> list[bytes]:
+        return [one.message.bare for one in house.sync() if isinstance(one, Signalled)]
+
+    def test_what_is_forwarded(self, house: House) -> None:
+        self.followed(house)
+        house.send(house.queue("in", forward_to="alarms"), b"a")
+        assert self.told(house) == [b"a"]
+
+    def test_what_goes_on_later(self, house: House) -> None:
+        self.followed(house)
+        house.send(house.queue("in", forward_to="alarms"), b"a", not_before=house.now + 1000)
+        assert self.told(house) == []
+        house.advance(1000)
+        assert self.told(house) == [b"a"]
+
+    def test_what_is_dead_lettered(self, house: House) -> None:
+        self.followed(house)
+        queue = house.queue("in", forward_dead_letters_to="alarms")
+        house.subscription(house.namespace.find_topic("alarms"), "all")
+        house.send(queue, b"a")
+        dead_letter(house, queue)
+        assert self.told(house) == [b"a"]
+
+    def test_nobody_hears_of_a_forward_that_failed(self, house: House) -> None:
+        self.followed(house)
+        queue = house.queue("in", forward_dead_letters_to="alarms")  # which nobody takes from
+        house.send(queue, b"a")
+        dead_letter(house, queue)
+        assert self.told(house) == []
