@@ -18,6 +18,7 @@ from collections.abc import Hashable
 from typing import Final, Generic, TypeVar, final
 
 from peeklock.errors import InvalidRequest
+from peeklock.filters.subject_path import SubjectPath
 from peeklock.limits import MQTT_STRING_BYTES_MAX, TOPIC_LEVELS_MAX
 
 T = TypeVar("T")
@@ -82,20 +83,9 @@ def has_wildcard(text: str) -> bool:
 
 def is_match(topic_filter: str, name: str) -> bool:
     """Does this one filter match this name? Both are valid."""
-    wanted = topic_filter.split(SEPARATOR)
-    levels = name.split(SEPARATOR)
-    if name[:1] == "$" and wanted[0] in (ONE_LEVEL, ALL_LEVELS):
+    if name[:1] == "$" and topic_filter[0] in (ONE_LEVEL, ALL_LEVELS):
         return False  # [MQTT-4.7.2-1]
-    if wanted[-1] == ALL_LEVELS:
-        wanted.pop()
-        if len(levels) < len(wanted):
-            return False
-    elif len(levels) != len(wanted):
-        return False
-    for place, level in enumerate(wanted):
-        if level not in (ONE_LEVEL, levels[place]):
-            return False
-    return True
+    return SubjectPath(topic_filter).matches(name)
 
 
 @final
