@@ -45,8 +45,7 @@ from peeklock.errors import InvalidEvent, ProtocolViolation
 from peeklock.frontends.amqp_event import parts_of
 from peeklock.frontends.mqtt_user_properties import (
     first_values,
-    fits,
-    text_of_property,
+    user_properties_of,
 )
 from peeklock.limits import MQTT_EVENT_BYTES_MAX
 from peeklock.protocols.amqp10.values import AmqpValue
@@ -200,12 +199,11 @@ def in_version_5(event: CloudEvent, application: Mapping[AmqpValue, AmqpValue]) 
     Application properties that are no attributes go along as user properties. In binary mode
     one with an attribute's name would become one, so then the event goes structured.
     """
-    others: dict[str, str] = {}
-    for key, value in application.items():
-        text = text_of_property(value)
-        if isinstance(key, str) and not key.startswith(PREFIXES) and text is not None:
-            if fits(key) and fits(text):
-                others[str(key)] = text
+    others = {
+        name: text
+        for name, text in user_properties_of(application)
+        if not name.startswith(PREFIXES)
+    }
     form = Form.JSON if any(is_attribute(name) for name in others) else Form.BINARY
     parts = cast(MqttParts, write_exactly(event, Hop.MQTT, form))
     attributes = dict(parts.user_properties)
