@@ -201,10 +201,8 @@ class SignalDesk:
         if lifetime_ms == 0:
             engine.close_link(link, now)
             return
-        facts: list[Fact] = []
         if lifetime_ms != link.lifetime_ms:
-            facts.append(opened(link.link_id, link.key, link.entity_id, lifetime_ms))
-            engine.commit_facts(facts)
+            engine.commit_facts([opened(link.link_id, link.key, link.entity_id, lifetime_ms)])
         engine.commit_facts([engine.namespace.links.suspend(link, now)])
 
     # ---- what they listen to

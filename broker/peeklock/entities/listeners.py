@@ -101,6 +101,11 @@ class Wanted:
         self.retain_handling: Final = retain_handling
         self.identifier: Final = identifier  # 0: the client gave it none
 
+    @property
+    def identifiers(self) -> tuple[int, ...]:
+        """What goes along with what it matches."""
+        return (self.identifier,) if self.identifier else ()
+
 
 @final
 class Hearing:

@@ -105,7 +105,7 @@ class Retained:
         hearing = Hearing(wanted.listener)
         hearing.qos = min(wanted.qos, qos_kept(message))
         hearing.retain = True  # §3.3.1.3
-        hearing.identifiers = (wanted.identifier,) if wanted.identifier else ()
+        hearing.identifiers = wanted.identifiers
         session = self.session
         if hearing.is_stored and session is not None:
             self._desk.store(session, name, hearing, value.entry, message, now)

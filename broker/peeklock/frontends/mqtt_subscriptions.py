@@ -89,14 +89,13 @@ class Subscriptions:
             if is_of_system(topic_filter):
                 self._system.watch(now)
             return
-        identifiers = (wanted.identifier,) if wanted.identifier else ()
         if is_shared(topic_filter):
             self._finder.check_filter(topic_filter)
             group = self._desk.group(topic_filter, now)
-            self._deliveries.join(topic_filter, wanted.qos, group, identifiers, now)
+            self._deliveries.join(topic_filter, wanted.qos, group, wanted.identifiers, now)
             return
         queue = self._finder.source(topic_filter, now)
-        self._deliveries.take_jobs(topic_filter, wanted.qos, queue, identifiers, now)
+        self._deliveries.take_jobs(topic_filter, wanted.qos, queue, wanted.identifiers, now)
 
     def unsubscribe(self, topic_filter: str, now: UnixMs) -> bool:
         """`False`: there was no such one [MQTT-3.10.4-1] [MQTT-3.10.4-2] [MQTT-3.11.3-2].

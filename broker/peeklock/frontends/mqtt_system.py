@@ -95,7 +95,7 @@ class SystemTopics:
             if is_match(topic_filter, name):
                 hearing = Hearing(wanted.listener)
                 hearing.retain = True
-                hearing.identifiers = (wanted.identifier,) if wanted.identifier else ()
+                hearing.identifiers = wanted.identifiers
                 self._send(signal_of(name, text, now), hearing)
         self.watch(now)
 
