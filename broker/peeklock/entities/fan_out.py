@@ -29,7 +29,7 @@ from peeklock.entities.subscription import Subscription
 from peeklock.errors import FilterError, InvalidRequest, QuotaExceeded
 from peeklock.filters.view import PropertyView, SystemProperty
 from peeklock.limits import DEAD_LETTER_TEXT_CHARACTERS_MAX
-from peeklock.message import NO_TTL
+from peeklock.message import NO_TTL, Message
 from peeklock.types import NEVER, QueueId, SequenceNumber, SessionId, UnixMs, soonest
 
 NO_SESSION: Final = "Session ID is null."  # Service Bus' words
@@ -68,7 +68,21 @@ class FanOut:
         self._last_values: Final = last_values
         self._keeps_all: Final = keeps_all
         self._copy_count = 0
+        self._view: PropertyView | None = None  # of the message that is added next
         self.size_bytes = 0  # of all copies, and what last values grow by
+
+    @property
+    def _own_number(self) -> SequenceNumber:
+        """Of the message that is added next, if it gets one."""
+        return SequenceNumber(self._next_number + self._load.number_count)
+
+    def view_of(self, message: Message) -> PropertyView:
+        """Of the message that is added next: one for all who look at it, if anybody does."""
+        view = self._view
+        if view is None:
+            view = self._lens.view(message, self._now, self._own_number, 0)
+            self._view = view
+        return view
 
     def add(
         self, given: Submission, plan: RulePlan, audience: Audience | None, *, number: bool
@@ -78,27 +92,23 @@ class FanOut:
         So it is if it is kept as a last value. `audience` listens, too; None: nobody does.
         Raises what those say that take it: `MessageTooLarge`, say.
         """
-        own_number = SequenceNumber(self._next_number + self._load.number_count)
+        own_number = self._own_number
         copy = self._copy_of(given, own_number)
         before = self._copy_count
         for subscription in plan.always:
             self._take(copy, subscription)
-        view: PropertyView | None = None
         if plan.looks:
-            view = self._lens.view(given.message, self._now, own_number, 0)
+            view = self.view_of(given.message)
             for taking in plan.takings(view):
                 self._obey(copy, view, taking)
         if audience is not None:
             self._tell(copy, audience, given.publication)
         is_kept = False
         if self._keeps_all or given.last_value != AS_THE_TOPIC_SAYS:
-            if view is None:
-                view = self._lens.view(given.message, self._now, own_number, 0)
-            is_kept = self._keep(given, copy, view, own_number)
+            is_kept = self._keep(given, copy, own_number)
         is_derived = False
         if self._derivations is not None:
-            if view is None:
-                view = self._lens.view(given.message, self._now, own_number, 0)
+            view = self.view_of(given.message)
             subject = subject_in(view, is_named=given.publication is not None)
             derived = self._derivations.take(
                 copy, view, own_number, subject, self._now, self._arrivals
@@ -107,6 +117,7 @@ class FanOut:
             is_derived = bool(derived)
         if number or is_kept or is_derived or self._copy_count > before:
             self._load.number()
+        self._view = None
 
     def _tell(
         self, given: Submission, audience: Audience, publication: Publication | None
@@ -176,9 +187,7 @@ class FanOut:
 
     # ---- the last value
 
-    def _keep(
-        self, given: Submission, copy: Submission, view: PropertyView, number: SequenceNumber
-    ) -> bool:
+    def _keep(self, given: Submission, copy: Submission, number: SequenceNumber) -> bool:
         """Says whether it is kept. What is scheduled is not: it is not so yet; nor is a dead
         letter, which is no news of its subject."""
         passage = copy.passage
@@ -189,6 +198,7 @@ class FanOut:
             if given.last_value == KEEP:
                 raise InvalidRequest("a signal that is scheduled cannot be kept as last value")
             return False
+        view = self.view_of(given.message)
         subject = subject_in(view, is_named=given.publication is not None)
         keeping = self._load.keeping
         if keeping is None:

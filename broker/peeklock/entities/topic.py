@@ -118,7 +118,7 @@ class Topic:
             if one.message_id and self.settings.duplicate_window_ms:
                 ids.add(one.message_id)
                 seen.append(MessageIdSeen(self.topic_id, one.message_id, now))
-            audience = self._audience_of(one, now) if self._listeners.any else None
+            audience = self._audience_of(one, copies) if self._listeners.any else None
             copies.add(one, plan, audience, number=number_all)
             if self.is_followed and one.not_before <= now:  # a schedule is not due
                 arrivals.signals.append(Signal(self.topic_id, one))
@@ -148,15 +148,15 @@ class Topic:
                 raise MessageNotFound(self.path, number, "scheduled")
         return facts
 
-    def _audience_of(self, given: Submission, now: UnixMs) -> Audience | None:
+    def _audience_of(self, given: Submission, copies: FanOut) -> Audience | None:
         """Who listens to this one. What MQTT has no topic name for is heard by nobody."""
         publication = given.publication
         name: str | None
         if publication is not None:
             name = publication.topic_name
         else:
-            view = self._lens.view(given.message, now, self.next_number, 0)
-            name = topic_name_of(self.path, subject_in(view))
+            subject = subject_in(copies.view_of(given.message))
+            name = topic_name_of(self.path, subject)
         if name is None:
             return None
         hearings = self._listeners.hearings(name, publication)
