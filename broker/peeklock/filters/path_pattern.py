@@ -8,11 +8,9 @@ import re
 from typing import Final, final
 
 from peeklock.errors import InvalidFilter
+from peeklock.filters.subject_path import ONE, REST, SEPARATOR, SubjectPath
 from peeklock.limits import PATH_PATTERN_CHARACTERS_MAX
 
-SEPARATOR: Final = "/"
-ANY: Final = "+"
-REST: Final = "#"
 CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -20,7 +18,7 @@ CAPTURE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 class PathPattern:
     """One pattern. Upper and lower case differ, and nothing is left out ([MQTT-4.7.3-4])."""
 
-    __slots__ = ("_levels", "_names", "_takes_rest", "text")
+    __slots__ = ("_names", "_path", "text")
 
     def __init__(self, text: str) -> None:
         """Raises `InvalidFilter`."""
@@ -30,15 +28,16 @@ class PathPattern:
                 f"a path has 1 to {PATH_PATTERN_CHARACTERS_MAX} characters, not {len(text)}"
             )
         levels = text.split(SEPARATOR)
-        self._takes_rest: Final = levels[-1] == REST  # ([MQTT-4.7.1-1]: it stands last)
-        if self._takes_rest:
-            levels.pop()
-        self._levels: Final[list[str]] = levels
+        last = len(levels) - 1
         self._names: Final[dict[int, str]] = {}  # of the levels in braces, by their place
         column = 1
         for place, level in enumerate(levels):
-            self._check(place, level, column)
+            if level != REST or place != last:  # ([MQTT-4.7.1-1]: it stands last)
+                self._check(place, level, column)
             column += len(level) + 1
+        for place in self._names:
+            levels[place] = ONE
+        self._path: Final = SubjectPath(SEPARATOR.join(levels))
 
     def _check(self, place: int, level: str, column: int) -> None:
         capture = CAPTURE.fullmatch(level)
@@ -49,7 +48,7 @@ class PathPattern:
             self._names[place] = name
         elif REST in level:
             raise InvalidFilter("# stands alone, as the last level", 1, column)
-        elif level != ANY and any(one in level for one in "+{}"):
+        elif level != ONE and any(one in level for one in "+{}"):
             raise InvalidFilter(
                 f"{level!r} is no level; expected +, {{name}} or a text without + {{ }}",
                 1,
@@ -64,16 +63,7 @@ class PathPattern:
 
     def match(self, path: str) -> dict[str, str] | None:
         """The named levels of `path`; None when it does not match."""
-        levels = path.split(SEPARATOR)
-        wanted = self._levels
-        if len(levels) != len(wanted):
-            if not self._takes_rest or len(levels) < len(wanted):
-                return None  # `a/#` takes `a`, too (§4.7.1.2)
-        found: dict[str, str] = {}
-        for place, level in enumerate(wanted):
-            name = self._names.get(place)
-            if name is not None:
-                found[name] = levels[place]
-            elif level not in (ANY, levels[place]):
-                return None
-        return found
+        levels = self._path.levels_of(path)
+        if levels is None:
+            return None
+        return {name: levels[place] for place, name in self._names.items()}

@@ -13,6 +13,7 @@ from peeklock.filters.program import Program
 from peeklock.filters.values import Value
 from peeklock.filters.view import PropertyView, SystemProperty
 
+SEPARATOR: Final = "/"
 ONE: Final = "+"  # any one level (MQTT 5.0 §4.7.1.3)
 REST: Final = "#"  # all that follows, and the level above it (§4.7.1.2)
 
@@ -26,7 +27,7 @@ class SubjectPath:
     def __init__(self, text: str) -> None:
         """Raises `InvalidFilter` where a wildcard does not stand for a whole level."""
         check_path(text)
-        levels = text.split("/")
+        levels = text.split(SEPARATOR)
         self._rest: Final = levels[-1] == REST
         self._levels: Final = levels[:-1] if self._rest else levels
         self._exact: Final = None if self._rest or ONE in levels else text
@@ -37,14 +38,18 @@ class SubjectPath:
             return False
         if self._exact is not None:
             return subject == self._exact
-        given = subject.split("/")
+        return self.levels_of(subject) is not None
+
+    def levels_of(self, subject: str) -> list[str] | None:
+        """The levels of a subject that matches; None for one that does not."""
+        given = subject.split(SEPARATOR)
         count = len(self._levels)
         if len(given) < count or (len(given) > count and not self._rest):
-            return False
+            return None
         for place, level in enumerate(self._levels):
             if level != ONE and level != given[place]:
-                return False
-        return True
+                return None
+        return given
 
 
 def check_path(text: str) -> None:
@@ -52,7 +57,7 @@ def check_path(text: str) -> None:
     if not text:
         raise refusal(text, 0, "a path has at least one character")
     start = 0
-    for level in text.split("/"):
+    for level in text.split(SEPARATOR):
         end = start + len(level)
         if (ONE in level and level != ONE) or (
             REST in level and (level != REST or end != len(text))
