@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, final
 import orjson
 
 from peeklock.errors import InvalidFilter
+from peeklock.filters.places import refusal
 from peeklock.limits import (
     TEMPLATE_CHARACTERS_MAX,
     TEMPLATE_DEPTH_MAX,
@@ -54,7 +55,7 @@ Part: TypeAlias = str | Reference
 class Template:
     """A text with placeholders."""
 
-    __slots__ = ("_parts", "text")
+    __slots__ = ("_parts", "references", "text")
 
     def __init__(self, text: str, roots: Iterable[str]) -> None:
         """`roots` are what placeholders may name; raises `InvalidFilter`."""
@@ -63,16 +64,15 @@ class Template:
                 f"a template has up to {TEMPLATE_CHARACTERS_MAX} characters, not {len(text)}"
             )
         self.text: Final = text
-        self._parts: Final[list[Part]] = read_parts(text, sorted(roots))
+        self._parts: Final[list[Part]] = list(parts_of(text, sorted(roots)))
+        self.references: Final[list[Reference]] = [
+            part for part in self._parts if isinstance(part, Reference)
+        ]
         count = len(self.references)
         if count > TEMPLATE_PLACEHOLDERS_MAX:
             raise InvalidFilter(
                 f"a template has up to {TEMPLATE_PLACEHOLDERS_MAX} placeholders, not {count}"
             )
-
-    @property
-    def references(self) -> list[Reference]:
-        return [part for part in self._parts if isinstance(part, Reference)]
 
     def render(self, values: Values) -> str:
         found: list[str] = []
@@ -114,10 +114,6 @@ class JsonTemplate:
     def render(self, values: Values) -> bytes:
         """JSON's text, in UTF-8."""
         return orjson.dumps(filled(self._document, values))
-
-
-def read_parts(text: str, roots: list[str]) -> list[Part]:
-    return list(parts_of(text, roots))
 
 
 def parts_of(text: str, roots: list[str]) -> Iterator[Part]:
@@ -169,10 +165,7 @@ def read_reference(text: str, start: int, end: int, roots: list[str]) -> Referen
 
 def wrong(what: str, text: str, at: int, expected: tuple[str, ...]) -> InvalidFilter:
     listed = ", ".join(expected[:-1]) + " or " if len(expected) > 1 else ""
-    what = f"{what}; expected {listed}{expected[-1]}"
-    line = text.count("\n", 0, at) + 1
-    column = at - (text.rfind("\n", 0, at) + 1) + 1
-    return InvalidFilter(what, line, column, expected)
+    return refusal(text, at, f"{what}; expected {listed}{expected[-1]}", expected)
 
 
 def compiled(document: object, roots: list[str], depth: int) -> object:
