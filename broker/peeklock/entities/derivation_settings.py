@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Final
 
-from peeklock.entities.settings_map import typed
+from peeklock.entities.settings_map import as_plain, typed
 from peeklock.entities.threshold import Threshold
 from peeklock.errors import InvalidRequest
 from peeklock.limits import (
@@ -116,18 +116,13 @@ THRESHOLD_NAMES: Final = tuple([one.name for one in fields(Threshold)])
 
 def derivation_as_map(settings: DerivationSettings) -> dict[str, object]:
     """Every setting by its name; properties as a map."""
-    found: dict[str, object] = {}
-    for name in NAMES:
-        value = getattr(settings, name)
-        if name == PROPERTIES:
-            found[name] = dict(settings.properties)
-        elif value is not None:
-            found[name] = str(value) if isinstance(value, StrEnum) else value
+    found = {name: as_plain(getattr(settings, name)) for name in NAMES}
+    found[PROPERTIES] = dict(settings.properties)
     if settings.threshold is not None:
         for name in THRESHOLD_NAMES:
             value = getattr(settings.threshold, name)
             if value is not None:
-                found[name] = str(value) if isinstance(value, StrEnum) else value
+                found[name] = as_plain(value)
     return found
 
 
@@ -160,10 +155,8 @@ def read(name: str, setting: str, value: object) -> object:
             return pairs_from(value)
         like = getattr(FIGURE if setting in THRESHOLD_NAMES else EXAMPLE, setting)
         return typed(setting, like, value)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InvalidRequest(f"derivation {name!r}: {error}") from None
-    except ValueError as wrong_word:
-        raise InvalidRequest(f"derivation {name!r}: {wrong_word}") from None
 
 
 def pairs_from(value: object) -> tuple[tuple[str, str], ...]:
