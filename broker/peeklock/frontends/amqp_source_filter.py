@@ -47,16 +47,16 @@ def filter_in(described: Described) -> Filter | None:
         return None
     if descriptor == EVENTS and isinstance(value, list):
         return event_filters(filters_text(value))
-    called, make = ON_TEXTS.get(descriptor, NOT_OURS)
-    if make is None:
+    found = ON_TEXTS.get(descriptor)
+    if found is None:
         return None
+    called, make = found
     if not isinstance(value, str):
         raise InvalidFilter(f"{called} is a string, not {value!r:.80}")
     return make(str(value))
 
 
-NOT_OURS: Final[tuple[str, Callable[[str], Filter] | None]] = ("", None)
-ON_TEXTS: Final[dict[str | int, tuple[str, Callable[[str], Filter] | None]]] = {
+ON_TEXTS: Final[dict[str | int, tuple[str, Callable[[str], Filter]]]] = {
     SELECTOR: ("a selector", selector),
     SELECTOR_CODE: ("a selector", selector),
     CESQL: ("a CESQL expression", cesql_filter),
