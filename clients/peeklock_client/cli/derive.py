@@ -18,7 +18,6 @@ from peeklock_client.cli.session import (
     usage,
     with_client,
 )
-from peeklock_client.client import Client
 
 COLUMNS: Final = ("kind", "to")
 DerivationName = Annotated[
@@ -232,11 +231,7 @@ def show_derivation(
     topic: TopicName, derivation: DerivationName, url: Url = None, as_json: AsJson = False
 ) -> None:
     """Show one derivation."""
-
-    async def run(client: Client) -> dict[str, Any]:
-        return await client.topic(topic).derivation(derivation)
-
-    view = with_client(url, run)
+    view = with_client(url, lambda client: client.topic(topic).derivation(derivation))
     if not as_json:
         view["properties"] = json.dumps(view["properties"])
     tell_one(view, as_json=as_json)

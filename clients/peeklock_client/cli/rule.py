@@ -21,7 +21,6 @@ from peeklock_client.cli.session import (
     usage,
     with_client,
 )
-from peeklock_client.client import Client
 
 RuleName = Annotated[str, typer.Argument(metavar="RULE", help="The rule's name.")]
 Sql = Annotated[
@@ -176,11 +175,7 @@ def show_rule(
     as_json: AsJson = False,
 ) -> None:
     """Show one rule."""
-
-    async def run(client: Client) -> dict[str, Any]:
-        return await client.subscription(topic, subscription).rule(rule)
-
-    view = with_client(url, run)
+    view = with_client(url, lambda client: client.subscription(topic, subscription).rule(rule))
     tell_one(view, as_json=as_json)
 
 
