@@ -5,7 +5,6 @@ from dataclasses import dataclass
 SITE = "org/contoso/site/berlin"  # the topic; what is below it are subjects
 FLOORS = {"41": 6, "42": 4}  # by building
 UNITS = ("j", "k")  # of each floor
-ROOMS_OF_A_UNIT = 15
 
 
 @dataclass(frozen=True, order=True)
