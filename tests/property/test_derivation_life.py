@@ -16,17 +16,15 @@ from hypothesis.stateful import (
     rule,
 )
 
-from peeklock.engine.capture import Capture
 from peeklock.entities.derivation_settings import DerivationKind, DerivationSettings
-from peeklock.entities.facts import Fact
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.submission import Submission
 from peeklock.entities.threshold import Aggregate, Threshold
 from peeklock.limits import DERIVATION_CAUSE_WINDOW
 from peeklock.store.memory_journal import MemoryJournal
-from peeklock.types import Lsn
 from tests.support.house import House, pictures, replayed
 from tests.support.signals import jobs, signal
+from tests.support.sliced_snapshot import SlicedSnapshot
 
 IDS = ("1", "2", "3", "4")
 ROOMS = ("a", "b")
@@ -82,9 +80,7 @@ class DerivationLife(RuleBasedStateMachine):
         self.bursts: dict[tuple[str, str], Burst] = {}  # by derivation and room
         self.levels: dict[str, list[tuple[int, int]]] = {}  # by room: when, and how warm
         self.sides: dict[str, int] = {}  # by room
-        self.capture: Capture | None = None
-        self.slices: list[list[Fact]] = []
-        self.captured_at = Lsn(0)
+        self.snapshot: SlicedSnapshot | None = None
 
     @initialize(limit=st.sampled_from([0, 2]))
     def begin(self, limit: int) -> None:
@@ -180,20 +176,12 @@ class DerivationLife(RuleBasedStateMachine):
 
     @rule()
     def snapshot_slice(self) -> None:
-        if self.capture is None:
-            self.capture = Capture(self.house.namespace, slice_count=2)
-            self.captured_at = self.house.journal.end
-            self.slices = []
-        facts = self.capture.next_slice(self.house.journal.end)
-        if facts:
-            self.slices.append(facts)
-            return
-        journal = self.house.journal
-        assert isinstance(journal, MemoryJournal)
-        tail = [(end, facts) for end, facts in journal._facts if end > self.captured_at]
-        start = [(self.captured_at, facts) for facts in self.slices]
-        assert self.seen_of(replayed([*start, *tail])) == self.seen_of(self.house.namespace)
-        self.capture = None
+        if self.snapshot is None:
+            self.snapshot = SlicedSnapshot(self.house, slice_count=2)
+        recovered = self.snapshot.next_slice()
+        if recovered is not None:
+            assert self.seen_of(recovered) == self.seen_of(self.house.namespace)
+            self.snapshot = None
 
     def seen_of(self, namespace: Namespace) -> list[dict[str, object]]:
         return pictures(namespace, self.house.now)

@@ -18,7 +18,6 @@ from hypothesis.stateful import (
     rule,
 )
 
-from peeklock.engine.capture import Capture
 from peeklock.engine.transactions import Transactions
 from peeklock.entities.dispositions import (
     ABANDON,
@@ -45,8 +44,9 @@ from peeklock.errors import BrokerError
 from peeklock.management.operations import create_queue, delete_queue, update_queue
 from peeklock.message import NO_TTL, Message
 from peeklock.store.memory_journal import MemoryJournal
-from peeklock.types import NEVER, Lsn, QueueId, SequenceNumber, UnixMs
+from peeklock.types import NEVER, QueueId, SequenceNumber, UnixMs
 from tests.support.house import House, pictures, replayed
+from tests.support.sliced_snapshot import SlicedSnapshot
 
 WINDOW = 20_000
 SETTLEMENTS = [
@@ -72,9 +72,7 @@ class ForwardLife(RuleBasedStateMachine):
         self.places: dict[tuple[QueueId, SequenceNumber], bytes] = {}  # what is where
         self.numbers: set[tuple[QueueId, SequenceNumber]] = set()  # ever given
         self.accepted_at: dict[tuple[QueueId, bytes], UnixMs] = {}
-        self.capture: Capture | None = None
-        self.slices: list[list[Fact]] = []
-        self.captured_at = Lsn(0)
+        self.snapshot: SlicedSnapshot | None = None
 
     @initialize(
         windows=st.lists(st.sampled_from([0, WINDOW]), min_size=3, max_size=3),
@@ -280,27 +278,19 @@ class ForwardLife(RuleBasedStateMachine):
         again.clock = self.house.clock
         again.ids = self.house.ids
         self.house = again
-        self.capture = None
+        self.snapshot = None
         again.engine.start(now)
         self.serve()
 
     @rule()
     def snapshot_slice(self) -> None:
-        if self.capture is None:
-            self.capture = Capture(self.house.namespace, 3)
-            self.captured_at = self.house.journal.end
-            self.slices = []
-        facts = self.capture.next_slice(self.house.journal.end)
-        if facts:
-            self.slices.append(facts)
-            return
-        journal = self.house.journal
-        assert isinstance(journal, MemoryJournal)
-        tail = [(end, facts) for end, facts in journal._facts if end > self.captured_at]
-        recovered = replayed([*[(self.captured_at, facts) for facts in self.slices], *tail])
-        now = self.house.now
-        assert pictures(recovered, now) == pictures(self.house.namespace, now)
-        self.capture = None
+        if self.snapshot is None:
+            self.snapshot = SlicedSnapshot(self.house, slice_count=3)
+        recovered = self.snapshot.next_slice()
+        if recovered is not None:
+            now = self.house.now
+            assert pictures(recovered, now) == pictures(self.house.namespace, now)
+            self.snapshot = None
 
     # ---- bookkeeping
 

@@ -11,11 +11,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from peeklock.engine.capture import Capture
 from peeklock.engine.effects import Accepted, Deliver, Effect, Settled
 from peeklock.engine.link_desk import Claims, LinkDesk
 from peeklock.entities.dispositions import COMPLETE, Verdict
-from peeklock.entities.facts import Fact
 from peeklock.entities.kept_links import KeptLink, LinkKey
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
@@ -23,8 +21,9 @@ from peeklock.entities.submission import Submission
 from peeklock.limits import KEPT_DELIVERIES_MAX
 from peeklock.message import Message
 from peeklock.store.memory_journal import MemoryJournal
-from peeklock.types import LockToken, Lsn, Millis, UnixMs
+from peeklock.types import LockToken, Millis, UnixMs
 from tests.support.house import House, pictures, replayed
+from tests.support.sliced_snapshot import SlicedSnapshot
 
 LIFETIME = Millis(3_600_000)
 OUT = LinkKey("user", "container", "out", is_sender=True)
@@ -59,9 +58,7 @@ class LinkLife(RuleBasedStateMachine):
         self.processed: Counter[bytes] = Counter()
         self.inlet: object = None
         self.numbers = 0
-        self.capture: Capture | None = None
-        self.slices: list[list[Fact]] = []
-        self.captured_at = Lsn(0)
+        self.snapshot: SlicedSnapshot | None = None
 
     @property
     def queue(self) -> Queue:
@@ -212,7 +209,7 @@ class LinkLife(RuleBasedStateMachine):
         self.out_link = None
         self.inlet = None
         self.tag_of.clear()
-        self.capture = None
+        self.snapshot = None
 
     @rule(ms=st.sampled_from([1, 1000, 60_000]))
     def time_passes(self, ms: int) -> None:
@@ -220,20 +217,12 @@ class LinkLife(RuleBasedStateMachine):
 
     @rule()
     def snapshot_slice(self) -> None:
-        if self.capture is None:
-            self.capture = Capture(self.house.namespace, slice_count=3)
-            self.captured_at = self.house.journal.end
-            self.slices = []
-        facts = self.capture.next_slice(self.house.journal.end)
-        if facts:
-            self.slices.append(facts)
-            return
-        journal = self.house.journal
-        assert isinstance(journal, MemoryJournal)
-        tail = [(end, facts) for end, facts in journal._facts if end > self.captured_at]
-        start = [(self.captured_at, facts) for facts in self.slices]
-        self.same(replayed([*start, *tail]))
-        self.capture = None
+        if self.snapshot is None:
+            self.snapshot = SlicedSnapshot(self.house, slice_count=3)
+        recovered = self.snapshot.next_slice()
+        if recovered is not None:
+            self.same(recovered)
+            self.snapshot = None
 
     def same(self, recovered: Namespace) -> None:
         now = UnixMs(self.house.now)

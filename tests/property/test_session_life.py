@@ -12,7 +12,6 @@ from hypothesis.stateful import (
     rule,
 )
 
-from peeklock.engine.capture import Capture
 from peeklock.engine.dispatch import ReceiveMode, Receiver
 from peeklock.engine.effects import ReceiverEnded, SessionGranted, SessionRefused
 from peeklock.entities.dispositions import ABANDON, Disposition
@@ -28,6 +27,7 @@ from peeklock.types import LockToken, Lsn, SequenceNumber, SessionId
 from tests.property.test_queue_life import DISPOSITIONS
 from tests.support.changes import job
 from tests.support.house import House, pictures, replayed
+from tests.support.sliced_snapshot import SlicedSnapshot
 
 LOCK_MS = 1000
 names = st.sampled_from(["a", "b", "c"])
@@ -42,9 +42,7 @@ class SessionLife(RuleBasedStateMachine):
         self.receivers: list[Receiver] = []
         self.tokens: list[tuple[Receiver, LockToken]] = []  # ever handed out
         self.before: dict[SequenceNumber, int] = {}  # states, a step ago
-        self.capture: Capture | None = None
-        self.slices: list[list[Fact]] = []
-        self.captured_at = Lsn(0)
+        self.snapshot: SlicedSnapshot | None = None
         self.freed_at: dict[str, int] = {}  # when a session's last holder went
         self.gives_up_at: dict[Receiver, int] = {}
 
@@ -220,32 +218,26 @@ class SessionLife(RuleBasedStateMachine):
 
     # ---- the snapshot, in slices while all this goes on, and restarts
 
-    @precondition(lambda self: self.capture is None)
+    @precondition(lambda self: self.snapshot is None)
     @rule()
     def begin_a_snapshot(self) -> None:
-        self.capture = Capture(self.house.namespace, slice_count=2)
-        self.captured_at = self.house.journal.end
-        self.slices = []
+        self.snapshot = SlicedSnapshot(self.house, slice_count=2)
 
-    @precondition(lambda self: self.capture is not None)
+    @precondition(lambda self: self.snapshot is not None)
     @rule(count=st.integers(1, 4))
     def go_on_with_the_snapshot(self, count: int) -> None:
         for _ in range(count):
-            if self.capture is not None:
-                self.slice_on(self.capture)
+            if self.snapshot is not None:
+                self.slice_on(self.snapshot)
 
-    def slice_on(self, capture: Capture) -> None:
-        facts = capture.next_slice(self.house.journal.end)
-        if facts:
-            self.slices.append(facts)
+    def slice_on(self, snapshot: SlicedSnapshot) -> None:
+        recovered = snapshot.next_slice()
+        if recovered is None:
             return
-        tail = [(end, facts) for end, facts in self.appends() if end > self.captured_at]
-        start = [(self.captured_at, facts) for facts in self.slices]
-        recovered = replayed([*start, *tail])
         assert pictures(recovered, self.house.now) == pictures(
             self.house.namespace, self.house.now
         ), "snapshot and tail differ from live"
-        self.capture = None
+        self.snapshot = None
 
     @rule()
     def would_restart(self) -> None:

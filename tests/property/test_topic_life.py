@@ -12,10 +12,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from peeklock.engine.capture import Capture
 from peeklock.engine.effects import Accepted, Refused
 from peeklock.entities.dispositions import COMPLETE, RELEASE, Disposition, Verdict
-from peeklock.entities.facts import Enqueued, Fact, LastValueSet
+from peeklock.entities.facts import Enqueued, LastValueSet
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.queue import Queue
 from peeklock.entities.settings import QueueSettings, RuleSettings
@@ -30,9 +29,10 @@ from peeklock.protocols.amqp10.sections import (
 )
 from peeklock.protocols.amqp10.values import AmqpValue
 from peeklock.store.memory_journal import MemoryJournal
-from peeklock.types import NEVER, Lsn, Millis
+from peeklock.types import NEVER, Millis
 from tests.support.changes import setting
 from tests.support.house import House, pictures, replayed
+from tests.support.sliced_snapshot import SlicedSnapshot
 
 NAMES = ("a", "b", "c")
 KINDS = ("x", "y")
@@ -71,9 +71,7 @@ class TopicLife(RuleBasedStateMachine):
         self.dead: dict[str, list[str]] = {}
         self.limits: dict[str, int] = {}
         self.last: dict[str, tuple[str, int]] = {}  # by subject: a message's id, its end
-        self.capture: Capture | None = None
-        self.slices: list[list[Fact]] = []
-        self.captured_at = Lsn(0)
+        self.snapshot: SlicedSnapshot | None = None
 
     @initialize(window=st.sampled_from([0, 20_000]), keep=st.booleans())
     def begin(self, window: int, keep: bool) -> None:
@@ -210,20 +208,12 @@ class TopicLife(RuleBasedStateMachine):
 
     @rule()
     def snapshot_slice(self) -> None:
-        if self.capture is None:
-            self.capture = Capture(self.house.namespace)
-            self.captured_at = self.house.journal.end
-            self.slices = []
-        facts = self.capture.next_slice(self.house.journal.end)
-        if facts:
-            self.slices.append(facts)
-            return
-        journal = self.house.journal
-        assert isinstance(journal, MemoryJournal)
-        tail = [(end, facts) for end, facts in journal._facts if end > self.captured_at]
-        start = [(self.captured_at, facts) for facts in self.slices]
-        assert self.seen_of(replayed([*start, *tail])) == self.seen_of(self.house.namespace)
-        self.capture = None
+        if self.snapshot is None:
+            self.snapshot = SlicedSnapshot(self.house)
+        recovered = self.snapshot.next_slice()
+        if recovered is not None:
+            assert self.seen_of(recovered) == self.seen_of(self.house.namespace)
+            self.snapshot = None
 
     def seen_of(self, namespace: Namespace) -> list[dict[str, object]]:
         return pictures(namespace, self.house.now)
