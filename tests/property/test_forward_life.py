@@ -6,9 +6,11 @@ statuses, deletions and crashes in between.
 
 import os
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import count
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -40,7 +42,7 @@ from peeklock.entities.queue_index import READY
 from peeklock.entities.settings import Overflow, QueueSettings
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
-from peeklock.errors import BrokerError
+from peeklock.errors import BrokerError, NotAllowed
 from peeklock.management.operations import create_queue, delete_queue, update_queue
 from peeklock.message import NO_TTL, Message
 from peeklock.store.memory_journal import MemoryJournal
@@ -200,8 +202,10 @@ class ForwardLife(RuleBasedStateMachine):
             return
         self.house.turn()
         tokens = self.house.held(receiver)
+        is_refused = dead and disposition.verdict is Verdict.DEAD_LETTER
         if tokens and not stays:
-            self.house.engine.settle_tokens(queue, tokens, disposition, self.house.now)
+            with pytest.raises(NotAllowed) if is_refused else nullcontext():
+                self.house.engine.settle_tokens(queue, tokens, disposition, self.house.now)
         if not stays:
             self.house.engine.detach(receiver, self.house.now)
         self.serve()
