@@ -1,4 +1,4 @@
-"""Instants as XML has them."""
+"""Instants as XML and xRegistry have them (RFC 3339)."""
 
 from datetime import UTC, datetime
 

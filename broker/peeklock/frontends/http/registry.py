@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
@@ -20,6 +19,7 @@ from peeklock.engine.engine import Engine
 from peeklock.entities.queue import Queue
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, NotFound
+from peeklock.frontends.http.instants import write_instant
 from peeklock.limits import HTTP_PAGE_MAX
 from peeklock.security.principal import Principal
 from peeklock.security.rights import Right
@@ -141,8 +141,8 @@ class Registry:
             "self": f"{base}/",
             "xid": "/",
             "epoch": int(latest),
-            "createdat": timestamp(self._started_at),
-            "modifiedat": timestamp(latest),
+            "createdat": write_instant(self._started_at),
+            "modifiedat": write_instant(latest),
             "endpointsurl": f"{base}/endpoints",
             "endpointscount": count,
             "schemagroupsurl": f"{base}/schemagroups",
@@ -184,7 +184,7 @@ class Registry:
 
     def schema_group(self, principal: Principal, base: str) -> Json:
         count = sum(1 for _topic in self._with_schema(principal))
-        started = timestamp(self._started_at)
+        started = write_instant(self._started_at)
         return {
             "schemagroupid": SCHEMA_GROUP,
             "self": f"{base}/schemagroups/{SCHEMA_GROUP}",
@@ -256,8 +256,8 @@ def written_down(
         "xid": f"/endpoints/{one}",
         "epoch": int(entry.updated_at),
         "name": entry.path,
-        "createdat": timestamp(entry.created_at),
-        "modifiedat": timestamp(entry.updated_at),
+        "createdat": write_instant(entry.created_at),
+        "modifiedat": write_instant(entry.updated_at),
         "usage": list(way.usage),
         "channel": entry.path,
         "protocol": way.protocol,
@@ -290,17 +290,12 @@ def schema_details(topic: Topic, base: str) -> Json:
         "epoch": int(topic.updated_at),
         "name": str(topic.path),
         "isdefault": True,
-        "createdat": timestamp(topic.created_at),
-        "modifiedat": timestamp(topic.updated_at),
+        "createdat": write_instant(topic.created_at),
+        "modifiedat": write_instant(topic.updated_at),
         "format": SCHEMA_FORMAT,
         "contenttype": SCHEMA_TYPE,
         "schemaurl": f"{base}{xid}",
     }
-
-
-def timestamp(at: UnixMs) -> str:
-    moment = datetime.fromtimestamp(at / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 CAPABILITIES: Final[Json] = {

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from peeklock.frontends.http.instants import write_instant
 from peeklock.frontends.http.registry import (
     ID_CHARACTERS_MAX,
     endpoint_id,
-    timestamp,
     ways_of_queue,
     ways_of_topic,
 )
@@ -46,4 +46,4 @@ def test_two_names_have_two_ids(one: str, way: object, other: str, another: obje
 
 
 def test_timestamps() -> None:
-    assert timestamp(UnixMs(1_700_000_000_123)) == "2023-11-14T22:13:20.123Z"
+    assert write_instant(UnixMs(1_700_000_000_123)) == "2023-11-14T22:13:20.123Z"
