@@ -10,6 +10,7 @@ Pings are answered. We send none: AMQP and MQTT look for themselves who is still
 
 import asyncio
 import json
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 import structlog
@@ -29,6 +30,7 @@ from wsproto.events import (
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import RemoteProtocolError
 
+from peeklock.frontends.http.problems import PROBLEM_TYPE
 from peeklock.limits import (
     LINGER_TIMEOUT,
     WEBSOCKET_MESSAGE_BYTES_MAX,
@@ -36,15 +38,6 @@ from peeklock.limits import (
 )
 from peeklock.server.connection import SocketConnection
 from peeklock.server.tunnel_door import NoEntry, TunnelDoor
-
-PROBLEM: Final = "application/problem+json"
-TITLES: Final = {
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    421: "Misdirected Request",
-    426: "Upgrade Required",
-}
 
 log = structlog.get_logger()
 
@@ -235,10 +228,10 @@ class WebSocket(asyncio.Protocol):
         self._reject(rejection.status_code, str(error), list(rejection.headers))
 
     def _reject(self, status: int, what: str, headers: list[tuple[bytes, bytes]]) -> None:
-        problem = {"title": TITLES.get(status, "Refused"), "status": status, "detail": what}
+        problem = {"title": HTTPStatus(status).phrase, "status": status, "detail": what}
         body = json.dumps(problem).encode()
         headers += [
-            (b"content-type", PROBLEM.encode()),
+            (b"content-type", PROBLEM_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),
             (b"connection", b"close"),
         ]
