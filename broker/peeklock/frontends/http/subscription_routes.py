@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from peeklock.entities.address import subscription_path
 from peeklock.entities.settings import QueueSettings
 from peeklock.entities.subscription import Subscription
 from peeklock.entities.topic import Topic
@@ -31,6 +32,7 @@ from peeklock.management.event_subscriptions import find_pushing, pushing, repla
 from peeklock.management.operations import settings_from
 from peeklock.management.topics import create_subscription
 from peeklock.security.rights import Right
+from peeklock.types import EntityPath
 
 AT: Final = "/subscriptions"
 MANY: Final = ("GET", "POST", "OPTIONS")
@@ -64,7 +66,7 @@ class SubscriptionRoutes:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"allow": ", ".join(ONE)})
         topic, name = self._named(request)
-        path = path_of(topic, name)
+        path = subscription_path(EntityPath(topic), name)
         principal = await principal_for(self._host, request, path)
         right = Right.LISTEN if request.method == "GET" else Right.MANAGE
         principal.require(right, path)
@@ -89,7 +91,7 @@ class SubscriptionRoutes:
         if wanted.rule is None:
             raise InvalidRequest("config.rules are of a subscription that is there")
         name = wanted.name or f"push-{self._engine.ids.name()}"
-        path = path_of(wanted.topic, name)
+        path = subscription_path(EntityPath(wanted.topic), name)
         principal = await principal_for(self._host, request, path)
         principal.require(Right.MANAGE, path)
         settings = settings_from(wanted.settings, QueueSettings())
@@ -148,10 +150,6 @@ class SubscriptionRoutes:
         if not separator:
             raise NotFound(wanted)
         return topic, name
-
-
-def path_of(topic: str, name: str) -> str:
-    return f"{topic}/Subscriptions/{name}"
 
 
 def is_same(wanted: WantedSubscription, topic: Topic, subscription: Subscription) -> bool:
