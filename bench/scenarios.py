@@ -8,12 +8,13 @@ from pathlib import Path
 
 from bench.brokers import Target, spawn, stop
 from bench.generator import Generator
+from bench.idle import idle
 from bench.peer import Peer
 from bench.sessions import sessions
 from bench.signals import SIGNALS
 from bench.system import cpu_seconds, rss_mib
 from bench.topics import TOPICS
-from bench.window import WARM_SECONDS, Effort, Figures, Window
+from bench.window import WARM_SECONDS, Effort, Figures, watch
 
 IDLE_SECONDS = 2.0  # a consumer that got nothing for so long is done
 CONNECTION_COUNT = 1000
@@ -39,12 +40,7 @@ def through(
             Generator("produce", seconds=seconds, rate=(rate_of or 0) / pairs, **common)
             for _ in range(pairs)
         ]
-        for process in consumers + producers:
-            process.go()
-        time.sleep(WARM_SECONDS)
-        window = Window(target)
-        time.sleep(effort.seconds - 0.3)
-        window.close()
+        window = watch(target, effort, consumers + producers)
         sent = [producer.result() for producer in producers]
         got = [consumer.result() for consumer in consumers]
         target.drop_queue(name)
@@ -102,19 +98,7 @@ def backlog(target: Target, effort: Effort) -> Figures:
 
 def idle_connections(target: Target, effort: Effort) -> Figures:
     """Open connections with a session each, doing nothing."""
-    rss = rss_mib(target.pid) if target.pid else 0.0
-    began = time.perf_counter()
-    peers = [Peer.connect(target.url, f"idle-{n}") for n in range(CONNECTION_COUNT)]
-    opened = time.perf_counter() - began
-    figures: Figures = {"open_all_s": round(opened, 2)}
-    if target.pid:
-        time.sleep(1.0)
-        after = rss_mib(target.pid)
-        figures["rss_mib"] = round(after, 1)
-        figures["kib_per_connection"] = round((after - rss) * 1024 / CONNECTION_COUNT, 1)
-    for peer in peers:
-        peer.close()
-    return figures
+    return idle(target, CONNECTION_COUNT, lambda n: Peer.connect(target.url, f"idle-{n}"))
 
 
 def start_up() -> Figures:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from bench.brokers import Target
 from bench.generator import Generator
+from bench.idle import idle
 from bench.mqtt_peer import MqttPeer
-from bench.system import rss_mib
-from bench.window import WARM_SECONDS, Effort, Figures, Window
+from bench.window import WARM_SECONDS, Effort, Figures, watch
 
 SIZE = 1024
 WINDOW = 500  # messages on their way to each subscriber, when there are few
@@ -32,11 +32,7 @@ def signals(publishers: int, subscribers: int, qos: int) -> Callable[[Target, Ef
             window=min(WINDOW, max(10, WINDOW_DELIVERIES // subscribers)),
             seconds=effort.seconds + WARM_SECONDS,
         )
-        process.go()
-        time.sleep(WARM_SECONDS)
-        window = Window(target)
-        time.sleep(effort.seconds - 0.3)
-        window.close()
+        window = watch(target, effort, [process])
         got = process.result()
         figures = window.figures([got["series"]], copies=True)
         figures["lost"] = got["sent"] * subscribers - got["received"]
@@ -51,23 +47,13 @@ def idle_clients(target: Target, _effort: Effort) -> Figures:
     if hard < IDLE_COUNT + FILES_SPARE:
         return {}
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    before = rss_mib(target.pid) if target.pid else 0.0
-    began = time.perf_counter()
-    peers: list[MqttPeer] = []
-    for number in range(IDLE_COUNT):
+
+    def connect(number: int) -> MqttPeer:
         peer = MqttPeer(target.url, f"idle-{number}")
         peer.subscribe(f"idle/{number}", 0)
-        peers.append(peer)
-    opened = time.perf_counter() - began
-    figures: Figures = {"open_all_s": round(opened, 2)}
-    if target.pid:
-        time.sleep(1.0)
-        after = rss_mib(target.pid)
-        figures["rss_mib"] = round(after, 1)
-        figures["kib_per_connection"] = round((after - before) * 1024 / IDLE_COUNT, 1)
-    for peer in peers:
-        peer.close()
-    return figures
+        return peer
+
+    return idle(target, IDLE_COUNT, connect)
 
 
 SIGNALS: dict[str, Callable[[Target, Effort], Figures]] = {

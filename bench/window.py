@@ -1,9 +1,11 @@
 """How long to look, and what was seen between two instants."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.brokers import Target
+from bench.generator import Generator
 from bench.system import cpu_seconds
 
 Figures = dict[str, float]
@@ -53,3 +55,14 @@ class Window:
         if self._pid and count:
             figures[f"cpu_us_per_{one}"] = round(self._cpu * 1e6 / count, 1)
         return figures
+
+
+def watch(target: Target, effort: Effort, processes: Iterable[Generator]) -> Window:
+    """Starts them, and looks once they are warm, until just before they end."""
+    for process in processes:
+        process.go()
+    time.sleep(WARM_SECONDS)
+    window = Window(target)
+    time.sleep(effort.seconds - 0.3)
+    window.close()
+    return window
