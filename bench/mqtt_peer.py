@@ -105,33 +105,28 @@ class MqttPeer:
             self.send(data)
 
     def read(self, size: int) -> tuple[int, list[bytes]]:
-        """How many packets have come that are all `size` bytes long, and they, with QoS 1.
-
-        0: of QoS 0, so counting their bytes will do, once the first has told its size.
-        """
-        try:
-            data = self.socket.recv(READ_BYTES)
-        except BlockingIOError:
-            return 0, []
-        if not data:
-            raise MqttFailed("the broker closed the connection")
-        data = self._rest + data
+        """How many packets have come, and they; all are `size` bytes long."""
+        data = self._rest + self._received()
         count, rest = divmod(len(data), size)
         self._rest = data[len(data) - rest :] if rest else b""
         return count, [data[at : at + size] for at in range(0, count * size, size)]
 
     def count(self, size: int) -> int:
         """The same without the packets."""
-        try:
-            data = self.socket.recv(READ_BYTES)
-        except BlockingIOError:
-            return 0
-        if not data:
-            raise MqttFailed("the broker closed the connection")
-        count, rest = divmod(len(self._rest) + len(data), size)
+        count, rest = divmod(len(self._rest) + len(self._received()), size)
         # Only the number of bytes that are over matters.
         self._rest = bytes(rest)
         return count
+
+    def _received(self) -> bytes:
+        """b"": nothing yet."""
+        try:
+            data = self.socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return b""
+        if not data:
+            raise MqttFailed("the broker closed the connection")
+        return data
 
     def close(self) -> None:
         self.socket.close()
