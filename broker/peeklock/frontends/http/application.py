@@ -104,7 +104,7 @@ class Routes:
         return JSONResponse(found, status)
 
     async def describe(self, request: Request) -> Response:
-        """All routes but the administration's, for programs that make clients of them."""
+        """The routes of jobs, events, last values and subscriptions, for programs."""
         return JSONResponse(OPENAPI)
 
     async def administer(self, request: Request) -> Response:

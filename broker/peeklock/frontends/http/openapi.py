@@ -1,7 +1,8 @@
-"""The routes of jobs, events and last values as an OpenAPI 3.1 document, at `/openapi.json`.
+"""Jobs, events, last values and subscriptions as an OpenAPI 3.1 document, at `/openapi.json`.
 
 The administration's are Service Bus' own Atom, which OpenAPI cannot describe:
-docs/reference/http.md lists them. Tests hold this page against the routes and their answers.
+docs/reference/http.md lists them. The registry describes itself, at `/model`. Tests hold this
+page against the routes and their answers.
 """
 
 from typing import Any, Final
