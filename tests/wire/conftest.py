@@ -8,6 +8,7 @@ import pytest
 from tests.support.amqp_operator import AmqpOperator
 from tests.support.amqp_peer import AmqpPeer, ready_peer
 from tests.support.broker_process import BrokerProcess
+from tests.support.mqtt_peer import MqttPeer, mqtt_peer
 
 NUMBERS = count(1)
 
@@ -64,3 +65,16 @@ def brief(operator: AmqpOperator, queue: str) -> str:
 def other(shared: BrokerProcess) -> Iterator[AmqpPeer]:
     with ready_peer(shared.amqp_port) as peer:
         yield peer
+
+
+@pytest.fixture
+def tree() -> str:
+    """A first level of MQTT topic names, and a share name, that no other test uses."""
+    return f"tree-{next(NUMBERS)}"
+
+
+@pytest.fixture
+def client(shared: BrokerProcess) -> Iterator[MqttPeer]:
+    """An MQTT 5.0 client, let in."""
+    with mqtt_peer(shared.mqtt_port) as one:
+        yield one

@@ -70,12 +70,6 @@ def topic(shared: BrokerProcess) -> str:
 
 
 @pytest.fixture
-def client(shared: BrokerProcess) -> Iterator[MqttPeer]:
-    with mqtt_peer(shared.mqtt_port) as one:
-        yield one
-
-
-@pytest.fixture
 def old(shared: BrokerProcess) -> Iterator[MqttPeer]:
     with mqtt_peer(shared.mqtt_port, v5=False) as one:
         yield one

@@ -2,7 +2,6 @@
 
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,6 @@ from tests.support.broker_process import BrokerProcess
 from tests.support.mqtt_peer import MqttPeer, mqtt_peer
 
 VERSIONS = pytest.mark.parametrize("v5", [True, False], ids=["5.0", "3.1.1"])
-
-
-@pytest.fixture
-def client(shared: BrokerProcess) -> Iterator[MqttPeer]:
-    with mqtt_peer(shared.mqtt_port) as one:
-        yield one
 
 
 def narrow(receive_maximum: int) -> ConnectionSettings:

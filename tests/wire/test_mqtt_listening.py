@@ -24,20 +24,6 @@ from tests.support.broker_process import BrokerProcess
 from tests.support.mqtt_peer import MqttPeer, mqtt_peer
 from tests.wire.test_mqtt_publish import CONFIG, create_topic
 
-NUMBERS = itertools.count(1)
-
-
-@pytest.fixture
-def tree() -> str:
-    """First levels of topic names that no other test uses."""
-    return f"tree-{next(NUMBERS)}"
-
-
-@pytest.fixture
-def client(shared: BrokerProcess) -> Iterator[MqttPeer]:
-    with mqtt_peer(shared.mqtt_port) as one:
-        yield one
-
 
 @pytest.fixture
 def other(shared: BrokerProcess) -> Iterator[MqttPeer]:

@@ -1,7 +1,6 @@
 """Jobs by publish: `$queue/<name>` with each QoS, what AMQP gets of it, and refusals."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,13 +26,6 @@ from tests.support.amqp_operator import AmqpOperator
 from tests.support.amqp_peer import AmqpPeer
 from tests.support.broker_process import BrokerProcess
 from tests.support.mqtt_peer import MqttPeer, mqtt_peer
-
-
-@pytest.fixture
-def client(shared: BrokerProcess) -> Iterator[MqttPeer]:
-    with mqtt_peer(shared.mqtt_port) as one:
-        yield one
-
 
 CONFIG = f"""
 [[users]]

@@ -1,7 +1,6 @@
 """Retained messages: kept, told to who comes later, cleared; over sessions and restarts."""
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,20 +17,6 @@ from tests.support.broker_process import BrokerProcess
 from tests.support.mqtt_peer import MqttPeer, mqtt_peer
 from tests.wire.test_mqtt_publish import create_topic
 from tests.wire.test_mqtt_sessions import connect
-
-NUMBERS = itertools.count(1)
-
-
-@pytest.fixture
-def tree() -> str:
-    """A first level of topic names that no other test uses."""
-    return f"retained-{next(NUMBERS)}"
-
-
-@pytest.fixture
-def client(shared: BrokerProcess) -> Iterator[MqttPeer]:
-    with mqtt_peer(shared.mqtt_port) as one:
-        yield one
 
 
 def retain(

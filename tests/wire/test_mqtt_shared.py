@@ -1,7 +1,6 @@
 """Shared subscriptions to signals (5.0 §4.8.2): each goes to one member, and to another if it
 dies."""
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,14 +13,6 @@ from peeklock.protocols.mqtt.subscribe import FilterRequest
 from tests.support.broker_process import BrokerProcess
 from tests.support.mqtt_peer import MqttPeer, mqtt_peer
 from tests.wire.test_mqtt_sessions import connect, is_present
-
-NUMBERS = itertools.count(1)
-
-
-@pytest.fixture
-def tree() -> str:
-    """A first level of topic names, and a share name, that no other test uses."""
-    return f"shared-{next(NUMBERS)}"
 
 
 @pytest.fixture

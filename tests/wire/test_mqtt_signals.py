@@ -1,10 +1,7 @@
 """Signals by publish: topics as trees, the built-in topic, what AMQP gets of them."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 import peeklock_client
 from peeklock.protocols.amqp10.sections import read_properties
@@ -15,12 +12,6 @@ from tests.support.amqp_peer import AmqpPeer, ready_peer
 from tests.support.broker_process import BrokerProcess
 from tests.support.mqtt_peer import MqttPeer, mqtt_peer
 from tests.wire.test_mqtt_publish import CONFIG
-
-
-@pytest.fixture
-def client(shared: BrokerProcess) -> Iterator[MqttPeer]:
-    with mqtt_peer(shared.mqtt_port) as one:
-        yield one
 
 
 def subscribe(broker: BrokerProcess, topic: str, name: str = "all") -> str:

@@ -1,20 +1,10 @@
 """`$SYS/` over sockets: what a subscription is told, and what is refused."""
 
-from collections.abc import Iterator
-
-import pytest
-
 from peeklock.protocols.mqtt.events import PublishAcknowledged, SubackReceived
 from peeklock.protocols.mqtt.reason_codes import TOPIC_NAME_INVALID
 from peeklock.protocols.mqtt.subscribe import FilterRequest
 from tests.support.broker_process import BrokerProcess
 from tests.support.mqtt_peer import MqttPeer, mqtt_peer
-
-
-@pytest.fixture
-def client(shared: BrokerProcess) -> Iterator[MqttPeer]:
-    with mqtt_peer(shared.mqtt_port) as one:
-        yield one
 
 
 def subscribe(peer: MqttPeer, topic_filter: str, **more: int) -> None:
