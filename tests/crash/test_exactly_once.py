@@ -24,8 +24,9 @@ from tests.support.amqp_bytes import (
     null,
     read_message,
 )
-from tests.support.amqp_peer import AmqpPeer, Heard, PeerClosed
+from tests.support.amqp_peer import AmqpPeer, Heard
 from tests.support.broker_process import BrokerProcess
+from tests.support.socket_peer import PeerClosed
 
 ROUNDS = 12
 BATCH = 20

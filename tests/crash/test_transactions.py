@@ -10,8 +10,9 @@ import pytest
 from peeklock_client import connect
 from tests.support.amqp_bytes import ACCEPTED, data_section, read_message
 from tests.support.amqp_controller import Controller, within
-from tests.support.amqp_peer import AmqpPeer, PeerClosed, ready_peer
+from tests.support.amqp_peer import AmqpPeer, ready_peer
 from tests.support.broker_process import BrokerProcess
+from tests.support.socket_peer import PeerClosed
 
 ROUNDS = 8
 JOBS = 400

@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 import struct
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from tests.support.amqp_bytes import (
@@ -23,6 +22,7 @@ from tests.support.amqp_bytes import (
     frame,
     read_message,
 )
+from tests.support.socket_peer import PeerClosed, SocketPeer
 
 PATIENCE_SECONDS = 10.0
 
@@ -43,28 +43,14 @@ class Heard:
         return self.performative.name
 
 
-class PeerClosed(Exception):
-    """The broker closed the socket."""
-
-
-class AmqpPeer:
+class AmqpPeer(SocketPeer):
     """A socket to a broker. Use it as a context manager."""
 
     def __init__(self, port: int, through: Any = None) -> None:
         """`through` is what stands for a socket, where it is none."""
-        self.socket = through or socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
-        self._buffer = b""
-
-    def __enter__(self) -> AmqpPeer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.socket.close()
+        super().__init__(
+            through or socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
+        )
 
     # ---- saying
 
@@ -90,19 +76,6 @@ class AmqpPeer:
         self.send("transfer", payload=payload, **(fields | given))
 
     # ---- hearing
-
-    def take(self, count: int) -> bytes:
-        """So many bytes; raises `PeerClosed` when they end before."""
-        while len(self._buffer) < count:
-            try:
-                data = self.socket.recv(65536)
-            except ConnectionResetError:
-                data = b""
-            if not data:
-                raise PeerClosed(f"after {self._buffer!r}")
-            self._buffer += data
-        taken, self._buffer = self._buffer[:count], self._buffer[count:]
-        return taken
 
     def next_frame(self) -> Heard:
         """The next frame that says something."""

@@ -7,9 +7,9 @@ import socket
 import ssl
 import struct
 from hashlib import sha1
-from types import TracebackType
 
 from tests.support.amqp_peer import AmqpPeer
+from tests.support.socket_peer import PeerClosed, SocketPeer
 
 PATIENCE_SECONDS = 20.0
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -43,30 +43,18 @@ def framed(
     return head + mask + whole.to_bytes(len(payload), "big")
 
 
-class WebSocketPeer:
+class WebSocketPeer(SocketPeer):
     """A connection to the HTTP port. `open` shakes hands."""
 
     def __init__(self, port: int, *, context: ssl.SSLContext | None = None) -> None:
         plain = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
-        self.socket = (
+        super().__init__(
             context.wrap_socket(plain, server_hostname="localhost") if context else plain
         )
-        self._buffer = b""
         self._port = port
         self.status = 0
         self.headers: dict[str, str] = {}
         self.body = b""
-
-    def __enter__(self) -> "WebSocketPeer":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.socket.close()
 
     def request(self, path: str, protocol: str | None, **changes: str | None) -> bytes:
         """Headers may be changed, or left out with None; `_` stands for `-`."""
@@ -114,21 +102,6 @@ class WebSocketPeer:
     def send(self, opcode: int, payload: bytes = b"", **given: int | bool) -> None:
         self.socket.sendall(framed(opcode, payload, **given))  # type: ignore[arg-type]
 
-    def _fill(self) -> None:
-        try:
-            data = self.socket.recv(65536)
-        except ConnectionResetError:
-            data = b""
-        if not data:
-            raise EOFError(f"after {self._buffer!r}")
-        self._buffer += data
-
-    def take(self, count: int) -> bytes:
-        while len(self._buffer) < count:
-            self._fill()
-        taken, self._buffer = self._buffer[:count], self._buffer[count:]
-        return taken
-
     def read(self) -> tuple[int, bytes]:
         """The next frame's opcode and payload; servers do not mask theirs (§5.1)."""
         first, second = self.take(2)
@@ -154,7 +127,7 @@ class WebSocketPeer:
         try:
             while True:
                 self._fill()
-        except EOFError:
+        except PeerClosed:
             pass
 
 
@@ -180,7 +153,7 @@ class WebSocketWire:
         while not self._heard:
             try:
                 opcode, payload = self.peer.read()
-            except EOFError:
+            except PeerClosed:
                 return b""
             if opcode == CLOSE:
                 return b""

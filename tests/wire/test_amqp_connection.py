@@ -7,8 +7,9 @@ from typing import ClassVar
 import pytest
 
 from tests.support.amqp_bytes import AMQP_HEADER, SASL_HEADER, composite, frame
-from tests.support.amqp_peer import AmqpPeer, PeerClosed, ready_peer
+from tests.support.amqp_peer import AmqpPeer, ready_peer
 from tests.support.broker_process import BrokerProcess
+from tests.support.socket_peer import PeerClosed
 
 OPEN = frame(composite("open", container_id="peer"))
 BEGIN = frame(composite("begin", next_outgoing_id=0, incoming_window=9, outgoing_window=9))

@@ -12,9 +12,10 @@ import pytest
 
 import peeklock_client
 from tests.support.amqp_bytes import AMQP_HEADER, SASL_HEADER, composite, frame
-from tests.support.amqp_peer import AmqpPeer, PeerClosed
+from tests.support.amqp_peer import AmqpPeer
 from tests.support.broker_process import BrokerFailed, BrokerProcess
 from tests.support.mqtt_peer import mqtt_peer
+from tests.support.socket_peer import PeerClosed
 
 OPEN = frame(composite("open", container_id="peer"))
 BEGIN = frame(composite("begin", next_outgoing_id=0, incoming_window=9, outgoing_window=9))

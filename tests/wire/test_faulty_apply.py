@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from tests.support.amqp_bytes import composite
-from tests.support.amqp_peer import PeerClosed, ready_peer
+from tests.support.amqp_peer import ready_peer
 from tests.support.broker_process import BrokerProcess
 from tests.support.faulty_apply import VARIABLE
+from tests.support.socket_peer import PeerClosed
 
 EXIT_JOURNAL = 70
 

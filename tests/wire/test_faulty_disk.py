@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.amqp_bytes import composite, data_section
-from tests.support.amqp_peer import AmqpPeer, PeerClosed, ready_peer
+from tests.support.amqp_peer import AmqpPeer, ready_peer
 from tests.support.broker_process import BrokerProcess
 from tests.support.faulty_disk import VARIABLE
+from tests.support.socket_peer import PeerClosed
 
 EXIT_JOURNAL = 70
 
