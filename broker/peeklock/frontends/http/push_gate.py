@@ -66,15 +66,11 @@ class PushGate:
         self.error = error
         self.error_at = at
 
-    def hold(self, now: ElapsedMs, pause: Millis) -> None:
-        """Nothing before that, so that what waits comes first."""
-        self._open_at = ElapsedMs(max(self._open_at, now + pause))
-
     def _note(self, now: ElapsedMs, at: UnixMs, error: str, pause: Millis) -> None:
         self.error = error
         self.error_at = at
         self.is_held_up = True
-        self.hold(now, pause)
+        self._open_at = ElapsedMs(max(self._open_at, now + pause))
 
 
 def doubled(first: Millis, times: int, most: Millis) -> Millis:
