@@ -20,9 +20,8 @@ class Load:
     """What comes to one entity."""
 
     __slots__ = (
-        "causes",
+        "_ids",
         "count",
-        "ids",
         "keeping",
         "number_count",
         "scratch",
@@ -33,10 +32,20 @@ class Load:
         self.number_count = 0  # sequence numbers given, also to what is passed on
         self.count = 0  # messages that stay, and need room
         self.size_bytes = 0
-        self.ids: Final[set[bytes]] = set()  # where duplicates are dropped
+        # Where duplicates are dropped. None: so far no copy has had to pay for a set.
+        self._ids: set[bytes] | None = None
         self.keeping: Keeping | None = None  # a topic's last values, if it keeps any of it
-        self.causes: Final[set[bytes]] = set()  # of a topic's signals that made jobs
         self.scratch: Scratch | None = None  # of a topic's derivations
+
+    def has_id(self, message_id: bytes) -> bool:
+        """Does this append bring a message with this id already?"""
+        return self._ids is not None and message_id in self._ids
+
+    def note_id(self, message_id: bytes) -> None:
+        """It brings one."""
+        if self._ids is None:
+            self._ids = set()
+        self._ids.add(message_id)
 
     def number(self) -> int:
         """The place of one more number, from 0; what gets it needs no room."""
@@ -52,6 +61,17 @@ class Load:
         self.count += 1
         self.size_bytes += size
         return self.number()
+
+    def copy(self) -> "Load":
+        """For a try that may fail."""
+        other = Load()
+        other.number_count = self.number_count
+        other.count = self.count
+        other.size_bytes = self.size_bytes
+        other._ids = None if self._ids is None else self._ids.copy()
+        other.keeping = None if self.keeping is None else self.keeping.copy()
+        other.scratch = None if self.scratch is None else self.scratch.copy()
+        return other
 
 
 @final
@@ -186,15 +206,7 @@ class Arrivals:
         """The same loads, and nothing under way: for a try that may fail."""
         other = Arrivals()
         for entity_id, load in self.loads.items():
-            mine = other.load(entity_id)
-            mine.number_count = load.number_count
-            mine.count = load.count
-            mine.size_bytes = load.size_bytes
-            mine.ids.update(load.ids)
-            mine.keeping = None if load.keeping is None else load.keeping.copy()
-            mine.causes.update(load.causes)
-            if load.scratch is not None:
-                mine.scratch = load.scratch.copy()
+            other.loads[entity_id] = load.copy()
         return other
 
     def become(self, other: "Arrivals") -> None:

@@ -7,7 +7,7 @@ brought already is in its `Arrivals`; so is, when a verb is done, each job on it
 from heapq import heapify, heappop, heappush
 from typing import Final, final
 
-from peeklock.entities.arrivals import Arrivals, Derived, Load
+from peeklock.entities.arrivals import Arrivals, Derived
 from peeklock.entities.deduplication import Deduplication
 from peeklock.entities.derivation import Derivation, Taken
 from peeklock.entities.derivation_facts import (
@@ -92,7 +92,6 @@ class Derivations:
     ) -> list[Fact]:
         """What a signal leads to. `given` has a passage; `number` is the topic's for it."""
         signal = SignalReader(given.message, view, self._lens, self._topic, number, subject)
-        load = arrivals.load(self._topic_id)
         facts: list[Fact] = []
         cause: Cause | None = None  # not looked at before one means it
         for ledger in self.by_name.values():
@@ -109,19 +108,16 @@ class Derivations:
             if cause is None:
                 cause = signal.cause()
                 key = cause.key()
-                if self._is_known(key, load, now):
-                    return []
-                load.causes.add(key)
+                known = self._scratch(arrivals).causes
+                if key in known or self.causes.is_duplicate(key, DERIVATION_CAUSE_WINDOW, now):
+                    return []  # it came before: in this append, or within the window
+                known.add(key)
                 facts.append(CauseSeen(self._topic_id, key, now))
             if taken is not None:
                 facts.extend(self._obey(ledger, taken, cause, given, now, arrivals))
             else:
                 self._give_up(ledger, why, given, arrivals)
         return facts
-
-    def _is_known(self, key: bytes, load: Load, now: UnixMs) -> bool:
-        """Did it come before: in this append, or within the window?"""
-        return key in load.causes or self.causes.is_duplicate(key, DERIVATION_CAUSE_WINDOW, now)
 
     def _obey(
         self,

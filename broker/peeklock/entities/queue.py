@@ -206,9 +206,9 @@ class Queue:
         for one in given:
             self._check(one)
             if window and one.message_id:
-                if one.message_id in load.ids or self._is_duplicate(one, now):
+                if load.has_id(one.message_id) or self._is_duplicate(one, now):
                     continue
-                load.ids.add(one.message_id)
+                load.note_id(one.message_id)
                 seen.append(MessageIdSeen(self.queue_id, one.message_id, now))
             if self.forwards and one.not_before <= now:
                 number = SequenceNumber(self.next_number + load.number())

@@ -1,4 +1,4 @@
-"""Accounts as an append that is under way has made them, before it is recorded."""
+"""What an append that is under way has made of derivations' memory, before it is recorded."""
 
 from typing import Final, final
 
@@ -7,12 +7,13 @@ from peeklock.entities.key_account import KeyAccount
 
 @final
 class Scratch:
-    """Of one topic, by the derivation's name and the key."""
+    """Of one topic: causes of jobs, and accounts by the derivation's name and the key."""
 
-    __slots__ = ("_accounts", "_freed", "_growth", "_next_serial", "_passed")
+    __slots__ = ("_accounts", "_freed", "_growth", "_next_serial", "_passed", "causes")
 
     def __init__(self, next_serial: int) -> None:
         self._next_serial = next_serial
+        self.causes: Final[set[bytes]] = set()  # keys of signals that made jobs
         # None: closed by this append.
         self._accounts: Final[dict[tuple[str, str], KeyAccount | None]] = {}
         self._growth: Final[dict[str, int]] = {}  # keys more than before
@@ -56,6 +57,7 @@ class Scratch:
     def copy(self) -> "Scratch":
         """For a try that may fail. Accounts are not changed, but replaced."""
         other = Scratch(self._next_serial)
+        other.causes.update(self.causes)
         other._accounts.update(self._accounts)
         other._growth.update(self._growth)
         other._passed.update(self._passed)

@@ -107,16 +107,16 @@ class Topic:
         )
         plan = self.plan
         seen: list[Fact] = []
-        ids = arrivals.load(self.topic_id).ids
+        load = arrivals.load(self.topic_id)
         for one in given:
             if one.message.size > self.settings.max_message_bytes:
                 raise MessageTooLarge(one.message.size, self.settings.max_message_bytes)
             if conformity is not None:
                 conformity.check(one.message)
-            if self._is_duplicate(one, now) or one.message_id in ids:
+            if self._is_duplicate(one, now) or load.has_id(one.message_id):
                 continue
             if one.message_id and self.settings.duplicate_window_ms:
-                ids.add(one.message_id)
+                load.note_id(one.message_id)
                 seen.append(MessageIdSeen(self.topic_id, one.message_id, now))
             audience = self._audience_of(one, copies) if self._listeners.any else None
             copies.add(one, plan, audience, number=number_all)
