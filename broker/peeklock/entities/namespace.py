@@ -52,7 +52,8 @@ from peeklock.entities.forwarding import check_loop, checked
 from peeklock.entities.kept_links import KeptLinks
 from peeklock.entities.lens import Lens
 from peeklock.entities.listeners import PREFIX, Listeners
-from peeklock.entities.queue import ORDINARY, Queue
+from peeklock.entities.queue import Queue
+from peeklock.entities.queue_state import ORDINARY
 from peeklock.entities.residency import Residency
 from peeklock.entities.settings import FIXED, QueueSettings, RuleSettings, TopicSettings
 from peeklock.entities.subscription import DEFAULT_RULE, Subscription, check_rule
