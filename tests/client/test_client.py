@@ -1,6 +1,7 @@
 """The client against a real broker: everything that a handle offers."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +19,7 @@ from peeklock_client import (
     Unreachable,
     connect,
 )
+from tests.support.amqp_bytes import SASL_HEADER, composite, frame
 from tests.support.broker_process import BrokerProcess
 
 SOON = 0.3  # seconds without a message after which a queue counts as empty
@@ -454,6 +456,51 @@ async def test_without_dev_the_generated_user_gets_in_and_nobody_else(
         monkeypatch.setenv("PEEKLOCK_CREDENTIALS", str(announced))
         async with connect() as client:
             await client.create_queue("orders")
+
+
+class OpenDoor:
+    """A listener that says a few bytes to whoever comes, and keeps its end of the socket."""
+
+    def __init__(self, says: bytes) -> None:
+        self._says = says
+        self.came = asyncio.Event()
+        self.gone = asyncio.Event()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(self._says)
+        self.came.set()
+        with contextlib.suppress(ConnectionResetError):
+            while await reader.read(4096):
+                pass
+        self.gone.set()
+        writer.close()
+
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[str]:
+        """Gives its URL."""
+        async with await asyncio.start_server(self.answer, "127.0.0.1", 0) as server:
+            yield f"amqp://user:wrong@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_refused_login_leaves_no_socket_behind() -> None:
+    mechanisms = frame(composite("sasl-mechanisms", sasl_server_mechanisms=["PLAIN"]), kind=1)
+    refused = frame(composite("sasl-outcome", code=1), kind=1)
+    door = OpenDoor(SASL_HEADER + mechanisms + refused)
+    async with door.held() as url:
+        with pytest.raises(Unauthenticated):
+            await connect(url, patience=0).open()
+        await asyncio.wait_for(door.gone.wait(), 20)
+
+
+async def test_a_given_up_opening_leaves_no_socket_behind() -> None:
+    door = OpenDoor(b"")
+    async with door.held() as url:
+        opening = asyncio.ensure_future(connect(url, patience=0).open())
+        await asyncio.wait_for(door.came.wait(), 20)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        await asyncio.wait_for(door.gone.wait(), 20)
 
 
 async def test_a_selector_takes_what_it_says_and_leaves_the_rest(orders: Queue) -> None:

@@ -164,15 +164,16 @@ async def open_transport(
         raise Unreachable(f"no broker at {location}: {why(error)}") from None
     try:
         await asyncio.wait_for(asyncio.shield(protocol.opened), OPEN_SECONDS)
-    except TimeoutError:
-        protocol.abort()
-        raise Unreachable(f"{location} did not answer within {OPEN_SECONDS:.0f} s") from None
-    except Unauthenticated:
-        if location.user is None:
+        if protocol.farewell is not None:  # §2.4.3: opened, only to say why it is closed
+            raise protocol.closed_by_peer()
+    except BaseException as error:
+        protocol.abort()  # nobody will know of it who could close it
+        if isinstance(error, TimeoutError):
+            why_not = f"{location} did not answer within {OPEN_SECONDS:.0f} s"
+            raise Unreachable(why_not) from None
+        if isinstance(error, Unauthenticated) and location.user is None:
             raise Unauthenticated(f"{location} wants a user and a password") from None
         raise
-    if protocol.farewell is not None:  # §2.4.3: opened, only to say why it is closed
-        raise protocol.closed_by_peer()
     return protocol
 
 
