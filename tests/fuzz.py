@@ -66,6 +66,7 @@ from peeklock.protocols.mqtt.packets import decode_packet, encode_packet
 from peeklock.protocols.mqtt.publish import EncodedPublish
 from peeklock.protocols.mqtt.settings import ConnectionSettings as MqttSettings
 from peeklock.protocols.mqtt.subscribe import FilterRequest
+from peeklock.security.scram import ScramRefused, exchange, made_up_verifier
 from peeklock.store.fact_codec import BadFact, FactReader
 from peeklock.store.record import Scanner, encode_record
 from peeklock.types import ElapsedMs, EntityPath, Lsn, QueueId, UnixMs
@@ -241,6 +242,17 @@ def event(data: bytes) -> None:
             continue
 
 
+def scram(data: bytes) -> None:
+    """Either message of a login: nobody is let in by chance."""
+    for first in (data, b"n,,n=a,r=b"):
+        one = exchange(first, "c", lambda name: made_up_verifier(b"", name, 4096))
+        try:
+            next(one)
+            one.send(data)
+        except ScramRefused:
+            pass
+
+
 def mqtt_connection(data: bytes) -> None:
     """A whole connection, before and after it is open: as AMQP's, in both versions."""
     for opening in (b"", *MQTT_OPENINGS):
@@ -308,6 +320,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "subscription": subscription,
     "path pattern": path_pattern,
     "template": template,
+    "scram": scram,
 }
 PARSED_SHARE = 0.1
 # And so do those of MQTT.
@@ -405,6 +418,8 @@ def mqtt_corpus() -> list[bytes]:
 
 
 TEXTS = [
+    b"n,,n=us=2Cer,r=fyko+d2lbbFgONRv9qkxdawL",
+    b"c=biws,r=fyko+d2lbbFgONRv9qkxdawL,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
     b'{"protocol": "HTTP", "sink": "https://a/", "source": "/", "filters": [{"sql": "TRUE"}]}',
     b'{"floor": "${path.floor}", "t": ["${data.t.0}", "$$ ${event.type}"]}',
     b"site/{building}/+/{floor}/#,site/41/unit/3/room/4",

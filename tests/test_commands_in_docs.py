@@ -24,6 +24,7 @@ from pathlib import Path
 import pytest
 
 from peeklock.security.passwords import hash_password
+from peeklock.security.scram import make_verifier
 from peeklock.server.config import load
 from tests.support.broker_process import BrokerProcess
 
@@ -36,6 +37,7 @@ PAGES = [
 BLOCK = re.compile(r"^(<!-- not run -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CTRL_C = re.compile(r"^(.*?) +# Ctrl-C ends it$", re.MULTILINE)
 TOOLS = ("curl", "mosquitto_pub", "mosquitto_sub")
+SHOWN_VERIFIER = "SCRAM-SHA-256$15000:…"
 WORK_SECONDS = 8
 SECONDS_MAX = 60
 
@@ -114,5 +116,8 @@ def run_or_save(program: str, place: Place) -> None:
 
 def accept(configuration: str, place: Place) -> None:
     file = place.folder / "shown.toml"
-    file.write_text(configuration.replace("$argon2id$…", hash_password("secret")))
+    verifier = str(make_verifier("secret", b"0123456789abcdef", 15_000))
+    for shown, real in (("$argon2id$…", hash_password("secret")), (SHOWN_VERIFIER, verifier)):
+        configuration = configuration.replace(shown, real)
+    file.write_text(configuration)
     load({}, file)

@@ -117,7 +117,7 @@ def test_every_option_of_the_broker_is_a_setting() -> None:
     from peeklock.server.config import setting_names
 
     options = {parameter.name for parameter in command_of("serve").params}
-    assert options - setting_names() == {"config", "hash_password", "as_json"}
+    assert options - setting_names() == {"config", "hash_password", "scram_verifier", "as_json"}
 
 
 def test_help_names_every_setting() -> None:

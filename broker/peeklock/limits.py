@@ -529,6 +529,18 @@ FREEING_SLICE_BYTES: Final = 4 * 1024 * 1024
 # How many times as long as a slice took nothing is freed, for as long as the disk has room.
 FREEING_REST_FACTOR: Final = 9
 
+# ---- logins (security/scram.py)
+
+# Iterations of PBKDF2 that each SCRAM client goes through at its login (RFC 7677 §4 wants 4096
+# at least): 5 ms on a server, half a second or two on a microcontroller. That is no match for
+# a stolen list of verifiers with short passwords in it; long random ones need no more.
+SCRAM_ITERATIONS: Final = 15_000
+SCRAM_ITERATIONS_MIN: Final = 4096
+# Beyond this, clients take minutes.
+SCRAM_ITERATIONS_MAX: Final = 10_000_000
+# One message of the dialogue: a name, two nonces, a proof.
+SCRAM_MESSAGE_BYTES_MAX: Final = 4 * KIB
+
 # ---- tokens and files (security/tokens.py, server/emulator_config.py)
 
 # A signature or a JSON Web Token: far more than any sensible one has.

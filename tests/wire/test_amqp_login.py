@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 import peeklock_client
+from peeklock.security.passwords import hash_password
+from peeklock.security.scram import make_verifier
 from tests.support.amqp_bytes import AMQP_HEADER, SASL_HEADER, composite, frame
 from tests.support.amqp_peer import AmqpPeer
 from tests.support.broker_process import BrokerFailed, BrokerProcess
 from tests.support.mqtt_peer import mqtt_peer
+from tests.support.scram_client import ScramClient
 from tests.support.socket_peer import PeerClosed
 
 OPEN = frame(composite("open", container_id="peer"))
@@ -225,6 +228,92 @@ def offered(peer: AmqpPeer) -> object:
     peer.send_bytes(SASL_HEADER)
     assert peer.take(8) == SASL_HEADER
     return peer.expect("sasl-mechanisms")["sasl-server-mechanisms"]
+
+
+SCRAM = f"""
+[[users]]
+name = "device"
+scram_verifier = "{make_verifier("pencil", b"0123456789abcdef", 4096)}"
+rights = ["send"]
+
+[[users]]
+name = "old"
+password_hash = "{hash_password("pencil")}"
+
+[[queues]]
+name = "orders"
+"""
+
+
+@pytest.fixture(scope="module")
+def scrambled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+    folder = tmp_path_factory.mktemp("scram")
+    file = folder / "peeklock.toml"
+    file.write_text(SCRAM)
+    with BrokerProcess("--config", str(file), dev=False, data_dir=folder / "data") as process:
+        yield process
+
+
+class TestScram:
+    """§5.3.3.3, RFC 5802, RFC 7677: the same mechanism as MQTT's."""
+
+    @pytest.fixture
+    def peer(self, scrambled: BrokerProcess) -> Iterator[AmqpPeer]:
+        with AmqpPeer(scrambled.amqp_port) as one:
+            assert offered(one) == ["SCRAM-SHA-256", "PLAIN"]
+            yield one
+
+    def challenge(self, peer: AmqpPeer) -> bytes:
+        found = peer.expect("sasl-challenge")["challenge"]
+        assert isinstance(found, bytes)
+        return found
+
+    @pytest.mark.parametrize("asks", [False, True])
+    def test_the_right_password(self, peer: AmqpPeer, asks: bool) -> None:
+        """§5.3.3.5: the server's last word is the outcome's additional data."""
+        client = ScramClient(b"device", b"pencil")
+        if asks:
+            peer.send_bytes(init("SCRAM-SHA-256", None))
+            assert self.challenge(peer) == b""
+            peer.send_bytes(response(client.first))
+        else:
+            peer.send_bytes(init("SCRAM-SHA-256", client.first))
+        peer.send_bytes(response(client.final(self.challenge(peer))))
+        outcome = peer.expect("sasl-outcome", code=0)
+        last = outcome["additional-data"]
+        assert isinstance(last, bytes)
+        client.check(last)
+        peer.open()
+        peer.begin()
+        peer.attach_sender("orders")
+
+    @pytest.mark.parametrize("name", [b"device", b"old", b"nobody"])
+    def test_anything_else(self, peer: AmqpPeer, name: bytes) -> None:
+        """§5.3.3.6 code 1: a wrong password, a user without a verifier, no user."""
+        client = ScramClient(name, b"pen")
+        peer.send_bytes(init("SCRAM-SHA-256", client.first))
+        peer.send_bytes(response(client.final(self.challenge(peer))))
+        assert peer.expect("sasl-outcome", code=1)["additional-data"] is None
+        peer.expect_end()
+
+    @pytest.mark.parametrize(
+        "first", [b"", b"p=tls-unique,,n=device,r=a", b"n,,n=device", b"\xff"], ids=repr
+    )
+    def test_a_first_message_that_is_none(self, peer: AmqpPeer, first: bytes) -> None:
+        """§5.3.3.6"""
+        peer.send_bytes(init("SCRAM-SHA-256", first))
+        peer.expect("sasl-outcome", code=1)
+        peer.expect_end()
+
+    def test_a_response_too_many(self, peer: AmqpPeer) -> None:
+        """§5.3.2: what comes behind the last one is no AMQP."""
+        client = ScramClient(b"device", b"pencil")
+        peer.send_bytes(init("SCRAM-SHA-256", client.first))
+        final = response(client.final(self.challenge(peer)))
+        peer.send_bytes(final + final)
+        peer.expect("sasl-outcome", code=0)
+        assert peer.take(8) == AMQP_HEADER  # of the one that is right here
+        peer.expect_end()
 
 
 class TestExternal:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from peeklock.security.scram import make_verifier, parse_verifier
 from tests.support.amqp_bytes import ACCEPTED
 from tests.support.amqp_peer import AmqpPeer, ready_peer
 from tests.support.broker_process import (
@@ -18,6 +19,7 @@ from tests.support.broker_process import (
     serve_until_it_ends,
 )
 
+VERIFIER = make_verifier("secret", b"0123456789abcdef", 4096)
 FORCED = "amqp:connection:forced"  # AMQP 1.0 §2.8.16
 
 
@@ -174,6 +176,10 @@ def test_a_taken_port_is_refused_in_one_line(tmp_path: Path) -> None:
         ("toml_file = 'x'\n", "no setting 'toml_file'"),
         ("tls_cert = 'no.crt'\ntls_key = 'no.key'\n", "no.crt: No such file"),
         ("[[users]]\nname = 'erp'\npassword_hash = 'secret'\n", "--hash-password"),
+        ("[[users]]\nname = 'erp'\nscram_verifier = 'secret'\n", "--scram-verifier"),
+        (f"[[users]]\nname = 'e\u00adrp'\nscram_verifier = '{VERIFIER}'\n", "RFC 4013"),
+        (f"[[users]]\nname = ''\nscram_verifier = '{VERIFIER}'\n", "RFC 4013"),
+        ("[[users]]\nname = 'erp'\n", "no password_hash and no scram_verifier"),
         ("[[queues]]\nname = 'orders'\n[[queues]]\nname = 'Orders'\n", "there twice"),
         ("[[queues]]\n", "queues.0.name: is missing"),
         ("[[queues]]\nname = 'orders'\nspeed = 1\n", "no setting 'speed'"),
@@ -283,6 +289,31 @@ def test_a_password_is_hashed_from_stdin() -> None:
     )  # fmt: skip
     assert done.stdout.startswith("$argon2id$")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_what_scram_needs_of_a_password(both: bool) -> None:
+    """A line for each setting; each time with another salt."""
+    words = ["--scram-verifier", *(["--hash-password"] if both else [])]
+    command = [sys.executable, "-m", "peeklock_client.cli.main", "serve", *words]
+    told = [
+        subprocess.run(command, input="secret\n", capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert told[0].stdout != told[1].stdout
+    *hashes, verifier = told[0].stdout.splitlines()
+    assert [line[:10] for line in hashes] == ["$argon2id$"] * both
+    found = parse_verifier(verifier)
+    assert found == make_verifier("secret", found.salt, 15_000)
+
+
+def test_a_password_that_scram_cannot_take() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "peeklock_client.cli.main", "serve", "--scram-verifier"],
+        input="\U0001f511\n", capture_output=True, text=True, check=False, encoding="utf-8",
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "SCRAM cannot take this password" in done.stderr
 
 
 def test_brokers_of_this_machine_are_listed_while_they_run(tmp_path: Path) -> None:

@@ -119,9 +119,16 @@ from peeklock.protocols.amqp10.sasl import AUTH, OK
 from peeklock.protocols.amqp10.sasl_layer import SaslServer
 from peeklock.protocols.amqp10.terminus import AmqpMap, Source, Target
 from peeklock.protocols.amqp10.values import Symbol
-from peeklock.security.authenticators import Authenticator, Login
+from peeklock.security.authenticators import (
+    Admission,
+    Answer,
+    Authenticator,
+    Challenge,
+    Login,
+)
 from peeklock.security.principal import ANONYMOUS, Principal
 from peeklock.security.rights import Right
+from peeklock.security.scram import SCRAM, Exchange
 from peeklock.security.token_claims import TokenClaims
 from peeklock.security.tokens import Tokens
 from peeklock.store.journal import MessageDamaged
@@ -131,6 +138,8 @@ from peeklock.types import NEVER, NO_LINK, NO_TIMEOUT, ElapsedMs, LockToken, Uni
 # lock tells a client whose clock is wrong how long the lock lasts.
 LOCK_DURATION: Final = Symbol("peeklock:lock-duration-ms")
 
+# Mechanisms that begin with a response of the client's.
+CLIENT_FIRST: Final = ("PLAIN", SCRAM)
 CLOSING_CONDITIONS: Final = {
     Closing.SHUT_DOWN: CONNECTION_FORCED,
     Closing.MISTAKE: INTERNAL_ERROR,
@@ -196,6 +205,7 @@ class AmqpFrontend:
         self.login: Login | None = None  # the server takes it, checks it, calls `on_login`
         self._certificate_name: Final = certificate_name
         self._mechanism = ""  # that the client has chosen
+        self._exchange: Exchange | None = None  # of one with several steps
         self._host: Final = host
         self._engine: Final = host.engine
         self._principal: Principal = ANONYMOUS
@@ -256,14 +266,20 @@ class AmqpFrontend:
         self._writable = writable
         self._update_blocked()
 
-    def on_login(self, principal: Principal | None, now: UnixMs) -> None:
+    def on_login(self, answer: Answer, now: UnixMs) -> None:
         """The answer to `login`."""
-        if principal is not None:
-            self._principal = principal
-            if principal.claims is not None:  # each connection has tokens of its own
-                self._principal = replace(principal, claims=TokenClaims())
-        self._connection.sasl_outcome(AUTH if principal is None else OK)
-        self._handle(self._connection.take_events(), now)
+        connection = self._connection
+        if isinstance(answer, Challenge):
+            self._exchange = answer.exchange
+            connection.sasl_challenge(answer.data)
+        elif isinstance(answer, Admission):
+            self._principal = answer.principal
+            if answer.principal.claims is not None:  # each connection has tokens of its own
+                self._principal = replace(answer.principal, claims=TokenClaims())
+            connection.sasl_outcome(OK, answer.data)
+        else:
+            connection.sasl_outcome(AUTH)
+        self._handle(connection.take_events(), now)
 
     def _let_tokens_lapse(self, now: UnixMs) -> None:
         if self._grants.lapse(self._principal, now):
@@ -326,15 +342,15 @@ class AmqpFrontend:
             self._receivers.clear()
 
     def _on_init(self, event: SaslInitReceived) -> None:
-        """§5.3.3.2. PLAIN without a response wants to be asked for one (RFC 4422 §3)."""
+        """§5.3.3.2. Some without a response want to be asked for one (RFC 4422 §3)."""
         self._mechanism = event.mechanism
-        if event.mechanism == "PLAIN" and event.response is None:
+        if event.mechanism in CLIENT_FIRST and event.response is None:
             self._connection.sasl_challenge(b"")
         else:
             self._log_in(event.response or b"")
 
     def _log_in(self, response: bytes) -> None:
-        self.login = Login(self._mechanism, response, self._certificate_name)
+        self.login = Login(self._mechanism, response, self._certificate_name, self._exchange)
 
     # ---- attaching
 

@@ -24,7 +24,7 @@ from peeklock.frontends.closing import Closing
 from peeklock.frontends.mqtt_deliveries import Deliveries
 from peeklock.frontends.mqtt_errors import connect_code, reasoned, subscribe_code
 from peeklock.frontends.mqtt_intake import Intake
-from peeklock.frontends.mqtt_login import login_of
+from peeklock.frontends.mqtt_login import Logins
 from peeklock.frontends.mqtt_subscriptions import Subscriptions
 from peeklock.frontends.mqtt_system import SystemTopics
 from peeklock.frontends.mqtt_topics import Finder
@@ -37,6 +37,7 @@ from peeklock.protocols.mqtt.acceptance import Acceptance
 from peeklock.protocols.mqtt.connect import Connect
 from peeklock.protocols.mqtt.connection import Connection
 from peeklock.protocols.mqtt.events import (
+    AuthReceived,
     ConnectionClosed,
     ConnectReceived,
     Event,
@@ -47,16 +48,10 @@ from peeklock.protocols.mqtt.events import (
     SubscribeReceived,
     UnsubscribeReceived,
 )
-from peeklock.protocols.mqtt.properties import (
-    AUTHENTICATION_METHOD,
-    NO_PROPERTIES,
-    WILL_DELAY_INTERVAL,
-)
+from peeklock.protocols.mqtt.properties import NO_PROPERTIES, WILL_DELAY_INTERVAL
 from peeklock.protocols.mqtt.publish import Publish
 from peeklock.protocols.mqtt.reason_codes import (
     ADMINISTRATIVE_ACTION,
-    BAD_AUTHENTICATION_METHOD,
-    BAD_USER_NAME_OR_PASSWORD,
     CLIENT_IDENTIFIER_NOT_VALID,
     NO_SUBSCRIPTION_EXISTED,
     NOT_AUTHORIZED,
@@ -68,7 +63,14 @@ from peeklock.protocols.mqtt.reason_codes import (
 )
 from peeklock.protocols.mqtt.settings import ConnectionSettings
 from peeklock.protocols.mqtt.subscribe import Subscribe, Unsubscribe
-from peeklock.security.authenticators import Authenticator, Login
+from peeklock.security.authenticators import (
+    Admission,
+    Answer,
+    Authenticator,
+    Challenge,
+    Login,
+    Rejection,
+)
 from peeklock.security.principal import ANONYMOUS, Principal
 from peeklock.types import NEVER, NOWHERE, ElapsedMs, Millis, UnixMs
 
@@ -108,7 +110,6 @@ class MqttFrontend:
     ) -> None:
         self.peer_name: Final = peer_name
         self.login: Login | None = None  # the server takes it, checks it, calls `on_login`
-        self._certificate_name: Final = certificate_name
         self._host: Final = host
         self._engine: Final = host.engine
         self._principal: Principal = ANONYMOUS
@@ -119,6 +120,7 @@ class MqttFrontend:
         self._client_id = ""  # its own, or one that was assigned
         self._refusal = ""  # why it is not let in, whoever it is
         self._connection: Final = Connection.server(SETTINGS, elapsed)
+        self._logins: Final = Logins(self._connection, host.authenticator, certificate_name)
         self._deliveries: Final = Deliveries(host.engine, host.desk, self, self._connection)
         self._session: Session | None = None  # None: it is not let in yet
         self._subscriptions: Subscriptions | None = None
@@ -154,16 +156,19 @@ class MqttFrontend:
         self._deliveries.set_writable(writable)
         self._deliveries.settle_up(self._now)
 
-    def on_login(self, principal: Principal | None, now: UnixMs) -> None:
+    def on_login(self, answer: Answer, now: UnixMs) -> None:
         """The answer to `login`."""
-        if principal is None:
-            self._connection.refuse(
-                BAD_USER_NAME_OR_PASSWORD, "the user name or the password is wrong"
-            )
-        elif not self._connection.closed:
-            self._obey_rights_of(principal)
-            self._enter(now)
-        self._handle(self._connection.take_events(), now)
+        connection = self._connection
+        if isinstance(answer, Challenge):
+            self._logins.ask(answer)
+        elif isinstance(answer, Rejection):
+            self._logins.refuse(answer)
+        elif connection.is_open:
+            self._prove_anew(answer)
+        elif not connection.closed:
+            self._obey_rights_of(answer.principal)
+            self._enter(now, answer.data)
+        self._handle(connection.take_events(), now)
 
     def close(self, closing: Closing, why: str) -> None:
         """The broker ends the connection."""
@@ -207,6 +212,8 @@ class MqttFrontend:
             self._on_unsubscribe(event.unsubscribe, now)
         elif isinstance(event, ConnectReceived):
             self._on_connect(event.connect)
+        elif isinstance(event, AuthReceived):
+            self.login = self._logins.of_auth(event.auth)
         elif isinstance(event, ConnectionClosed):
             self._leave(now, is_will_due=event.is_will_due)
 
@@ -217,19 +224,24 @@ class MqttFrontend:
         connection = self._connection
         if self._refusal:
             connection.refuse(QUOTA_EXCEEDED, self._refusal)
-        elif connect.properties.has(AUTHENTICATION_METHOD):
-            what = "there is no enhanced authentication; give a user name and a password"
-            connection.refuse(BAD_AUTHENTICATION_METHOD, what)  # [MQTT-4.12.0-1]
         elif len(connect.client_id) > MQTT_CLIENT_ID_CHARACTERS_MAX:
             what = f"a client identifier has up to {MQTT_CLIENT_ID_CHARACTERS_MAX} characters"
             connection.refuse(CLIENT_IDENTIFIER_NOT_VALID, what)  # [MQTT-3.1.3-8]
         else:
-            self.login = login_of(connect, self._certificate_name, self._host.authenticator)
-            if self.login is None:
-                connection.refuse(NOT_AUTHORIZED, "a user name and a password are needed")
+            self.login = self._logins.of_connect(connect)
 
-    def _enter(self, now: UnixMs) -> None:
-        """It is who it says. A client with its identifier has to go [MQTT-3.1.4-3].
+    def _prove_anew(self, proved: Admission) -> None:
+        """It is still who it was (§4.12.1); its session is of nobody else."""
+        connection = self._connection
+        if proved.principal.name != self.user_name:
+            what = f"this is a connection of {self.user_name!r}, whoever else one is by now"
+            connection.disconnect(NOT_AUTHORIZED, what)  # [MQTT-4.12.1-2]
+        else:
+            connection.authenticate(SUCCESS, proved.data)
+
+    def _enter(self, now: UnixMs, proof: bytes | None) -> None:
+        """It is who it says, and `proof` is for it to see that so are we. A client with its
+        identifier has to go [MQTT-3.1.4-3].
 
         It hears so when what is kept of its session is durable.
         """
@@ -271,6 +283,7 @@ class MqttFrontend:
             assigned,
             # A 5.0 client is told what it does not get (§3.2.2.3.2).
             None if told == asked else told,
+            authentication_data=proof,
             kept_received=session.packet_ids(TAKEN),
             kept_sent=session.packet_ids(RELEASED),
         )

@@ -1,20 +1,107 @@
-"""What a CONNECT says of who its sender is, as a login."""
+"""Who the client is, as logins: its CONNECT, and the AUTH packets that follow (5.0 §4.12)."""
+
+from typing import Final, final
 
 from peeklock.protocols.mqtt.connect import Connect
-from peeklock.security.authenticators import Authenticator, Login
+from peeklock.protocols.mqtt.connection import Connection
+from peeklock.protocols.mqtt.packets import Auth
+from peeklock.protocols.mqtt.properties import (
+    AUTHENTICATION_DATA,
+    AUTHENTICATION_METHOD,
+    Properties,
+)
+from peeklock.protocols.mqtt.reason_codes import (
+    BAD_AUTHENTICATION_METHOD,
+    BAD_USER_NAME_OR_PASSWORD,
+    CONTINUE_AUTHENTICATION,
+    NOT_AUTHORIZED,
+    REAUTHENTICATE,
+)
+from peeklock.security.authenticators import Authenticator, Challenge, Login, Rejection
+from peeklock.security.scram import SCRAM, Exchange
+
+METHODS: Final = (SCRAM,)  # of enhanced authentication, by the names of SASL's mechanisms
 
 
-def login_of(
-    connect: Connect, certificate_name: str, authenticator: Authenticator
-) -> Login | None:
-    """User name and password go as SASL PLAIN (RFC 4616), a client certificate as EXTERNAL.
+@final
+class Logins:
+    """Of one connection, before its CONNACK and after."""
 
-    None: it says nothing, and that is not enough here.
-    """
-    user = connect.user_name
-    if user is not None:  # 5.0 allows a password alone (§3.1.2.9); that names nobody
-        response = b"\0" + user.encode() + b"\0" + (connect.password or b"")
-        return Login("PLAIN", response, certificate_name)
-    if certificate_name and "EXTERNAL" in authenticator.mechanisms(certificate_name):
-        return Login("EXTERNAL", b"", certificate_name)
-    return None if authenticator.is_required else Login("ANONYMOUS", b"")
+    def __init__(
+        self, connection: Connection, authenticator: Authenticator, certificate_name: str
+    ) -> None:
+        self._connection: Final = connection
+        self._authenticator: Final = authenticator
+        self._certificate_name: Final = certificate_name
+        self._method: str | None = None
+        self._exchange: Exchange | None = None  # that the client is to go on with
+
+    def of_connect(self, connect: Connect) -> Login | None:
+        """None: it is refused, or asked for more."""
+        method = connect.properties.text(AUTHENTICATION_METHOD)
+        if method is None:
+            login = self._without_method(connect)
+            if login is None:
+                what = "a user name and a password are needed"
+                self._connection.refuse(NOT_AUTHORIZED, what)
+            return login
+        offered = self._methods()
+        if method not in offered:  # [MQTT-4.12.0-1]
+            named = ", ".join(offered) or "none"
+            what = f"there is no authentication method {method!r}; offered: {named}"
+            self._connection.refuse(BAD_AUTHENTICATION_METHOD, what)
+            return None
+        self._method = method
+        return self._by_method(connect.properties)
+
+    def of_auth(self, auth: Auth) -> Login | None:
+        """None: more was asked for. That the method is the same, the connection has seen."""
+        if auth.reason_code == REAUTHENTICATE:
+            self._exchange = None
+        return self._by_method(auth.properties)
+
+    def ask(self, challenge: Challenge) -> None:
+        """The client is to answer by AUTH [MQTT-4.12.0-2]."""
+        self._exchange = challenge.exchange
+        self._connection.authenticate(CONTINUE_AUTHENTICATION, challenge.data)
+
+    def refuse(self, rejection: Rejection) -> None:
+        """By CONNACK [MQTT-4.12.0-4], or by DISCONNECT [MQTT-4.12.1-2]."""
+        connection = self._connection
+        if connection.is_open:
+            connection.disconnect(NOT_AUTHORIZED, rejection.why)
+        elif self._method is not None:
+            connection.refuse(NOT_AUTHORIZED, rejection.why)
+        else:
+            connection.refuse(BAD_USER_NAME_OR_PASSWORD, rejection.why)
+
+    def _methods(self) -> list[str]:
+        offered = self._authenticator.mechanisms(self._certificate_name)
+        return [one for one in METHODS if one in offered]
+
+    def _by_method(self, found: Properties) -> Login | None:
+        """A client that says nothing at first is asked to begin."""
+        method = self._method
+        assert method is not None
+        data = found.binary(AUTHENTICATION_DATA)
+        if data is None and self._exchange is None:
+            self._connection.authenticate(CONTINUE_AUTHENTICATION)
+            return None
+        login = Login(method, data or b"", self._certificate_name, self._exchange)
+        self._exchange = None
+        return login
+
+    def _without_method(self, connect: Connect) -> Login | None:
+        """User name and password go as SASL PLAIN (RFC 4616), a client certificate as EXTERNAL.
+
+        None: it says nothing, and that is not enough here.
+        """
+        authenticator = self._authenticator
+        certificate_name = self._certificate_name
+        user = connect.user_name
+        if user is not None:  # 5.0 allows a password alone (§3.1.2.9); that names nobody
+            response = b"\0" + user.encode() + b"\0" + (connect.password or b"")
+            return Login("PLAIN", response, certificate_name)
+        if certificate_name and "EXTERNAL" in authenticator.mechanisms(certificate_name):
+            return Login("EXTERNAL", b"", certificate_name)
+        return None if authenticator.is_required else Login("ANONYMOUS", b"")

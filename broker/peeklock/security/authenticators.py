@@ -1,21 +1,64 @@
 """Ways to prove who one is, by SASL mechanism."""
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
+from peeklock.clock import IdSource
+from peeklock.limits import SCRAM_ITERATIONS
 from peeklock.security.passwords import is_password
 from peeklock.security.principal import ANONYMOUS, Principal
 from peeklock.security.rights import Right
+from peeklock.security.scram import (
+    SCRAM,
+    Exchange,
+    Proved,
+    ScramRefused,
+    Verifier,
+    exchange,
+    made_up_verifier,
+)
 from peeklock.security.token_claims import TokenClaims
+
+WRONG: Final = "the user name or the password is wrong"
 
 
 @dataclass(frozen=True)
 class Login:
-    """What a client says of itself, and what TLS has proved of it."""
+    """What a client says of itself, and what TLS has proved of it.
+
+    `exchange` is that of the `Challenge` which `response` answers; None: it says this first.
+    """
 
     mechanism: str
     response: bytes
     certificate_name: str = ""  # of the verified client certificate; "" for none
+    exchange: Exchange | None = None
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """The client is to be sent `data`; its response is a `Login` with this exchange."""
+
+    data: bytes
+    exchange: Exchange
+
+
+@dataclass(frozen=True)
+class Admission:
+    """Who it is; `data` is for the client to see that we are who we should be."""
+
+    principal: Principal
+    data: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """It is not so. `why` is for the client, and tells it nothing of who has what password."""
+
+    why: str = WRONG
+
+
+Answer: TypeAlias = Challenge | Admission | Rejection
 
 
 class Authenticator(Protocol):
@@ -30,8 +73,12 @@ class Authenticator(Protocol):
         """What a client with this certificate ("" for none) is offered, best first."""
         ...
 
-    def check(self, login: Login) -> Principal | None:
-        """Who that is, None when it is not so. May block for a while: call it off the loop."""
+    def check_at_once(self, login: Login) -> Answer | None:
+        """None: it is a password, which takes its time. `check` does that."""
+        ...
+
+    def check(self, login: Login) -> Answer:
+        """As above, but may block for a while: call it off the loop."""
         ...
 
 
@@ -45,65 +92,120 @@ class AnyoneIn:
     def mechanisms(self, certificate_name: str) -> tuple[str, ...]:
         return self.MECHANISMS
 
-    def check(self, login: Login) -> Principal | None:
-        if login.mechanism == "PLAIN":
-            user = login.response.split(b"\0")[1:2]
-            return Principal(user[0].decode("utf-8", "replace")) if user else ANONYMOUS
-        return ANONYMOUS if login.mechanism in self.MECHANISMS else None
+    def check_at_once(self, login: Login) -> Answer:
+        if login.mechanism not in self.MECHANISMS:
+            return Rejection()
+        user = login.response.split(b"\0")[1:2] if login.mechanism == "PLAIN" else []
+        return Admission(Principal(user[0].decode("utf-8", "replace")) if user else ANONYMOUS)
+
+    def check(self, login: Login) -> Answer:
+        return self.check_at_once(login)
 
 
+@dataclass(frozen=True)
 class User:
-    """A name, the hash of its password ("": it comes by certificate only), its rights."""
+    """A name, its rights, and what is known of its password.
 
-    def __init__(self, name: str, password_hash: str, rights: frozenset[Right]) -> None:
-        self.name: Final = name
-        self.password_hash: Final = password_hash
-        self.rights: Final = rights
+    Without a hash ("") nobody comes in as it by PLAIN, without a verifier nobody by SCRAM.
+    """
+
+    name: str
+    password_hash: str
+    rights: frozenset[Right]
+    verifier: Verifier | None = None
 
 
 class KnownUsers:
-    """SASL PLAIN (RFC 4616) and EXTERNAL (RFC 4422 appendix A) for the users of a list.
+    """SASL PLAIN (RFC 4616), SCRAM-SHA-256 (RFC 7677) and EXTERNAL (RFC 4422 appendix A) for
+    the users of a list.
 
     EXTERNAL is offered to a client whose certificate's common name is a user's name; which
-    authorities sign such certificates is the listener's business. Where tokens are taken, one
-    may come in anonymously, too, and may do what its tokens allow.
+    authorities sign such certificates is the listener's business. SCRAM is offered where any
+    user has a verifier. Where tokens are taken, one may come in anonymously, too, and may do
+    what its tokens allow.
     """
 
     is_required: Final = True
 
-    def __init__(self, users: list[User], *, takes_tokens: bool = False) -> None:
+    def __init__(
+        self,
+        users: list[User],
+        ids: IdSource,
+        salt_key: bytes = b"",
+        *,
+        takes_tokens: bool = False,
+    ) -> None:
+        """`salt_key` makes up the salts of those who have no verifier. It outlives restarts:
+        salts that change are those of nobody."""
         self._takes_tokens: Final = takes_tokens
+        self._ids: Final = ids
+        self._salt_key: Final = salt_key
         self._users: Final = {user.name: user for user in users}
         # For a name that nobody has: checked all the same, so that time tells nothing.
         self._nobody: Final = next((u.password_hash for u in users if u.password_hash), "")
+        verifiers = [user.verifier for user in users if user.verifier is not None]
+        self._knows_verifiers: Final = bool(verifiers)
+        self._iterations: Final = verifiers[0].iterations if verifiers else SCRAM_ITERATIONS
 
     def mechanisms(self, certificate_name: str) -> tuple[str, ...]:
-        offered = ("EXTERNAL", "PLAIN") if certificate_name in self._users else ("PLAIN",)
+        offered: tuple[str, ...] = ("EXTERNAL",) if certificate_name in self._users else ()
+        offered += (SCRAM, "PLAIN") if self._knows_verifiers else ("PLAIN",)
         return (*offered, "MSSBCBS", "ANONYMOUS") if self._takes_tokens else offered
 
-    def check(self, login: Login) -> Principal | None:
-        if self._takes_tokens and login.mechanism in ("MSSBCBS", "ANONYMOUS"):
-            return Principal("anonymous", frozenset(), TokenClaims())
-        user: User | None = None
-        if login.mechanism == "PLAIN":
-            user = self._by_password(login.response)
-        elif login.mechanism == "EXTERNAL":
-            user = self._by_certificate(login.certificate_name, login.response)
-        return None if user is None else Principal(user.name, user.rights)
+    def check_at_once(self, login: Login) -> Answer | None:
+        mechanism = login.mechanism
+        if mechanism == "PLAIN":
+            return None
+        if mechanism == "EXTERNAL":
+            return self._by_certificate(login.certificate_name, login.response)
+        if mechanism == SCRAM and self._knows_verifiers:
+            return self._by_exchange(login)
+        if self._takes_tokens and mechanism in ("MSSBCBS", "ANONYMOUS"):
+            return Admission(Principal("anonymous", frozenset(), TokenClaims()))
+        return Rejection(f"there is no mechanism {mechanism!r}")
 
-    def _by_password(self, response: bytes) -> User | None:
+    def check(self, login: Login) -> Answer:
+        return self.check_at_once(login) or self._by_password(login.response)
+
+    def _by_password(self, response: bytes) -> Answer:
         parts = response.split(b"\0")
         if len(parts) != 3:
-            return None
+            return Rejection()
         name = parts[1].decode("utf-8", "replace")
         password = parts[2].decode("utf-8", "replace")
         user = self._users.get(name)
         hashed = user.password_hash if user is not None else ""
         fits = is_password(hashed or self._nobody, password)
-        return user if fits and hashed else None
+        return admission_of(user) if fits and hashed else Rejection()
 
-    def _by_certificate(self, name: str, response: bytes) -> User | None:
+    def _by_certificate(self, name: str, response: bytes) -> Answer:
         """The response may name whom to act as: oneself, or nobody in particular."""
         if response not in (b"", name.encode()):
-            return None
-        return self._users.get(name) if name else None
+            return Rejection()
+        return admission_of(self._users.get(name) if name else None)
+
+    def _by_exchange(self, login: Login) -> Answer:
+        """One step of SCRAM. Whatever is wrong with a name or a password is told alike."""
+        try:
+            if login.exchange is None:
+                begun = exchange(login.response, self._ids.name(), self._find_verifier)
+                return Challenge(next(begun), begun)
+            login.exchange.send(login.response)
+        except ScramRefused as refused:
+            if refused.error == "invalid-proof":
+                return Rejection()
+            return Rejection(f"{SCRAM}: {refused.error}")
+        except StopIteration as end:
+            proved: Proved = end.value
+            return admission_of(self._users.get(proved.name), proved.signature)
+        raise AssertionError("SCRAM has one challenge")
+
+    def _find_verifier(self, name: str) -> Verifier:
+        """What is made up is so in any case: time tells nothing."""
+        made_up = made_up_verifier(self._salt_key, name, self._iterations)
+        user = self._users.get(name)
+        return made_up if user is None or user.verifier is None else user.verifier
+
+
+def admission_of(user: User | None, data: bytes | None = None) -> Answer:
+    return Rejection() if user is None else Admission(Principal(user.name, user.rights), data)

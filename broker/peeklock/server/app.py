@@ -40,6 +40,7 @@ from peeklock.server.credentials import (
     Credentials,
     announce,
     load_or_make,
+    load_or_make_salt_key,
     retract,
     state_dir,
 )
@@ -189,17 +190,16 @@ class App:
         config = self._config
         if config.is_open:
             return AnyoneIn()
-        users = [
-            User(
-                user.name, user.password_hash, frozenset(Right(right) for right in user.rights)
-            )
-            for user in config.users
-        ]
+        data_dir = self._data_dir.path if self._data_dir else None
+        users = [user.user() for user in config.users]
         if not users:
-            self._credentials = load_or_make(self._data_dir.path if self._data_dir else None)
+            self._credentials = load_or_make(data_dir)
             hashed = hash_password(self._credentials.password)
             users = [User(self._credentials.user, hashed, frozenset(Right))]
-        return KnownUsers(users, takes_tokens=self._tokens.are_taken)
+        salt_key = b""
+        if any(user.verifier is not None for user in users):
+            salt_key = load_or_make_salt_key(data_dir)
+        return KnownUsers(users, SystemIds(), salt_key, takes_tokens=self._tokens.are_taken)
 
     def _create_configured_entities(self) -> None:
         now = self._clock.now()

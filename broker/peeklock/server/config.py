@@ -35,6 +35,7 @@ from peeklock.management.definitions import (
 from peeklock.server.bad_config import BadConfig
 from peeklock.server.emulator_config import MOUNTED, read_emulator_config
 from peeklock.server.push_rules import LOOPBACK, PushRules
+from peeklock.server.user_config import UserConfig
 
 ENV_PREFIX: Final = "PEEKLOCK_"
 HTTP_DEFAULT: Final = "127.0.0.1:8180"
@@ -137,29 +138,6 @@ def schema_in(file: Path) -> str:
         raise ValueError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError(f"{file}: no text in UTF-8") from None
-
-
-class UserConfig(BaseModel):
-    """One user. `password_hash` comes from `peeklock serve --hash-password`.
-
-    Without one the user comes by a client certificate only, whose common name is `name`.
-    """
-
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
-
-    name: str
-    """By which the user logs in."""
-    password_hash: str = ""
-    """Of the password, as `peeklock serve --hash-password` prints it."""
-    rights: list[Literal["send", "listen", "manage"]] = ["send", "listen", "manage"]
-    """What the user may do."""
-
-    @field_validator("password_hash")
-    @classmethod
-    def is_a_hash(cls, value: str) -> str:
-        if value and not re.fullmatch(r"\$argon2(id|i|d)\$.+\$.+", value):
-            raise ValueError("no hash as `peeklock serve --hash-password` makes it")
-        return value
 
 
 class AccessKeyConfig(BaseModel):
@@ -424,11 +402,7 @@ def mistakes_in(config: Config) -> Iterator[str]:
     if config.push.ca is not None and not config.push.ca.is_file():
         yield f"configuration: push.ca: no file {config.push.ca}"
     for user in config.users:
-        if not user.password_hash and config.tls_client_ca is None:
-            yield (
-                f"configuration: user {user.name!r} has no password_hash, and without"
-                " tls_client_ca there is no other way in"
-            )
+        yield from user.mistakes(by_certificate=config.tls_client_ca is not None)
     yield from mistakes_in_address(config, config.amqp, config.tls_cert)
     if config.http not in (None, OFF):
         yield from mistakes_in_address(config, config.http, config.http_cert)

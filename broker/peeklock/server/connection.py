@@ -19,9 +19,8 @@ from peeklock.limits import (
     READ_PAUSE_BYTES,
     WRITE_PAUSE_BYTES,
 )
-from peeklock.security.authenticators import Login
+from peeklock.security.authenticators import Answer, Login
 from peeklock.security.certificates import common_name
-from peeklock.security.principal import Principal
 from peeklock.types import NO_TIMEOUT, ElapsedMs, UnixMs
 
 log = structlog.get_logger()
@@ -53,7 +52,7 @@ class Wire(Peer, Protocol):
 
     def set_writable(self, writable: bool) -> None: ...
 
-    def on_login(self, principal: Principal | None, now: UnixMs) -> None: ...
+    def on_login(self, answer: Answer, now: UnixMs) -> None: ...
 
     def close(self, closing: Closing, why: str) -> None: ...
 

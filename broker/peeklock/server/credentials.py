@@ -1,8 +1,9 @@
 """The credentials of a first start: made once, kept where our own CLI finds them.
 
-Two files, both readable by their owner only. `credentials.json` in the data directory has the
-user that was made for it. The user's own (`state_file`) lists the brokers that run on this
-machine, newest last, so that commands find them without being told.
+Files that are readable by their owner only. `credentials.json` in the data directory has the
+user that was made for it, `salt-key.json` what the salts of nobody's passwords are made of. The
+user's own (`state_file`) lists the brokers that run on this machine, newest last, so that
+commands find them without being told.
 """
 
 import json
@@ -15,6 +16,8 @@ from typing import Final
 from peeklock.server.bad_config import BadConfig
 
 FILE_NAME: Final = "credentials.json"
+SALT_KEY_NAME: Final = "salt-key.json"
+SALT_KEY_BYTES: Final = 32
 USER: Final = "admin"
 
 
@@ -53,6 +56,22 @@ def load_or_make(data_dir: Path | None) -> Credentials:
     if data_dir is not None:
         write_private(data_dir / FILE_NAME, {"user": made.user, "password": made.password})
     return made
+
+
+def load_or_make_salt_key(data_dir: Path | None) -> bytes:
+    """That of the data directory, made when it is first wanted; raises `BadConfig`."""
+    if data_dir is None:
+        return secrets.token_bytes(SALT_KEY_BYTES)
+    file = data_dir / SALT_KEY_NAME
+    if not file.exists():
+        write_private(file, {"key": secrets.token_hex(SALT_KEY_BYTES)})
+    try:
+        key = bytes.fromhex(json.loads(file.read_text())["key"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadConfig(f"{file} has no key: {error}; remove it") from None
+    if len(key) != SALT_KEY_BYTES:
+        raise BadConfig(f"{file} has a key of {len(key)} bytes; remove it")
+    return key
 
 
 def read(file: Path) -> Credentials:

@@ -11,8 +11,7 @@ from peeklock.clock import Clock
 from peeklock.engine.effects import Peer
 from peeklock.engine.engine import Engine
 from peeklock.limits import DEADLINES_LOOK_AGAIN
-from peeklock.security.authenticators import Authenticator, Login
-from peeklock.security.principal import Principal
+from peeklock.security.authenticators import Answer, Authenticator, Login, Rejection
 from peeklock.server.connection import SocketConnection, Wire
 from peeklock.types import NEVER
 
@@ -116,8 +115,11 @@ class Switchboard:
         self._engine.tick(self._clock.now())
         self.turn()
 
-    async def check_login(self, login: Login) -> Principal | None:
-        """Who that is, None when it is not so; a password's check holds nobody up."""
+    async def check_login(self, login: Login) -> Answer:
+        """Who that is, or what to ask next; a password's check holds nobody up."""
+        answer = self._authenticator.check_at_once(login)
+        if answer is not None:
+            return answer
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._login_thread, self._authenticator.check, login)
 
@@ -125,12 +127,15 @@ class Switchboard:
         self, connection: SocketConnection, wire: Wire, login: Login
     ) -> None:
         try:
-            principal = await self.check_login(login)
-            if principal is None:
+            answer = await self.check_login(login)
+            if isinstance(answer, Rejection):
                 log.warning(
-                    "login refused", peer=connection.peer_name, mechanism=login.mechanism
+                    "login refused",
+                    peer=connection.peer_name,
+                    mechanism=login.mechanism,
+                    reason=answer.why,
                 )
-            wire.on_login(principal, self._clock.now())
+            wire.on_login(answer, self._clock.now())
         except Exception as error:  # noqa: BLE001 (whatever it is, it ends one connection)
             connection.fail(error)
         self.after_read(connection)

@@ -1,5 +1,6 @@
 """`serve`: run a broker."""
 
+import secrets
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -91,6 +92,14 @@ def serve(
         bool,
         typer.Option("--hash-password", help="Ask for a password, print its hash, and end."),
     ] = False,
+    scram_verifier: Annotated[
+        bool,
+        typer.Option(
+            "--scram-verifier",
+            help="Ask for a password, print what SCRAM-SHA-256 needs of it, and end; with"
+            " --hash-password both.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a broker in the foreground until SIGTERM or Ctrl-C.
@@ -109,11 +118,9 @@ def serve(
       peeklock serve --data-dir /var/lib/peeklock --config /etc/peeklock.toml
       kill -USR1 PID    # prints the state of all queues as JSON on stderr
     """
-    if hash_password:
-        from peeklock.security.passwords import hash_password as hashed
-
-        password_hash = hashed(ask_password())
-        tell(password_hash, {"password_hash": password_hash}, as_json=as_json)
+    if hash_password or scram_verifier:
+        told = keys_of(ask_password(), hashed=hash_password, verifier=scram_verifier)
+        tell("\n".join(told.values()), told, as_json=as_json)
         return
     given = {
         "data_dir": data_dir,
@@ -137,6 +144,25 @@ def serve(
         tell_mistakes(error)
         raise typer.Exit(EXIT_USAGE) from None
     raise typer.Exit(serve_forever(settings, ready_as_json=as_json))
+
+
+def keys_of(password: str, *, hashed: bool, verifier: bool) -> dict[str, str]:
+    """What a user in the configuration has of a password, by setting."""
+    from peeklock.limits import SCRAM_ITERATIONS
+    from peeklock.security.passwords import hash_password
+    from peeklock.security.scram import SALT_BYTES, make_verifier
+
+    found: dict[str, str] = {}
+    if hashed:
+        found["password_hash"] = hash_password(password)
+    if verifier:
+        try:
+            salt = secrets.token_bytes(SALT_BYTES)
+            found["scram_verifier"] = str(make_verifier(password, salt, SCRAM_ITERATIONS))
+        except ValueError as error:
+            print(f"peeklock: SCRAM cannot take this password: {error}", file=sys.stderr)
+            raise typer.Exit(EXIT_USAGE) from None
+    return found
 
 
 def ask_password() -> str:

@@ -8,8 +8,7 @@ import pytest
 from peeklock.engine.effects import Effect
 from peeklock.frontends.closing import Closing
 from peeklock.limits import READ_PAUSE_BYTES
-from peeklock.security.authenticators import Login
-from peeklock.security.principal import Principal
+from peeklock.security.authenticators import Answer, Login
 from peeklock.server.connection import SocketConnection
 from peeklock.types import NO_TIMEOUT, ElapsedMs, UnixMs
 from tests.support.fake_clock import FakeClock
@@ -51,7 +50,7 @@ class EchoWire:
 
     def set_writable(self, writable: bool) -> None: ...
 
-    def on_login(self, principal: Principal | None, now: UnixMs) -> None: ...
+    def on_login(self, answer: Answer, now: UnixMs) -> None: ...
 
     def on_effect(self, effect: Effect) -> None: ...
 

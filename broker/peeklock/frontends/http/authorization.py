@@ -5,7 +5,7 @@ import binascii
 from typing import Final, Protocol
 
 from peeklock.errors import Unauthorized
-from peeklock.security.authenticators import Authenticator, Login
+from peeklock.security.authenticators import Admission, Answer, Authenticator, Login
 from peeklock.security.principal import ANONYMOUS, Principal
 from peeklock.security.token_claims import TokenClaims
 from peeklock.security.tokens import SIGNATURE_PREFIX, Tokens
@@ -18,7 +18,7 @@ BEARER: Final = "bearer"
 class CheckLogin(Protocol):
     """Checks a password, which takes its time, without holding up anybody else."""
 
-    async def __call__(self, login: Login) -> Principal | None: ...
+    async def __call__(self, login: Login) -> Answer: ...
 
 
 class Doorkeeper:
@@ -60,10 +60,8 @@ class Doorkeeper:
             user, separator, password = base64.b64decode(given, validate=True).partition(b":")
         except (binascii.Error, ValueError):
             raise Unauthorized("the name and password are not base64") from None
-        principal = None
         if separator and b"\0" not in user + password:
-            login = Login("PLAIN", b"\0" + user + b"\0" + password)
-            principal = await self._check_login(login)
-        if principal is None:
-            raise Unauthorized("no user has this name and password")
-        return principal
+            answer = await self._check_login(Login("PLAIN", b"\0" + user + b"\0" + password))
+            if isinstance(answer, Admission):
+                return answer.principal
+        raise Unauthorized("no user has this name and password")

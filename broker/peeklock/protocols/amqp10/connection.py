@@ -169,9 +169,9 @@ class Connection:
         self._verdict_due = False
         self._consume()
 
-    def sasl_outcome(self, code: int) -> None:
+    def sasl_outcome(self, code: int, data: bytes | None = None) -> None:
         """Let a client in (0), or not (§5.3.3.6); then the connection ends."""
-        self._exchange.parts.append(sasl_frame(SaslOutcome(code)))
+        self._exchange.parts.append(sasl_frame(SaslOutcome(code, data)))
         self._verdict_due = False
         self._in_sasl = False
         if code == OK:

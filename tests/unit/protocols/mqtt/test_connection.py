@@ -298,6 +298,21 @@ class TestLogin:
         closing(one.take_events())
         assert one.data_to_send() == b""
 
+    def test_a_login_by_steps_is_done_in_time(self) -> None:
+        """§4.12: whoever answers one challenge after the other has no more of it."""
+        asked = Properties({AUTHENTICATION_METHOD: "SCRAM-SHA-256"})
+        client = Connection.client(ORDINARY, Connect("c", properties=asked), NOW)
+        server = Connection.server(ORDINARY, NOW)
+        server.receive_data(client.data_to_send(), NOW)
+        for quarter in (1, 2, 3):
+            now = after(quarter * MQTT_CONNECT_TIMEOUT // 4)
+            assert server.tick(now) == []
+            server.authenticate(0x18)
+            client.receive_data(server.data_to_send(), now)
+            client.authenticate(0x18)
+            server.receive_data(client.data_to_send(), now)
+        assert "in time" in closing(server.tick(after(MQTT_CONNECT_TIMEOUT))).what
+
     def test_login_by_steps_carries_its_data(self) -> None:
         """§4.12: the last ones come with the CONNACK [MQTT-4.12.0-5]."""
         asked = Properties({AUTHENTICATION_METHOD: "SCRAM-SHA-256", AUTHENTICATION_DATA: b"1"})

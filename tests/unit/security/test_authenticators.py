@@ -1,0 +1,74 @@
+"""Who is let in by what, and what a refusal tells."""
+
+import pytest
+
+from peeklock.security.authenticators import (
+    WRONG,
+    Admission,
+    Answer,
+    AnyoneIn,
+    Challenge,
+    KnownUsers,
+    Login,
+    Rejection,
+    User,
+)
+from peeklock.security.rights import ALL_RIGHTS, Right
+from peeklock.security.scram import make_verifier
+from tests.support.fake_ids import FakeIds
+from tests.support.scram_client import ScramClient, fields
+
+SCRAM = "SCRAM-SHA-256"
+DEVICE = User(
+    "device", "", frozenset([Right.SEND]), make_verifier("pencil", b"0123456789abcdef", 4096)
+)
+OLD = User("old", "", ALL_RIGHTS)
+USERS = KnownUsers([OLD, DEVICE], FakeIds(), b"key")
+
+
+def challenged(client: ScramClient, users: KnownUsers = USERS) -> Challenge:
+    answer = users.check_at_once(Login(SCRAM, client.first))
+    assert isinstance(answer, Challenge)
+    return answer
+
+
+def answered(client: ScramClient, users: KnownUsers = USERS) -> Answer | None:
+    asked = challenged(client, users)
+    return users.check_at_once(Login(SCRAM, client.final(asked.data), "", asked.exchange))
+
+
+def test_the_right_password() -> None:
+    client = ScramClient(b"device", b"pencil")
+    answer = answered(client)
+    assert isinstance(answer, Admission)
+    assert (answer.principal.name, answer.principal.rights) == ("device", DEVICE.rights)
+    client.check(answer.data)
+
+
+@pytest.mark.parametrize("name", [b"device", b"old", b"nobody"])
+def test_whatever_is_wrong_is_told_alike(name: bytes) -> None:
+    client = ScramClient(name, b"pen")
+    assert answered(client) == Rejection(WRONG)
+    first, second = (fields(challenged(client).data) for _ in range(2))
+    assert first[b"s"] == second[b"s"]
+    assert first[b"i"] == second[b"i"] == b"4096"
+    assert first[b"r"] != second[b"r"]
+
+
+def test_mistakes_of_the_dialogue_are_named() -> None:
+    answer = USERS.check_at_once(Login(SCRAM, b"p=tls-unique,,n=device,r=a"))
+    assert answer == Rejection("SCRAM-SHA-256: channel-binding-not-supported")
+
+
+def test_it_is_offered_where_somebody_has_a_verifier() -> None:
+    assert USERS.mechanisms("") == (SCRAM, "PLAIN")
+    assert USERS.mechanisms("device") == ("EXTERNAL", SCRAM, "PLAIN")
+    without = KnownUsers([OLD], FakeIds())
+    assert without.mechanisms("") == ("PLAIN",)
+    assert isinstance(without.check_at_once(Login(SCRAM, b"n,,n=old,r=a")), Rejection)
+    assert isinstance(AnyoneIn().check_at_once(Login(SCRAM, b"n,,n=old,r=a")), Rejection)
+
+
+def test_a_password_takes_its_time() -> None:
+    assert USERS.check_at_once(Login("PLAIN", b"\0device\0pencil")) is None
+    assert USERS.check(Login("PLAIN", b"\0device\0pencil")) == Rejection(WRONG)
