@@ -86,11 +86,14 @@ class AnyoneIn:
     """`--dev`: everybody is anonymous and may do everything; loopback only."""
 
     # MSSBCBS is what Service Bus' .NET client wants: anonymous here, its token comes later.
-    MECHANISMS: Final = ("MSSBCBS", "PLAIN", "ANONYMOUS", "EXTERNAL")
+    OFFERED: Final = ("MSSBCBS", "PLAIN", "ANONYMOUS")
+    MECHANISMS: Final = (*OFFERED, "EXTERNAL")
     is_required: Final = False
 
     def mechanisms(self, certificate_name: str) -> tuple[str, ...]:
-        return self.MECHANISMS
+        """EXTERNAL is taken of anybody, but only who has proved something is offered it: Cyrus'
+        SASL library would try nothing else."""
+        return self.MECHANISMS if certificate_name else self.OFFERED
 
     def check_at_once(self, login: Login) -> Answer:
         if login.mechanism not in self.MECHANISMS:

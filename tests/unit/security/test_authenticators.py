@@ -69,6 +69,13 @@ def test_it_is_offered_where_somebody_has_a_verifier() -> None:
     assert isinstance(AnyoneIn().check_at_once(Login(SCRAM, b"n,,n=old,r=a")), Rejection)
 
 
+def test_external_is_offered_to_who_has_a_certificate() -> None:
+    """RFC 4422 appendix A: without one there is nothing external. It is taken all the same."""
+    assert "EXTERNAL" not in AnyoneIn().mechanisms("")
+    assert "EXTERNAL" in AnyoneIn().mechanisms("erp")
+    assert isinstance(AnyoneIn().check_at_once(Login("EXTERNAL", b"")), Admission)
+
+
 def test_a_password_takes_its_time() -> None:
     assert USERS.check_at_once(Login("PLAIN", b"\0device\0pencil")) is None
     assert USERS.check(Login("PLAIN", b"\0device\0pencil")) == Rejection(WRONG)
