@@ -132,7 +132,7 @@ from peeklock.security.scram import SCRAM, Exchange
 from peeklock.security.token_claims import TokenClaims
 from peeklock.security.tokens import Tokens
 from peeklock.store.journal import MessageDamaged
-from peeklock.types import NEVER, NO_LINK, NO_TIMEOUT, ElapsedMs, LockToken, UnixMs
+from peeklock.types import NO_LINK, ElapsedMs, LockToken, UnixMs
 
 # In our answer to a receiver's attach (§2.7.3 properties), milliseconds: with it, an end of a
 # lock tells a client whose clock is wrong how long the lock lasts.
@@ -254,12 +254,8 @@ class AmqpFrontend:
 
     def next_deadline(self) -> ElapsedMs:
         at = self._connection.next_deadline()
-        lapse = self._grants.deadline(self._principal)
-        if lapse == NEVER:
-            return at
-        # An instant: should the machine's clock be set meanwhile, the next tick knows better.
-        lapse_at = ElapsedMs(self._elapsed + max(0, lapse - self._now))
-        return lapse_at if at == NO_TIMEOUT else min(at, lapse_at)
+        claims = self._principal.claims
+        return at if claims is None else claims.next_deadline(at, self._now, self._elapsed)
 
     def set_writable(self, writable: bool) -> None:
         """The socket takes more, or has enough for now."""

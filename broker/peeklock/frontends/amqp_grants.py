@@ -6,7 +6,7 @@ from peeklock.protocols.amqp10.conditions import UNAUTHORIZED_ACCESS
 from peeklock.protocols.amqp10.link import Link
 from peeklock.security.principal import Principal
 from peeklock.security.rights import Right
-from peeklock.types import NEVER, UnixMs
+from peeklock.types import UnixMs
 
 
 @final
@@ -33,7 +33,3 @@ class Grants:
                 self.forget(link)
                 link.fail(UNAUTHORIZED_ACCESS, what)
         return len(self._needs) < count
-
-    def deadline(self, principal: Principal) -> UnixMs:
-        """When the next token runs out; NEVER when there is none."""
-        return NEVER if principal.claims is None else principal.claims.next_expiry()

@@ -19,7 +19,7 @@ from peeklock.engine.effects import (
 )
 from peeklock.engine.engine import Engine
 from peeklock.engine.signal_desk import RELEASED, TAKEN, Session, SignalDesk
-from peeklock.errors import BrokerError
+from peeklock.errors import BrokerError, Unauthorized
 from peeklock.frontends.closing import Closing
 from peeklock.frontends.mqtt_deliveries import Deliveries
 from peeklock.frontends.mqtt_errors import connect_code, reasoned, subscribe_code
@@ -53,6 +53,7 @@ from peeklock.protocols.mqtt.publish import Publish
 from peeklock.protocols.mqtt.reason_codes import (
     ADMINISTRATIVE_ACTION,
     CLIENT_IDENTIFIER_NOT_VALID,
+    MAXIMUM_CONNECT_TIME,
     NO_SUBSCRIPTION_EXISTED,
     NOT_AUTHORIZED,
     QUOTA_EXCEEDED,
@@ -146,10 +147,15 @@ class MqttFrontend:
     def tick(self, now: UnixMs, elapsed: ElapsedMs) -> None:
         self._now = now
         self._elapsed = elapsed
+        self._let_token_lapse(now)
         self._handle(self._connection.tick(elapsed), now)
 
     def next_deadline(self) -> ElapsedMs:
-        return self._connection.next_deadline()
+        at = self._connection.next_deadline()
+        claims = self._principal.claims
+        if claims is None or self._connection.closed:
+            return at
+        return claims.next_deadline(at, self._now, self._elapsed)
 
     def set_writable(self, writable: bool) -> None:
         """The socket takes more, or has enough for now."""
@@ -164,7 +170,7 @@ class MqttFrontend:
         elif isinstance(answer, Rejection):
             self._logins.refuse(answer)
         elif connection.is_open:
-            self._prove_anew(answer)
+            self._prove_anew(answer, now)
         elif not connection.closed:
             self._obey_rights_of(answer.principal)
             self._enter(now, answer.data)
@@ -230,14 +236,38 @@ class MqttFrontend:
         else:
             self.login = self._logins.of_connect(connect)
 
-    def _prove_anew(self, proved: Admission) -> None:
-        """It is still who it was (§4.12.1); its session is of nobody else."""
+    def _prove_anew(self, proved: Admission, now: UnixMs) -> None:
+        """It is still who it was (§4.12.1); its session is of nobody else.
+
+        The rights of a new token are those from now on, also for what it has subscribed to.
+        """
         connection = self._connection
-        if proved.principal.name != self.user_name:
+        principal = self._principal
+        if proved.principal.name != principal.name:
             what = f"this is a connection of {self.user_name!r}, whoever else one is by now"
             connection.disconnect(NOT_AUTHORIZED, what)  # [MQTT-4.12.1-2]
-        else:
-            connection.authenticate(SUCCESS, proved.data)
+            return
+        if principal.claims is not None and proved.principal.claims is not None:
+            principal.claims.replace_by(proved.principal.claims)
+            self._hear_by_rights()
+            assert self._subscriptions is not None
+            try:
+                self._subscriptions.check_rights(now)
+            except Unauthorized as error:
+                connection.disconnect(NOT_AUTHORIZED, str(error))
+                return
+        connection.authenticate(SUCCESS, proved.data)
+
+    def _hear_by_rights(self) -> None:
+        """Nobody else pays for that."""
+        if self._finder.is_limited:
+            self._deliveries.hear_only(self._finder.may_hear)
+
+    def _let_token_lapse(self, now: UnixMs) -> None:
+        """What a token allows ends with it, and so does a connection that it has let in."""
+        claims = self._principal.claims
+        if claims is not None and claims.next_expiry() <= now:
+            self._connection.disconnect(MAXIMUM_CONNECT_TIME, "the token has expired")
 
     def _enter(self, now: UnixMs, proof: bytes | None) -> None:
         """It is who it says, and `proof` is for it to see that so are we. A client with its
@@ -341,6 +371,7 @@ class MqttFrontend:
         self._principal = principal
         self._finder = Finder(engine, principal, creates=self._host.creates_queues)
         self._intake = Intake(engine, self._host.desk, self, self._connection, self._finder)
+        self._hear_by_rights()
 
     # ---- subscriptions
 

@@ -11,6 +11,7 @@ that they come again on its next connection. What is stored nowhere is in mqtt_o
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final, final
 
 from peeklock.engine.dispatch import ReceiveMode, Receiver
@@ -64,6 +65,10 @@ class Deliveries:
         self._held_back: Final[deque[Handed]] = deque()
         self._session: Session | None = None  # if it is kept
         self._is_due = False  # `settle_up` has something to do
+
+    def hear_only(self, may_hear: Callable[[str], bool]) -> None:
+        """Signals of these topic names."""
+        self._overhearing.may_hear = may_hear
 
     # ---- what the client has a share of
 
@@ -208,6 +213,10 @@ class Deliveries:
         assert receiver is not None
         entry = handed.entry
         terms = lease.terms_of(entry)
+        if lease.session is not None and not self._may_hear(terms.topic_name):
+            lease.done.append(handed.token)
+            self._is_due = True
+            return True
         try:
             message = self._engine.message_of(entry)
             payload, found = payload_of(entry, message, now, is_v5=connection.is_v5)
@@ -237,6 +246,10 @@ class Deliveries:
         elif packet_id > 0:
             self._under_way[packet_id] = UnderWay(handed)
         return True
+
+    def _may_hear(self, topic_name: str) -> bool:
+        may_hear = self._overhearing.may_hear
+        return may_hear is None or may_hear(topic_name)
 
     def _deliver(self, handed: Handed, terms: Terms, payload: bytes, found: Properties) -> int:
         """A signal of the session's own queue, under the identifier that it always has."""

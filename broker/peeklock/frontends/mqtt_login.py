@@ -17,8 +17,15 @@ from peeklock.protocols.mqtt.reason_codes import (
     NOT_AUTHORIZED,
     REAUTHENTICATE,
 )
-from peeklock.security.authenticators import Authenticator, Challenge, Login, Rejection
+from peeklock.security.authenticators import (
+    TOKEN,
+    Authenticator,
+    Challenge,
+    Login,
+    Rejection,
+)
 from peeklock.security.scram import SCRAM, Exchange
+from peeklock.security.tokens import looks_like_token
 
 METHODS: Final = (SCRAM,)  # of enhanced authentication, by the names of SASL's mechanisms
 
@@ -77,13 +84,17 @@ class Logins:
 
     def _methods(self) -> list[str]:
         offered = self._authenticator.mechanisms(self._certificate_name)
-        return [one for one in METHODS if one in offered]
+        methods = [one for one in METHODS if one in offered]
+        return [*methods, TOKEN] if self._authenticator.takes_tokens else methods
 
     def _by_method(self, found: Properties) -> Login | None:
         """A client that says nothing at first is asked to begin."""
         method = self._method
         assert method is not None
         data = found.binary(AUTHENTICATION_DATA)
+        if method == TOKEN:
+            text = (data or b"").decode("utf-8", "replace")
+            return Login(TOKEN, b"", token=text)
         if data is None and self._exchange is None:
             self._connection.authenticate(CONTINUE_AUTHENTICATION)
             return None
@@ -93,15 +104,20 @@ class Logins:
 
     def _without_method(self, connect: Connect) -> Login | None:
         """User name and password go as SASL PLAIN (RFC 4616), a client certificate as EXTERNAL.
+        Where tokens are taken the password may be one, whatever the user name is.
 
         None: it says nothing, and that is not enough here.
         """
         authenticator = self._authenticator
         certificate_name = self._certificate_name
         user = connect.user_name
-        if user is not None:  # 5.0 allows a password alone (§3.1.2.9); that names nobody
-            response = b"\0" + user.encode() + b"\0" + (connect.password or b"")
-            return Login("PLAIN", response, certificate_name)
+        password = connect.password or b""
+        token = password.decode("utf-8", "replace") if authenticator.takes_tokens else ""
+        if not looks_like_token(token):
+            token = ""
+        if user is not None or token:  # 5.0 allows a password alone (§3.1.2.9): of nobody
+            response = b"\0" + (user or "").encode() + b"\0" + password
+            return Login("PLAIN", response, certificate_name, token=token)
         if certificate_name and "EXTERNAL" in authenticator.mechanisms(certificate_name):
             return Login("EXTERNAL", b"", certificate_name)
         return None if authenticator.is_required else Login("ANONYMOUS", b"")

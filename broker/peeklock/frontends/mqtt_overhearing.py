@@ -6,6 +6,7 @@ too many wait, the oldest are lost.
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final, cast, final
 
 from peeklock.entities.arrivals import Heard, NamedSignal
@@ -31,6 +32,7 @@ class Overhearing:
 
     def __init__(self, connection: Connection) -> None:
         self.writable = True  # the socket takes more
+        self.may_hear: Callable[[str], bool] | None = None  # of a topic name; None: all
         self._connection: Final = connection
         self._waiting: Final[deque[Heard]] = deque()
         self._waiting_bytes = 0
@@ -42,6 +44,8 @@ class Overhearing:
         return not self._waiting and self.writable and messages.quota > 0
 
     def on_heard(self, heard: Heard, now: UnixMs) -> None:
+        if self.may_hear is not None and not self.may_hear(heard.signal.topic_name):
+            return
         messages = self._connection.messages
         if heard.hearing.qos == 0:
             if self.writable:

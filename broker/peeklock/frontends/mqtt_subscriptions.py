@@ -10,7 +10,14 @@ from typing import Final, final
 
 from peeklock.engine.signal_desk import Session, SignalDesk
 from peeklock.entities.listeners import Wanted, is_of_signals, is_of_system, is_shared
-from peeklock.errors import BrokerError, EntityDisabled, QuotaExceeded
+from peeklock.errors import (
+    BrokerError,
+    EntityDisabled,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    QuotaExceeded,
+)
 from peeklock.frontends.mqtt_deliveries import Deliveries
 from peeklock.frontends.mqtt_system import SystemTopics
 from peeklock.frontends.mqtt_topics import Finder
@@ -96,6 +103,17 @@ class Subscriptions:
             return
         queue = self._finder.source(topic_filter, now)
         self._deliveries.take_jobs(topic_filter, wanted.qos, queue, wanted.identifiers, now)
+
+    def check_rights(self, now: UnixMs) -> None:
+        """Of all that it has, after its rights have changed; raises `Unauthorized`."""
+        for topic_filter in self._session.listener.wanted:
+            try:
+                if is_of_signals(topic_filter) or is_shared(topic_filter):
+                    self._finder.check_filter(topic_filter)
+                else:
+                    self._finder.source(topic_filter, now)
+            except (NotFound, NotAllowed, InvalidRequest):
+                continue  # it leads nowhere any more
 
     def unsubscribe(self, topic_filter: str, now: UnixMs) -> bool:
         """`False`: there was no such one [MQTT-3.10.4-1] [MQTT-3.10.4-2] [MQTT-3.11.3-2].

@@ -11,11 +11,12 @@ from typing import Final, final
 from peeklock.engine.engine import Engine
 from peeklock.engine.signal_desk import find_signals
 from peeklock.entities.address import Address
+from peeklock.entities.listeners import is_of_system, is_shared, shared_by
 from peeklock.entities.mounts import mount_of
 from peeklock.entities.queue import Queue
 from peeklock.entities.topic import Topic
 from peeklock.entities.topic_names import SIGNALS
-from peeklock.errors import InvalidRequest, NotAllowed, NotFound
+from peeklock.errors import InvalidRequest, NotAllowed, NotFound, Unauthorized
 from peeklock.frontends.amqp_nodes import find_queue
 from peeklock.limits import MQTT_SIGNAL_NAME_BYTES_MAX
 from peeklock.protocols.mqtt.topics import has_wildcard, shared_filter
@@ -70,10 +71,40 @@ class Finder:
         return Place(find_signals(self._engine, now), topic_name)
 
     def check_filter(self, topic_filter: str) -> None:
-        """Of signals; raises `Unauthorized`, `InvalidRequest`. A user has the right on all
-        topics, or on none."""
-        self._principal.require(Right.LISTEN, topic_filter)
+        """Of signals; raises `Unauthorized`, `InvalidRequest`.
+
+        A user has the right on all topics, or on none. A token has to have it on the topic that
+        the filter leads to by its levels without wildcards; what it matches elsewhere is not
+        told (`may_hear`). To a group it would be lost: of what leads further, none is shared.
+        """
         check_length(topic_filter, "filter")
+        principal = self._principal
+        if not self.is_limited or is_of_system(topic_filter):
+            principal.require(Right.LISTEN, topic_filter)
+            return
+        plain = shared_by(topic_filter) if is_shared(topic_filter) else topic_filter
+        mount = mount_of(self._engine.namespace, fixed_levels(plain))
+        if mount is not None:
+            principal.require(Right.LISTEN, mount.topic.path)
+        elif is_shared(topic_filter):
+            what = (
+                f"{topic_filter!r} is under no topic: only who may listen to all may share it"
+            )
+            raise Unauthorized(what)
+        else:
+            principal.require(Right.LISTEN, SIGNALS)
+
+    @property
+    def is_limited(self) -> bool:
+        """May it listen to some of the signals only?"""
+        principal = self._principal
+        return principal.claims is not None and not principal.has(Right.LISTEN, "")
+
+    def may_hear(self, topic_name: str) -> bool:
+        """Of a signal that one of its filters matches."""
+        mount = mount_of(self._engine.namespace, topic_name)
+        path = SIGNALS if mount is None else mount.topic.path
+        return self._principal.has(Right.LISTEN, path)
 
     def source(self, topic_filter: str, now: UnixMs) -> Queue:
         """Which queue a subscription takes from; raises `BrokerError`."""
@@ -94,6 +125,16 @@ class Finder:
         if namespace.has_topic(path):
             raise NotAllowed(f"{name!r} is a topic and no queue")
         return find_queue(self._engine, Address(path), name, now, creates=self._creates)
+
+
+def fixed_levels(topic_filter: str) -> str:
+    """Those before the first wildcard."""
+    kept: list[str] = []
+    for level in topic_filter.split("/"):
+        if level in ("+", "#"):
+            break
+        kept.append(level)
+    return "/".join(kept)
 
 
 def check_length(text: str, what: str) -> None:

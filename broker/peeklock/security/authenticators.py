@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from peeklock.clock import IdSource
+from peeklock.errors import Unauthorized
 from peeklock.limits import SCRAM_ITERATIONS
 from peeklock.security.passwords import is_password
 from peeklock.security.principal import ANONYMOUS, Principal
@@ -18,8 +19,12 @@ from peeklock.security.scram import (
     made_up_verifier,
 )
 from peeklock.security.token_claims import TokenClaims
+from peeklock.security.tokens import Tokens
+from peeklock.types import UnixMs
 
 WRONG: Final = "the user name or the password is wrong"
+# By this name other MQTT brokers take tokens in AUTH.
+TOKEN: Final = "OAUTH2-JWT"  # noqa: S105 (it is no secret)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,9 @@ class Login:
     response: bytes
     certificate_name: str = ""  # of the verified client certificate; "" for none
     exchange: Exchange | None = None
+    # A signature or a JSON Web Token. With TOKEN it is all that there is, with PLAIN it may be
+    # the password; "": none.
+    token: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,15 +77,20 @@ class Authenticator(Protocol):
         """May nobody go without SASL?"""
         ...
 
+    @property
+    def takes_tokens(self) -> bool:
+        """May tokens be given as passwords, or by TOKEN?"""
+        ...
+
     def mechanisms(self, certificate_name: str) -> tuple[str, ...]:
         """What a client with this certificate ("" for none) is offered, best first."""
         ...
 
-    def check_at_once(self, login: Login) -> Answer | None:
+    def check_at_once(self, login: Login, now: UnixMs) -> Answer | None:
         """None: it is a password, which takes its time. `check` does that."""
         ...
 
-    def check(self, login: Login) -> Answer:
+    def check(self, login: Login, now: UnixMs) -> Answer:
         """As above, but may block for a while: call it off the loop."""
         ...
 
@@ -89,20 +102,21 @@ class AnyoneIn:
     OFFERED: Final = ("MSSBCBS", "PLAIN", "ANONYMOUS")
     MECHANISMS: Final = (*OFFERED, "EXTERNAL")
     is_required: Final = False
+    takes_tokens: Final = False
 
     def mechanisms(self, certificate_name: str) -> tuple[str, ...]:
         """EXTERNAL is taken of anybody, but only who has proved something is offered it: Cyrus'
         SASL library would try nothing else."""
         return self.MECHANISMS if certificate_name else self.OFFERED
 
-    def check_at_once(self, login: Login) -> Answer:
+    def check_at_once(self, login: Login, now: UnixMs) -> Answer:
         if login.mechanism not in self.MECHANISMS:
             return Rejection()
         user = login.response.split(b"\0")[1:2] if login.mechanism == "PLAIN" else []
         return Admission(Principal(user[0].decode("utf-8", "replace")) if user else ANONYMOUS)
 
-    def check(self, login: Login) -> Answer:
-        return self.check_at_once(login)
+    def check(self, login: Login, now: UnixMs) -> Answer:
+        return self.check_at_once(login, now)
 
 
 @dataclass(frozen=True)
@@ -135,12 +149,11 @@ class KnownUsers:
         users: list[User],
         ids: IdSource,
         salt_key: bytes = b"",
-        *,
-        takes_tokens: bool = False,
+        tokens: Tokens | None = None,
     ) -> None:
         """`salt_key` makes up the salts of those who have no verifier. It outlives restarts:
         salts that change are those of nobody."""
-        self._takes_tokens: Final = takes_tokens
+        self._tokens: Final = tokens or Tokens([])
         self._ids: Final = ids
         self._salt_key: Final = salt_key
         self._users: Final = {user.name: user for user in users}
@@ -153,22 +166,43 @@ class KnownUsers:
     def mechanisms(self, certificate_name: str) -> tuple[str, ...]:
         offered: tuple[str, ...] = ("EXTERNAL",) if certificate_name in self._users else ()
         offered += (SCRAM, "PLAIN") if self._knows_verifiers else ("PLAIN",)
-        return (*offered, "MSSBCBS", "ANONYMOUS") if self._takes_tokens else offered
+        return (*offered, "MSSBCBS", "ANONYMOUS") if self.takes_tokens else offered
 
-    def check_at_once(self, login: Login) -> Answer | None:
+    @property
+    def takes_tokens(self) -> bool:
+        return self._tokens.are_taken
+
+    def check_at_once(self, login: Login, now: UnixMs) -> Answer | None:
         mechanism = login.mechanism
+        if mechanism == TOKEN and self.takes_tokens:
+            return self._by_token(login.token, now)
         if mechanism == "PLAIN":
-            return None
+            answer = self._by_token(login.token, now) if login.token else None
+            return answer if isinstance(answer, Admission) else None
         if mechanism == "EXTERNAL":
             return self._by_certificate(login.certificate_name, login.response)
         if mechanism == SCRAM and self._knows_verifiers:
             return self._by_exchange(login)
-        if self._takes_tokens and mechanism in ("MSSBCBS", "ANONYMOUS"):
+        if self.takes_tokens and mechanism in ("MSSBCBS", "ANONYMOUS"):
             return Admission(Principal("anonymous", frozenset(), TokenClaims()))
         return Rejection(f"there is no mechanism {mechanism!r}")
 
-    def check(self, login: Login) -> Answer:
-        return self.check_at_once(login) or self._by_password(login.response)
+    def check(self, login: Login, now: UnixMs) -> Answer:
+        """A token that is none may be a password that looks so: that is found out for whatever
+        user name, so time tells nothing."""
+        answer = self.check_at_once(login, now) or self._by_password(login.response)
+        if isinstance(answer, Rejection) and login.token:
+            return self._by_token(login.token, now)
+        return answer
+
+    def _by_token(self, text: str, now: UnixMs) -> Answer:
+        try:
+            token = self._tokens.read(text, now)
+        except Unauthorized as error:
+            return Rejection(str(error))
+        claims = TokenClaims()
+        claims.put(token.claim.path, token.claim)
+        return Admission(Principal(token.holder, frozenset(), claims))
 
     def _by_password(self, response: bytes) -> Answer:
         parts = response.split(b"\0")

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,6 +15,19 @@ from peeklock.security.token_claims import Claim
 from peeklock.types import UnixMs
 
 SIGNATURE_PREFIX: Final = "SharedAccessSignature "
+# Three parts in base64url, of which the first is a JSON object (RFC 7515 §7.1).
+JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Token:
+    """One that is good: what it allows, and whose it is.
+
+    Tokens of one holder name it alike, also when the next one takes the place of the last.
+    """
+
+    claim: Claim
+    holder: str
 
 
 @dataclass(frozen=True)
@@ -49,20 +63,28 @@ class Tokens:
 
     def claim(self, token: str, audience: str, now: UnixMs) -> Claim:
         """What `token` allows on `audience`, a URI or a path; raises `Unauthorized`."""
-        if len(token) > TOKEN_CHARACTERS_MAX:
-            raise Unauthorized(f"a token of more than {TOKEN_CHARACTERS_MAX} characters")
-        if token.startswith(SIGNATURE_PREFIX):
-            claim = self._check_signature(token.removeprefix(SIGNATURE_PREFIX))
-        else:
-            claim = self._check_jwt(token)
+        claim = self._checked(token).claim
         wanted = path_of(audience)
         if not claim.covers(wanted):
             raise Unauthorized(f"the token is for {claim.path!r}, not for {wanted!r}")
-        if claim.expires_at <= now:
-            raise Unauthorized("the token has expired")
+        check_expiry(claim, now)
         return Claim(wanted, claim.rights, claim.expires_at)
 
-    def _check_signature(self, text: str) -> Claim:
+    def read(self, token: str, now: UnixMs) -> Token:
+        """All that it allows; raises `Unauthorized`."""
+        found = self._checked(token)
+        check_expiry(found.claim, now)
+        return found
+
+    def _checked(self, token: str) -> Token:
+        """Whatever time it is."""
+        if len(token) > TOKEN_CHARACTERS_MAX:
+            raise Unauthorized(f"a token of more than {TOKEN_CHARACTERS_MAX} characters")
+        if token.startswith(SIGNATURE_PREFIX):
+            return self._check_signature(token.removeprefix(SIGNATURE_PREFIX))
+        return self._check_jwt(token)
+
+    def _check_signature(self, text: str) -> Token:
         """`sr=URI&sig=SIGNATURE&se=SECONDS&skn=KEY`, signed as it is written, encoded."""
         raw = dict(part.partition("=")[::2] for part in text.split("&"))
         fields = {name: values[0] for name, values in parse_qs(text).items()}
@@ -81,12 +103,12 @@ class Tokens:
         claim = Claim(path_of(fields.get("sr", "")), key.rights, UnixMs(int(expiry) * 1000))
         own = Claim(key.entity.casefold(), key.rights, claim.expires_at)
         if own.covers(claim.path):
-            return claim
-        if claim.covers(own.path):
-            return own  # signed for more than the key is good for
+            return Token(claim, f"key:{key.name}@{claim.path}")
+        if claim.covers(own.path):  # signed for more than the key is good for
+            return Token(own, f"key:{key.name}@{own.path}")
         raise Unauthorized(f"access key {key.name!r} is for {key.entity!r}")
 
-    def _check_jwt(self, token: str) -> Claim:
+    def _check_jwt(self, token: str) -> Token:
         key = self._jwt_key
         if key is None:
             raise Unauthorized("a token that is no shared access signature")
@@ -118,7 +140,22 @@ class Tokens:
         if isinstance(expiry, bool) or not isinstance(expiry, (int, float)):
             raise Unauthorized("the token's exp is no number of seconds")
         allowed = frozenset(right for right in Right if right.value in rights)
-        return Claim(entity.casefold(), allowed, UnixMs(int(expiry * 1000)))
+        claim = Claim(entity.casefold(), allowed, UnixMs(int(expiry * 1000)))
+        subject = found.get("sub")
+        if isinstance(subject, str) and subject:
+            return Token(claim, f"jwt:{subject}")
+        words = ",".join(right.value for right in Right if right in allowed)
+        return Token(claim, f"jwt:{words}@{claim.path}")
+
+
+def check_expiry(claim: Claim, now: UnixMs) -> None:
+    if claim.expires_at <= now:
+        raise Unauthorized("the token has expired")
+
+
+def looks_like_token(text: str) -> bool:
+    """Is it meant as one? A password may look so, too."""
+    return text.startswith(SIGNATURE_PREFIX) or JWT.fullmatch(text) is not None
 
 
 def path_of(uri: str) -> str:

@@ -199,7 +199,7 @@ class App:
         salt_key = b""
         if any(user.verifier is not None for user in users):
             salt_key = load_or_make_salt_key(data_dir)
-        return KnownUsers(users, SystemIds(), salt_key, takes_tokens=self._tokens.are_taken)
+        return KnownUsers(users, SystemIds(), salt_key, self._tokens)
 
     def _create_configured_entities(self) -> None:
         now = self._clock.now()

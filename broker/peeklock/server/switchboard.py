@@ -117,11 +117,13 @@ class Switchboard:
 
     async def check_login(self, login: Login) -> Answer:
         """Who that is, or what to ask next; a password's check holds nobody up."""
-        answer = self._authenticator.check_at_once(login)
+        now = self._clock.now()
+        answer = self._authenticator.check_at_once(login, now)
         if answer is not None:
             return answer
+        check = self._authenticator.check
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._login_thread, self._authenticator.check, login)
+        return await loop.run_in_executor(self._login_thread, check, login, now)
 
     async def _check_login(
         self, connection: SocketConnection, wire: Wire, login: Login

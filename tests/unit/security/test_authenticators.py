@@ -15,10 +15,12 @@ from peeklock.security.authenticators import (
 )
 from peeklock.security.rights import ALL_RIGHTS, Right
 from peeklock.security.scram import make_verifier
+from peeklock.types import UnixMs
 from tests.support.fake_ids import FakeIds
 from tests.support.scram_client import ScramClient, fields
 
 SCRAM = "SCRAM-SHA-256"
+NOW = UnixMs(1_000)
 DEVICE = User(
     "device", "", frozenset([Right.SEND]), make_verifier("pencil", b"0123456789abcdef", 4096)
 )
@@ -27,14 +29,14 @@ USERS = KnownUsers([OLD, DEVICE], FakeIds(), b"key")
 
 
 def challenged(client: ScramClient, users: KnownUsers = USERS) -> Challenge:
-    answer = users.check_at_once(Login(SCRAM, client.first))
+    answer = users.check_at_once(Login(SCRAM, client.first), NOW)
     assert isinstance(answer, Challenge)
     return answer
 
 
 def answered(client: ScramClient, users: KnownUsers = USERS) -> Answer | None:
     asked = challenged(client, users)
-    return users.check_at_once(Login(SCRAM, client.final(asked.data), "", asked.exchange))
+    return users.check_at_once(Login(SCRAM, client.final(asked.data), "", asked.exchange), NOW)
 
 
 def test_the_right_password() -> None:
@@ -56,7 +58,7 @@ def test_whatever_is_wrong_is_told_alike(name: bytes) -> None:
 
 
 def test_mistakes_of_the_dialogue_are_named() -> None:
-    answer = USERS.check_at_once(Login(SCRAM, b"p=tls-unique,,n=device,r=a"))
+    answer = USERS.check_at_once(Login(SCRAM, b"p=tls-unique,,n=device,r=a"), NOW)
     assert answer == Rejection("SCRAM-SHA-256: channel-binding-not-supported")
 
 
@@ -65,17 +67,17 @@ def test_it_is_offered_where_somebody_has_a_verifier() -> None:
     assert USERS.mechanisms("device") == ("EXTERNAL", SCRAM, "PLAIN")
     without = KnownUsers([OLD], FakeIds())
     assert without.mechanisms("") == ("PLAIN",)
-    assert isinstance(without.check_at_once(Login(SCRAM, b"n,,n=old,r=a")), Rejection)
-    assert isinstance(AnyoneIn().check_at_once(Login(SCRAM, b"n,,n=old,r=a")), Rejection)
+    assert isinstance(without.check_at_once(Login(SCRAM, b"n,,n=old,r=a"), NOW), Rejection)
+    assert isinstance(AnyoneIn().check_at_once(Login(SCRAM, b"n,,n=old,r=a"), NOW), Rejection)
 
 
 def test_external_is_offered_to_who_has_a_certificate() -> None:
     """RFC 4422 appendix A: without one there is nothing external. It is taken all the same."""
     assert "EXTERNAL" not in AnyoneIn().mechanisms("")
     assert "EXTERNAL" in AnyoneIn().mechanisms("erp")
-    assert isinstance(AnyoneIn().check_at_once(Login("EXTERNAL", b"")), Admission)
+    assert isinstance(AnyoneIn().check_at_once(Login("EXTERNAL", b""), NOW), Admission)
 
 
 def test_a_password_takes_its_time() -> None:
-    assert USERS.check_at_once(Login("PLAIN", b"\0device\0pencil")) is None
-    assert USERS.check(Login("PLAIN", b"\0device\0pencil")) == Rejection(WRONG)
+    assert USERS.check_at_once(Login("PLAIN", b"\0device\0pencil"), NOW) is None
+    assert USERS.check(Login("PLAIN", b"\0device\0pencil"), NOW) == Rejection(WRONG)

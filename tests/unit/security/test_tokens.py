@@ -12,7 +12,7 @@ from peeklock.errors import Unauthorized
 from peeklock.security.principal import Principal
 from peeklock.security.rights import Right
 from peeklock.security.token_claims import Claim, TokenClaims
-from peeklock.security.tokens import AccessKey, JwtKey, Tokens, path_of
+from peeklock.security.tokens import AccessKey, JwtKey, Tokens, looks_like_token, path_of
 from peeklock.types import UnixMs
 
 NOW = UnixMs(1_700_000_000_000)
@@ -35,6 +35,51 @@ def tokens() -> Tokens:
         [AccessKey("root", KEY), AccessKey("shop", KEY, SEND_ONLY, "orders")],
         JwtKey(SECRET, audience="peeklock"),
     )
+
+
+class TestHolders:
+    """By whose name sessions are kept: alike for the next token, unlike for who may do more."""
+
+    def test_of_signatures(self, tokens: Tokens) -> None:
+        one = tokens.read(signed("sb://host/orders"), NOW)
+        later = tokens.read(signed("sb://other/Orders", expiry=LATER_S + 60), NOW)
+        assert one.holder == later.holder == "key:root@orders"
+        assert tokens.read(signed("sb://host/"), NOW).holder == "key:root@"
+        shop = tokens.read(signed("sb://host/", name="shop"), NOW)
+        assert (shop.holder, shop.claim.path) == ("key:shop@orders", "orders")
+
+    def test_of_web_tokens(self, tokens: Tokens) -> None:
+        def holder(**claims: object) -> str:
+            given = {"exp": LATER_S, "aud": "peeklock", "rights": ["send"], **claims}
+            return tokens.read(jwt.encode(given, SECRET), NOW).holder
+
+        assert (
+            holder(sub="device-7") == holder(sub="device-7", exp=LATER_S + 1) == "jwt:device-7"
+        )
+        assert holder(entity="Orders") == "jwt:send@orders"
+        assert holder(rights=["listen", "send"]) == "jwt:send,listen@"
+
+    def test_one_that_has_expired(self, tokens: Tokens) -> None:
+        with pytest.raises(Unauthorized, match="expired"):
+            tokens.read(signed("sb://host/orders"), UnixMs(LATER_S * 1000))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        (signed("sb://host/"), True),
+        (jwt.encode({"exp": 1}, SECRET), True),
+        ("eyJ.a.", True),
+        ("eyJ.a", False),
+        ("eyJ.a.b.c", False),
+        ("a.b.c", False),
+        ("", False),
+        ("eyJ.a.b\n", False),
+        ("eyJ.\u00e9.b", False),
+    ],
+)
+def test_what_is_meant_as_a_token(text: str, is_one: bool) -> None:
+    assert looks_like_token(text) is is_one
 
 
 class TestSignatures:
