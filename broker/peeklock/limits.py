@@ -529,7 +529,13 @@ FREEING_SLICE_BYTES: Final = 4 * 1024 * 1024
 # How many times as long as a slice took nothing is freed, for as long as the disk has room.
 FREEING_REST_FACTOR: Final = 9
 
-# ---- logins (security/scram.py)
+# ---- logins (server/login_desk.py, security/scram.py)
+
+# Names with passwords that were verified are known again for so long after their last login,
+# and after the end of a connection by it: time for a network or a proxy to come back.
+LOGIN_MEMORY_LIFETIME: Final = Millis(600_000)
+# As many as there may be connections; each takes a few hundred bytes.
+LOGIN_MEMORY_COUNT_MAX: Final = CONNECTIONS_MAX
 
 # Iterations of PBKDF2 that each SCRAM client goes through at its login (RFC 7677 §4 wants 4096
 # at least): 5 ms on a server, half a second or two on a microcontroller. That is no match for

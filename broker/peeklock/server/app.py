@@ -50,6 +50,7 @@ from peeklock.server.housekeeping import Housekeeping
 from peeklock.server.http_listener import HttpListener
 from peeklock.server.listening import address_of, port_of, reason_of
 from peeklock.server.live_signals import LiveSignals
+from peeklock.server.login_desk import LoginDesk
 from peeklock.server.mqtt_listener import listen_for_mqtt
 from peeklock.server.progress import RecoveryProgress
 from peeklock.server.switchboard import Switchboard
@@ -97,10 +98,11 @@ class App:
         self._credentials: Credentials | None = None
         self._tokens: Final = make_tokens(config)
         self._authenticator: Final = self._make_authenticator()
+        self._login_desk: Final = LoginDesk(self._authenticator, self._clock)
         self._switchboard: Final = Switchboard(
             self.engine,
             self._clock,
-            self._authenticator,
+            self._login_desk,
             journal.sync if self._committer is None else self._committer.commit,
         )
         self._host: Final = AmqpHost(
@@ -323,6 +325,7 @@ class App:
             self.engine,
             self._switchboard,
             self._authenticator,
+            self._login_desk,
             self._tokens,
             self._clock,
             self._waiting_room,

@@ -21,6 +21,7 @@ from peeklock.limits import (
 )
 from peeklock.security.authenticators import Answer, Login
 from peeklock.security.certificates import common_name
+from peeklock.server.login_desk import Verified
 from peeklock.types import NO_TIMEOUT, ElapsedMs, UnixMs
 
 log = structlog.get_logger()
@@ -83,6 +84,7 @@ class SocketConnection(asyncio.Protocol):
         self._is_finished = False  # all was said
         self._is_deaf = False  # it has more than READ_PAUSE_BYTES: we do not read
         self.peer_name = "?"  # HOST:PORT, for the log
+        self.verified: Verified | None = None  # the password that it has come by
         self.wire: Wire
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

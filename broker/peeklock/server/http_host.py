@@ -16,6 +16,7 @@ from peeklock.server.config import Config
 from peeklock.server.desk import Desk
 from peeklock.server.host_names import HostNames
 from peeklock.server.live_signals import LiveSignals
+from peeklock.server.login_desk import LoginDesk
 from peeklock.server.switchboard import Switchboard
 from peeklock.server.waiting_room import WaitingRoom
 from peeklock.server.webhooks import Webhooks
@@ -26,6 +27,7 @@ def make_http_application(
     engine: Engine,
     switchboard: Switchboard,
     authenticator: Authenticator,
+    login_desk: LoginDesk,
     tokens: Tokens,
     clock: Clock,
     waiting_room: WaitingRoom,
@@ -46,7 +48,7 @@ def make_http_application(
     return make_application(
         HttpHost(
             administration=Administration(engine, clock.now()),
-            doorkeeper=Doorkeeper(authenticator, tokens, switchboard.check_login),
+            doorkeeper=Doorkeeper(authenticator, tokens, login_desk.answer),
             now=clock.now,
             durable=desk.durable,
             health=health,

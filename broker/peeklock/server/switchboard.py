@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import structlog
@@ -11,8 +10,9 @@ from peeklock.clock import Clock
 from peeklock.engine.effects import Peer
 from peeklock.engine.engine import Engine
 from peeklock.limits import DEADLINES_LOOK_AGAIN
-from peeklock.security.authenticators import Answer, Authenticator, Login, Rejection
+from peeklock.security.authenticators import Login, Rejection
 from peeklock.server.connection import SocketConnection, Wire
+from peeklock.server.login_desk import LoginDesk, Verified
 from peeklock.types import NEVER
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ class Switchboard:
         self,
         engine: Engine,
         clock: Clock,
-        authenticator: Authenticator,
+        login_desk: LoginDesk,
         commit: Callable[[], object],
     ) -> None:
         self.connections: Final[dict[Peer, SocketConnection]] = {}
@@ -35,9 +35,8 @@ class Switchboard:
         self.residents: Final[set[Peer]] = set()
         self._engine: Final = engine
         self._clock: Final = clock
-        self._authenticator: Final = authenticator
+        self._login_desk: Final = login_desk
         self._commit: Final = commit  # what was appended is to be durable soon, or is at once
-        self._login_thread: Final = ThreadPoolExecutor(1, "peeklock-login")
         self._touched: set[SocketConnection] = set()
         self._turn_is_due = False
         self._timer: asyncio.TimerHandle | None = None
@@ -96,6 +95,8 @@ class Switchboard:
                 connection.flush()
 
     def forget(self, connection: SocketConnection) -> None:
+        if connection.verified is not None:
+            self._login_desk.keep(connection.verified)
         self.connections.pop(connection.wire, None)
         self.refused.discard(connection.wire)
 
@@ -115,22 +116,15 @@ class Switchboard:
         self._engine.tick(self._clock.now())
         self.turn()
 
-    async def check_login(self, login: Login) -> Answer:
-        """Who that is, or what to ask next; a password's check holds nobody up."""
-        now = self._clock.now()
-        answer = self._authenticator.check_at_once(login, now)
-        if answer is not None:
-            return answer
-        check = self._authenticator.check
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._login_thread, check, login, now)
-
     async def _check_login(
         self, connection: SocketConnection, wire: Wire, login: Login
     ) -> None:
         try:
-            answer = await self.check_login(login)
-            if isinstance(answer, Rejection):
+            answer = await self._login_desk.check(login, lambda: wire.closed)
+            if isinstance(answer, Verified):
+                connection.verified = answer
+                answer = answer.admission
+            elif isinstance(answer, Rejection):
                 log.warning(
                     "login refused",
                     peer=connection.peer_name,

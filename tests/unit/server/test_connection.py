@@ -175,6 +175,7 @@ def test_an_effect_that_breaks_one_peer_reaches_the_others() -> None:
     """The switchboard hands out effects of all: what one breaks, the rest still gets."""
     from peeklock.engine.effects import Accepted
     from peeklock.security.authenticators import AnyoneIn
+    from peeklock.server.login_desk import LoginDesk
     from peeklock.server.switchboard import Switchboard
     from tests.support.house import House, Recorder
 
@@ -192,7 +193,7 @@ def test_an_effect_that_breaks_one_peer_reaches_the_others() -> None:
 
     house = House()
     clock = house.clock
-    board = Switchboard(house.engine, clock, AnyoneIn(), None)
+    board = Switchboard(house.engine, clock, LoginDesk(AnyoneIn(), clock), None)
     peers = [Recorder(), Broken(), Recorder()]
     connections = []
     for peer in peers:
