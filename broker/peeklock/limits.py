@@ -551,5 +551,8 @@ SCRAM_MESSAGE_BYTES_MAX: Final = 4 * KIB
 
 # A signature or a JSON Web Token: far more than any sensible one has.
 TOKEN_CHARACTERS_MAX: Final = 16_384
+# By whose name an MQTT session is kept: a token's subject, or its key and entity. An entity's
+# path may be as long, and names of people and devices are shorter.
+TOKEN_HOLDER_CHARACTERS_MAX: Final = 512
 # The emulator's Config.json: a million lines of it, and no file that was named by mistake.
 EMULATOR_CONFIG_BYTES_MAX: Final = 16 * MIB

@@ -69,6 +69,18 @@ class TestLogin:
         if version == 5:
             assert refused.properties.text(REASON_STRING) is not None
 
+    def test_a_right_one_helps_no_wrong_one(
+        self, strict: BrokerProcess, known: tuple[str, bytes]
+    ) -> None:
+        """It is known again for a while; what is like it is not."""
+        user, password = known
+        for _ in range(2):
+            with mqtt_peer(strict.mqtt_port, "", user_name=user, password=password) as one:
+                one.expect_silence(0.01)
+            for wrong in (password + b"x", password[:-1], b""):
+                connect = Connect("", user_name=user, password=wrong)
+                assert refusal(strict.mqtt_port, connect).connack.reason_code == 0x86
+
     def test_refused_logins_are_logged(self, strict: BrokerProcess) -> None:
         refusal(strict.mqtt_port, Connect("a", user_name="nobody", password=b"x"))
         strict.wait_for("login refused")

@@ -77,22 +77,21 @@ class Finder:
         the filter leads to by its levels without wildcards; what it matches elsewhere is not
         told (`may_hear`). To a group it would be lost: of what leads further, none is shared.
         """
-        check_length(topic_filter, "filter")
-        principal = self._principal
-        if not self.is_limited or is_of_system(topic_filter):
-            principal.require(Right.LISTEN, topic_filter)
-            return
-        plain = shared_by(topic_filter) if is_shared(topic_filter) else topic_filter
-        mount = mount_of(self._engine.namespace, fixed_levels(plain))
-        if mount is not None:
-            principal.require(Right.LISTEN, mount.topic.path)
-        elif is_shared(topic_filter):
-            what = (
-                f"{topic_filter!r} is under no topic: only who may listen to all may share it"
-            )
-            raise Unauthorized(what)
+        if self.is_limited and not is_of_system(topic_filter):
+            self._require_where_it_leads(topic_filter)
         else:
-            principal.require(Right.LISTEN, SIGNALS)
+            self._principal.require(Right.LISTEN, topic_filter)
+        check_length(topic_filter, "filter")
+
+    def _require_where_it_leads(self, topic_filter: str) -> None:
+        is_of_group = is_shared(topic_filter)
+        plain = shared_by(topic_filter) if is_of_group else topic_filter
+        mount = mount_of(self._engine.namespace, fixed_levels(plain))
+        if mount is None and is_of_group:
+            may = "only who may listen to everything may share it"
+            raise Unauthorized(f"{topic_filter!r} is under no topic: {may}")
+        path = SIGNALS if mount is None else mount.topic.path
+        self._principal.require(Right.LISTEN, path)
 
     @property
     def is_limited(self) -> bool:

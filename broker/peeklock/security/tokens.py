@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from peeklock.errors import Unauthorized
-from peeklock.limits import TOKEN_CHARACTERS_MAX
+from peeklock.limits import TOKEN_CHARACTERS_MAX, TOKEN_HOLDER_CHARACTERS_MAX
 from peeklock.security.rights import ALL_RIGHTS, Right
 from peeklock.security.token_claims import Claim
 from peeklock.types import UnixMs
@@ -74,6 +74,9 @@ class Tokens:
         """All that it allows; raises `Unauthorized`."""
         found = self._checked(token)
         check_expiry(found.claim, now)
+        if len(found.holder) > TOKEN_HOLDER_CHARACTERS_MAX or not found.holder.isprintable():
+            most = TOKEN_HOLDER_CHARACTERS_MAX
+            raise Unauthorized(f"the token's holder is no name of up to {most} characters")
         return found
 
     def _checked(self, token: str) -> Token:

@@ -59,6 +59,15 @@ class TestHolders:
         assert holder(entity="Orders") == "jwt:send@orders"
         assert holder(rights=["listen", "send"]) == "jwt:send,listen@"
 
+    @pytest.mark.parametrize("subject", ["x" * 513, "a\0b", "a\ud800", "a\nb"], ids=ascii)
+    def test_those_that_are_no_names(self, tokens: Tokens, subject: str) -> None:
+        given = {"exp": LATER_S, "aud": "peeklock", "sub": subject}
+        with pytest.raises(Unauthorized, match="no name"):
+            tokens.read(jwt.encode(given, SECRET), NOW)
+        entity = {"exp": LATER_S, "aud": "peeklock", "entity": subject}
+        with pytest.raises(Unauthorized, match="no name"):
+            tokens.read(jwt.encode(entity, SECRET), NOW)
+
     def test_one_that_has_expired(self, tokens: Tokens) -> None:
         with pytest.raises(Unauthorized, match="expired"):
             tokens.read(signed("sb://host/orders"), UnixMs(LATER_S * 1000))
