@@ -9,7 +9,7 @@ from typing import Final, final
 from peeklock.entities.arrivals import Arrivals, Heard, NamedSignal, Stillborn
 from peeklock.entities.derivations import Derivations
 from peeklock.entities.facts import UNNUMBERED, Fact, Numbered
-from peeklock.entities.last_values import Keeping, LastValues, subject_in
+from peeklock.entities.last_values import Keeping, LastValues, subject_in_tree
 from peeklock.entities.lens import Lens
 from peeklock.entities.listeners import Audience, how_of, under_of
 from peeklock.entities.message_session import check_session_id
@@ -27,6 +27,7 @@ from peeklock.entities.submission import (
 )
 from peeklock.entities.subscription import Subscription
 from peeklock.errors import FilterError, InvalidRequest, QuotaExceeded
+from peeklock.filters.subject_path import subject_of
 from peeklock.filters.view import PropertyView, SystemProperty
 from peeklock.limits import DEAD_LETTER_TEXT_CHARACTERS_MAX
 from peeklock.message import NO_TTL, Message
@@ -109,9 +110,8 @@ class FanOut:
         is_derived = False
         if self._derivations is not None:
             view = self.view_of(given.message)
-            subject = subject_in(view, is_named=given.publication is not None)
             derived = self._derivations.take(
-                copy, view, own_number, subject, self._now, self._arrivals
+                copy, view, own_number, subject_of(view), self._now, self._arrivals
             )
             self._facts.extend(derived)
             is_derived = bool(derived)
@@ -199,7 +199,7 @@ class FanOut:
                 raise InvalidRequest("a signal that is scheduled cannot be kept as last value")
             return False
         view = self.view_of(given.message)
-        subject = subject_in(view, is_named=given.publication is not None)
+        subject = subject_in_tree(view, is_named=given.publication is not None)
         keeping = self._load.keeping
         if keeping is None:
             keeping = Keeping()

@@ -19,6 +19,7 @@ from peeklock.entities.residency import Residency
 from peeklock.entities.subject_tree import Subject, SubjectTree, check_subject
 from peeklock.entities.submission import Passage, Submission
 from peeklock.errors import QuotaExceeded
+from peeklock.filters.subject_path import subject_of
 from peeklock.filters.view import PropertyView, SystemProperty
 from peeklock.limits import (
     DISPATCH_RUN_MAX,
@@ -73,18 +74,15 @@ class Keeping:
         return other
 
 
-def subject_in(view: PropertyView, *, is_named: bool = False) -> Subject:
-    """What a signal is about: its message's subject, or that of the event in it.
+def subject_in_tree(view: PropertyView, *, is_named: bool) -> Subject:
+    """Where a signal is in its topic's tree: at its subject.
 
-    `is_named`: MQTT has named it, and where that name has no subject, it has none.
+    `is_named`: MQTT has named it, and is told of it by that name. Where the name has no subject,
+    the signal is the topic's own, whatever an event in it says ([MQTT-3.3.2-3]).
     """
-    label = view.system(SystemProperty.LABEL)
-    if isinstance(label, str):
-        return label
-    if is_named:
+    if is_named and view.system(SystemProperty.LABEL) is None:
         return None
-    subject = view.attribute("subject")
-    return subject if isinstance(subject, str) and subject else None
+    return subject_of(view)
 
 
 @final

@@ -20,7 +20,7 @@ from peeklock.entities.facts import (
     TopicUpdated,
 )
 from peeklock.entities.fan_out import FanOut
-from peeklock.entities.last_values import Keeping, LastValues, subject_in
+from peeklock.entities.last_values import Keeping, LastValues
 from peeklock.entities.lens import Lens
 from peeklock.entities.listeners import Audience, Listeners
 from peeklock.entities.residency import Residency
@@ -38,6 +38,7 @@ from peeklock.errors import (
     NotFound,
     QuotaExceeded,
 )
+from peeklock.filters.subject_path import subject_of
 from peeklock.types import EntityPath, Millis, QueueId, SequenceNumber, UnixMs
 
 
@@ -155,7 +156,7 @@ class Topic:
         if publication is not None:
             name = publication.topic_name
         else:
-            subject = subject_in(copies.view_of(given.message))
+            subject = subject_of(copies.view_of(given.message))
             name = topic_name_of(self.path, subject)
         if name is None:
             return None

@@ -70,10 +70,17 @@ def check_path(text: str) -> None:
         start = end + 1
 
 
-def subject_of(view: PropertyView) -> Value:
-    """A message's subject: an event's attribute; where it has none, the message's own."""
-    subject = view.attribute("subject")
-    return view.system(SystemProperty.LABEL) if subject is None else subject
+def subject_of(view: PropertyView) -> str | None:
+    """What a message is about: its own subject; without one, that of the event in it.
+
+    The one place that says so (ADR 0029). Its own is AMQP's `subject`, what follows the topic
+    in a name of MQTT's, and what HTTP makes of an event; "" is one, too. None: there is none.
+    """
+    own = view.system(SystemProperty.LABEL)
+    if isinstance(own, str):
+        return own
+    of_event = view.attribute("subject")
+    return of_event if isinstance(of_event, str) and of_event else None
 
 
 @final

@@ -4,7 +4,7 @@ import pytest
 
 from peeklock.errors import InvalidFilter
 from peeklock.filters.filter import path_filter
-from peeklock.filters.subject_path import SubjectPath
+from peeklock.filters.subject_path import SubjectPath, subject_of
 from peeklock.filters.view import SystemProperty
 from peeklock.limits import SELECTOR_CHARACTERS_MAX
 from tests.support.fake_view import FakeView
@@ -58,10 +58,31 @@ def test_a_path_has_a_bound() -> None:
         path_filter("a" * (SELECTOR_CHARACTERS_MAX + 1))
 
 
-def test_a_rule_looks_at_the_events_subject_or_else_the_messages() -> None:
+LABEL = {SystemProperty.LABEL: "a/b"}
+OF_EVENT = {"subject": "b"}
+
+
+@pytest.mark.parametrize(
+    ("view", "subject"),
+    [
+        (FakeView(), None),
+        (FakeView(system=LABEL), "a/b"),
+        (FakeView(attributes=OF_EVENT), "b"),
+        (FakeView(system=LABEL, attributes=OF_EVENT), "a/b"),
+        (FakeView(system={SystemProperty.LABEL: ""}, attributes=OF_EVENT), ""),
+        (FakeView(attributes={"subject": 1}), None),
+    ],
+)
+def test_the_messages_own_subject_counts_before_its_events(
+    view: FakeView, subject: str | None
+) -> None:
+    assert subject_of(view) == subject
+
+
+def test_a_rule_looks_at_the_messages_subject_or_else_the_events() -> None:
     below = path_filter("a/#")
-    label = {SystemProperty.LABEL: "a/b"}
-    assert below.matches(FakeView(system=label))
+    assert below.matches(FakeView(system=LABEL))
     assert below.matches(FakeView(attributes={"subject": "a"}))
-    assert not below.matches(FakeView(system=label, attributes={"subject": "b"}))
+    assert below.matches(FakeView(system=LABEL, attributes=OF_EVENT))
+    assert not below.matches(FakeView(system={SystemProperty.LABEL: "b"}))
     assert not below.matches(FakeView())

@@ -16,7 +16,7 @@ from peeklock.cloudevents.structured import ContentMode
 from peeklock.entities.topic import Topic
 from peeklock.errors import FilterError, InvalidEvent, ProtocolViolation
 from peeklock.filters.filter import Filter
-from peeklock.filters.subject_path import SubjectPath
+from peeklock.filters.subject_path import SubjectPath, subject_of
 from peeklock.filters.view import PropertyView
 from peeklock.frontends.amqp_event import parts_of
 from peeklock.frontends.amqp_view import MessageView
@@ -95,7 +95,7 @@ def wanted_by(condition: Filter | None, subject: SubjectPath | None) -> Wanted:
     """An event for which both hold."""
 
     def is_wanted(event: LiveEvent) -> bool:
-        if subject is not None and not subject.matches(event.view.attribute("subject")):
+        if subject is not None and not subject.matches(subject_of(event.view)):
             return False
         try:
             return condition is None or condition.matches(event.view)
