@@ -454,6 +454,10 @@ HTTP_PAGE_MAX: Final = 1000
 PUSH_URL_CHARACTERS_MAX: Final = 2048
 # The Authorization header of its requests: tokens of identity providers have up to 2 KiB.
 PUSH_AUTHORIZATION_CHARACTERS_MAX: Final = 4096
+# Further header fields of each request, and the JSON that says them: servers commonly take
+# headers of 8 KiB in all, and an event's attributes are among them.
+PUSH_HEADERS_MAX: Final = 16
+PUSH_HEADERS_CHARACTERS_MAX: Final = 4096
 # Requests of one webhook at a time: each has a connection, and a message locked.
 PUSH_CONCURRENCY_MAX: Final = 64
 # And of all webhooks: they are connections and bodies in memory. What comes on top waits.

@@ -53,6 +53,7 @@ WORDS = {
     "forward_dead_letters_to": "a queue or topic that is there; no loops",
     "push_to": "an https:// URL; http:// within push.networks",
     "push_authorization": "the value of a header",
+    "push_headers": f"up to {limits.PUSH_HEADERS_MAX} names and texts",
     "period_ms": f"{limits.DERIVATION_PERIOD_MIN} ms to 366 days, for those that wait",
     "over_count": f"up to {limits.DERIVATION_SAMPLES_MAX}",
     "user_metadata": f"up to {limits.USER_METADATA_CHARACTERS_MAX} characters",

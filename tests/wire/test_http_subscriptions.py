@@ -1,7 +1,9 @@
 """CloudEvents' Subscriptions API: made over HTTP, filtered, pushed, and there after a crash."""
 
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,14 @@ from peeklock.cloudevents.http_binding import write_http_structured
 from tests.support.amqp_operator import AmqpOperator
 from tests.support.broker_process import BrokerProcess
 from tests.support.events import event
-from tests.support.http_peer import Answer, HttpPeer
+from tests.support.http_peer import PATIENCE_SECONDS, Answer, HttpPeer
 from tests.support.webhook_receiver import WebhookReceiver, answer
 from tests.wire.test_http import signature
 
 SINK = "https://erp.example/events"
 PAUSED = {"push_status": "paused"}
+TOLD = {"credentialtype": "ACCESSTOKEN"}
+TOKEN = TOLD | {"accesstoken": "s3cret"}
 
 
 @pytest.fixture
@@ -44,9 +48,28 @@ def wanted(topic: str, sink: str = SINK, **members: Any) -> dict[str, Any]:
 def made(http: HttpPeer, document: dict[str, Any]) -> dict[str, Any]:
     answered = ask(http, "POST", "/subscriptions", document)
     assert answered.status == 201, answered.body
-    found: dict[str, Any] = json.loads(answered.body)
+    found = told_in(answered)
     assert answered.headers["Location"] == f"/subscriptions/{found['id']}"
     return found
+
+
+def told_in(answered: Answer) -> dict[str, Any]:
+    """Without how it goes, which changes by itself."""
+    found: dict[str, Any] = json.loads(answered.body)
+    assert found.pop("status")["state"]
+    return found
+
+
+def status_when(http: HttpPeer, id_: str, **wanted: object) -> dict[str, Any]:
+    """How it goes, once it goes so."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        found: dict[str, Any] = json.loads(ask(http, "GET", f"/subscriptions/{id_}").body)
+        status: dict[str, Any] = found["status"]
+        if status | wanted == status:
+            return status
+        assert time.monotonic() < until, status
+        time.sleep(0.02)
 
 
 def send(http: HttpPeer, topic: str, **attributes: str) -> None:
@@ -107,22 +130,23 @@ def test_the_life_of_one(http: HttpPeer, topic: str) -> None:
     place = f"/subscriptions/{topic}/erp"
     assert told["id"] == f"{topic}/erp"
     assert told["sinkcredential"] == {"credentialtype": "ACCESSTOKEN"}
-    assert json.loads(ask(http, "GET", place).body) == told
+    assert told_in(ask(http, "GET", place)) == told
     listed = ask(http, "GET", f"/subscriptions?topic={topic}")
-    assert json.loads(listed.body) == [told]
-    assert told in json.loads(ask(http, "GET", "/subscriptions").body)
+    assert [one["id"] for one in json.loads(listed.body)] == [told["id"]]
+    assert told["id"] in [
+        one["id"] for one in json.loads(ask(http, "GET", "/subscriptions").body)
+    ]
 
     assert ask(http, "POST", "/subscriptions", wanted(topic, config=config)).status == 409
     changed = told | {"types": ["b"], "config": told["config"] | {"max_delivery_count": 4}}
-    del changed["sinkcredential"]
     answered = ask(http, "PUT", place, changed)
     assert answered.status == 200, answered.body
-    told = json.loads(answered.body)
+    told = told_in(answered)
     assert (told["types"], told["config"]["max_delivery_count"]) == (["b"], 4)
-    assert "sinkcredential" in told, "it was not told, so it cannot be said again"
+    assert told["sinkcredential"] == {"credentialtype": "ACCESSTOKEN"}
 
     gone = ask(http, "DELETE", place)
-    assert (gone.status, json.loads(gone.body)) == (200, told)
+    assert (gone.status, told_in(gone)) == (200, told)
     for method in ("GET", "DELETE"):
         assert ask(http, method, place).problem["status"] == 404
     assert b"s3cret" not in answered.body + listed.body + gone.body
@@ -132,7 +156,7 @@ def test_a_name_is_chosen_where_none_is_given(http: HttpPeer, topic: str) -> Non
     one = made(http, wanted(topic, config=PAUSED))
     two = made(http, wanted(topic, config=PAUSED, id="ignored"))
     assert one["id"] != two["id"]
-    assert json.loads(ask(http, "GET", f"/subscriptions/{two['id']}").body) == two
+    assert told_in(ask(http, "GET", f"/subscriptions/{two['id']}")) == two
 
 
 @pytest.mark.parametrize(
@@ -155,7 +179,7 @@ def test_a_change_that_is_wrong_changes_nothing(
     refused = ask(http, "PUT", f"/subscriptions/{told['id']}", asked)
     assert refused.status == 400
     assert why in refused.problem["detail"]
-    assert json.loads(ask(http, "GET", f"/subscriptions/{told['id']}").body) == told
+    assert told_in(ask(http, "GET", f"/subscriptions/{told['id']}")) == told
 
 
 def test_what_does_not_push_is_not_there(
@@ -170,10 +194,7 @@ def test_what_does_not_push_is_not_there(
     assert ruled["config"]["rules"] == ["large"]
     assert ask(http, "GET", f"/subscriptions/{topic}/pulled").status == 404
     assert ask(http, "PUT", f"/subscriptions/{ruled['id']}", ruled).status == 200
-    assert (
-        ask(http, "GET", f"/subscriptions/{ruled['id']}").body
-        == json.dumps(ruled).replace(": ", ":").replace(", ", ",").encode()
-    )
+    assert json.loads(ask(http, "GET", f"/subscriptions/{ruled['id']}").body) == ruled
 
 
 def test_what_can_be_asked(http: HttpPeer, topic: str) -> None:
@@ -191,9 +212,161 @@ def test_one_is_there_after_a_crash(tmp_path: Path) -> None:
         process.kill()
         process.restart()
         http = HttpPeer(process)
-        assert json.loads(ask(http, "GET", f"/subscriptions/{told['id']}").body) == told
+        assert told_in(ask(http, "GET", f"/subscriptions/{told['id']}")) == told
         send(http, "building", id="1", type="a")
         receiver.wait_for_posts(1)
+
+
+def test_headers_of_its_own_are_sent(http: HttpPeer, topic: str) -> None:
+    with WebhookReceiver() as receiver:
+        headers = {"X-Tenant": "seven", "Cookie": "a=b"}
+        told = made(http, wanted(topic, receiver.url, protocolsettings={"headers": headers}))
+        assert told["protocolsettings"] == {"method": "POST", "headers": headers}
+        send(http, topic, id="1")
+        (posted,) = receiver.wait_for_posts(1)
+        assert (posted.headers["x-tenant"], posted.headers["cookie"]) == ("seven", "a=b")
+        assert "x-tenant" not in receiver.asked[0].headers, "it has given no leave yet"
+        ask(http, "PUT", f"/subscriptions/{told['id']}", wanted(topic, receiver.url))
+        send(http, topic, id="2")
+        assert "x-tenant" not in receiver.wait_for_posts(2)[1].headers
+
+
+def test_a_token_that_has_lapsed_is_not_sent_and_the_next_one_is(
+    http: HttpPeer, topic: str
+) -> None:
+    lapsed = {"accesstokenexpiresutc": "2020-01-01T00:00:00Z"}
+    with WebhookReceiver() as receiver:
+        asked = wanted(topic, receiver.url, sinkcredential=TOKEN | lapsed)
+        told = made(http, asked)
+        assert told["sinkcredential"] == {"credentialtype": "ACCESSTOKEN"} | lapsed
+        send(http, topic, id="1")
+        status = status_when(http, told["id"], state="not authorized", messages=1)
+        assert "another push_authorization is wanted" in status["error"]
+        assert status["errorat"].startswith("20")
+        place = f"/subscriptions/{told['id']}"
+        same = told | {"sinkcredential": told["sinkcredential"]}
+        assert ask(http, "PUT", place, same).status == 200
+        assert status_when(http, told["id"], state="not authorized")["messages"] == 1
+        longer = lapsed | {"accesstokenexpiresutc": "2021-01-01T00:00:00Z"}
+        still = ask(http, "PUT", place, told | {"sinkcredential": TOLD | longer})
+        assert told_in(still)["sinkcredential"] == TOLD | longer
+        later = TOKEN | {"accesstoken": "new", "accesstokenexpiresutc": "2999-01-01T00:00:00Z"}
+        assert ask(http, "PUT", place, asked | {"sinkcredential": later}).status == 200
+        (posted,) = receiver.wait_for_posts(1)
+        assert posted.headers["authorization"] == "Bearer new"
+        status_when(http, told["id"], state="pushes", messages=0, delivered=1)
+
+
+def test_a_token_lapses_while_nothing_is_sent(http: HttpPeer, topic: str) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    with WebhookReceiver() as receiver:
+        until = {"accesstokenexpiresutc": soon.isoformat().replace("+00:00", "Z")}
+        told = made(http, wanted(topic, receiver.url, sinkcredential=TOKEN | until))
+        status_when(http, told["id"], state="not authorized")
+        send(http, topic, id="1")
+        assert status_when(http, told["id"], messages=1)["state"] == "not authorized"
+
+
+def test_how_it_goes_is_told(http: HttpPeer, topic: str) -> None:
+    with WebhookReceiver(answer(500), answer(204)) as receiver:
+        told = made(http, wanted(topic, receiver.url))
+        status_when(http, told["id"], state="pushes")
+        send(http, topic, id="1")
+        failed = status_when(http, told["id"], state="waits")
+        assert "500" in failed["error"]
+        well = status_when(http, told["id"], state="pushes", delivered=1)
+        assert "error" not in well
+    paused = made(http, wanted(topic, config=PAUSED))
+    status_when(http, paused["id"], state="paused", messages=0)
+    disabled = made(http, wanted(topic, config={"status": "disabled"}))
+    status_when(http, disabled["id"], state="disabled")
+
+
+@pytest.mark.parametrize(
+    ("before", "given"),
+    [(None, TOLD), (TOKEN, TOLD | {"sink": "elsewhere"}), (None, {"sink": SINK} | TOLD)],
+)
+def test_a_credential_without_its_secret_is_none(
+    http: HttpPeer, topic: str, before: object, given: dict[str, str]
+) -> None:
+    sink = "https://elsewhere.example/" if given.pop("sink", "") == "elsewhere" else SINK
+    assert (
+        ask(http, "POST", "/subscriptions", wanted(topic, sinkcredential=given)).status == 400
+    )
+    told = made(http, wanted(topic, config=PAUSED, sinkcredential=before))
+    refused = ask(
+        *(http, "PUT", f"/subscriptions/{told['id']}"),
+        wanted(topic, sink, sinkcredential=given),
+    )
+    assert refused.status == 400
+    assert "has no secret" in refused.problem["detail"]
+
+
+class TestByAmqp:
+    def test_events_go_to_a_queue_of_ours(
+        self, http: HttpPeer, operator: AmqpOperator, topic: str
+    ) -> None:
+        jobs = f"{topic}-jobs"
+        operator.create(jobs)
+        told = made(http, wanted(topic, f"amqp:///{jobs}", protocol="AMQP", types=["a"]))
+        assert (told["protocol"], told["sink"]) == ("AMQP", f"amqp:///{jobs}")
+        place = f"/subscriptions/{told['id']}"
+        assert told_in(ask(http, "GET", place)) == told
+        assert told_in(ask(http, "PUT", place, told)) == told
+        send(http, topic, id="1", type="a")
+        send(http, topic, id="2", type="b")
+        http.send(topic, b"no event")
+        taken = http.ask("DELETE", f"/{jobs}/events/head?timeout=20")
+        assert taken.headers["ce-id"] == "1"
+        assert http.take(jobs).status == 204
+        assert status_when(http, told["id"], state="forwards") == {
+            "state": "forwards",
+            "messages": 0,
+        }
+        operator.ask("DELETE", jobs, {})
+        assert jobs in status_when(http, told["id"])["error"]
+
+    def test_by_the_name_that_the_broker_was_asked_by(
+        self, http: HttpPeer, operator: AmqpOperator, topic: str
+    ) -> None:
+        operator.create(f"{topic}-jobs")
+        asked = wanted(topic, f"amqp://127.0.0.1:5672/{topic}-jobs", protocol="AMQP")
+        assert made(http, asked)["sink"] == f"amqp:///{topic}-jobs"
+
+    def test_what_was_pushed_may_be_forwarded_from_then_on(
+        self, http: HttpPeer, operator: AmqpOperator, topic: str
+    ) -> None:
+        operator.create(f"{topic}-jobs")
+        told = made(http, wanted(topic, config=PAUSED, sinkcredential=TOKEN))
+        send(http, topic, id="1", type="a")
+        place = f"/subscriptions/{told['id']}"
+        asked = wanted(topic, f"/{topic}-jobs", protocol="AMQP")
+        assert ask(http, "PUT", place, asked).status == 200
+        assert http.take(f"{topic}-jobs", timeout=20).status == 200
+        back = ask(http, "PUT", place, wanted(topic, config=PAUSED))
+        assert (back.status, told_in(back)["protocol"]) == (200, "HTTP")
+        assert "sinkcredential" not in told_in(back), "it went with the sink"
+
+    @pytest.mark.parametrize(
+        ("sink", "why"),
+        [
+            ("amqp:///nowhere", "no queue or topic is there"),
+            ("amqp://elsewhere.example/orders", "queue or topic of this broker"),
+            ("mqtt://127.0.0.1/a", "queue or topic of this broker"),
+        ],
+    )
+    def test_what_is_elsewhere_is_refused(
+        self, http: HttpPeer, topic: str, sink: str, why: str
+    ) -> None:
+        refused = ask(http, "POST", "/subscriptions", wanted(topic, sink, protocol="AMQP"))
+        assert refused.status == 400
+        assert why in refused.problem["detail"]
+
+    def test_a_loop_is_refused(self, http: HttpPeer, topic: str) -> None:
+        asked = wanted(topic, f"amqp:///{topic}", protocol="AMQP")
+        refused = ask(http, "POST", "/subscriptions", asked)
+        assert refused.status == 400
+        assert "would make a loop" in refused.problem["detail"]
 
 
 class TestWhoMay:
@@ -201,7 +374,7 @@ class TestWhoMay:
     def guarded(self, tmp_path: Path) -> Iterator[BrokerProcess]:
         config = tmp_path / "peeklock.toml"
         config.write_text(
-            '[[topics]]\nname = "building"\n'
+            '[[topics]]\nname = "building"\n[[queues]]\nname = "jobs"\n'
             '[[access_keys]]\nname = "looker"\nkey = "0123456789abcdef"\nrights = ["listen"]\n'
             '[[access_keys]]\nname = "owner"\nkey = "fedcba9876543210"\n'
             'entity = "building"\n'
@@ -230,5 +403,9 @@ class TestWhoMay:
         for method in ("PUT", "DELETE"):
             assert self.ask(guarded, method, place, looker, asked) == 401
         assert self.ask(guarded, "PUT", place, owner, asked) == 200
+        elsewhere = wanted("building", "amqp:///jobs", protocol="AMQP")
+        assert self.ask(guarded, "PUT", place, owner, elsewhere) == 401, (
+            "no right to send there"
+        )
         assert self.ask(guarded, "GET", "/subscriptions", looker, None) == 200
         assert self.ask(guarded, "DELETE", place, owner, None) == 200

@@ -77,8 +77,8 @@ class Keeping:
 def subject_in_tree(view: PropertyView, *, is_named: bool) -> Subject:
     """Where a signal is in its topic's tree: at its subject.
 
-    `is_named`: MQTT has named it, and is told of it by that name. Where the name has no subject,
-    the signal is the topic's own, whatever an event in it says ([MQTT-3.3.2-3]).
+    `is_named`: MQTT has named it, and is told of it by that name ([MQTT-3.3.2-3]). Where the
+    name has no subject, the signal is the topic's own, whatever an event in it says.
     """
     if is_named and view.system(SystemProperty.LABEL) is None:
         return None

@@ -6,9 +6,11 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from peeklock.entities.push_headers import HEADER_TEXT, fields_in
 from peeklock.entities.ranges import none_or_within, within
 from peeklock.errors import InvalidRequest
 from peeklock.limits import (
+    INSTANT_MAX,
     PUSH_AUTHORIZATION_CHARACTERS_MAX,
     PUSH_CONCURRENCY_MAX,
     PUSH_PER_MINUTE_MAX,
@@ -17,10 +19,10 @@ from peeklock.limits import (
     PUSH_TIMEOUT_MIN,
     PUSH_URL_CHARACTERS_MAX,
 )
+from peeklock.types import Millis, UnixMs
 
 # What a request line can have: all else is to be percent-encoded by whoever writes the URL.
 URL_TEXT: Final = re.compile(r"[\x21-\x7e]+")
-HEADER_TEXT: Final = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -49,6 +51,8 @@ class Push:
     per_minute: int = 0  # requests at most; 0: as many as the receiver allows
     timeout_ms: int = PUSH_TIMEOUT_DEFAULT  # for the receiver's answer
     authorization: str = field(default="", repr=False)  # Authorization header; never shown
+    authorized_until: int = 0  # when that lapses, in ms since 1970, UTC; 0: never
+    headers: str = field(default="", repr=False)  # further header fields, as a JSON object
     status: PushStatus = PushStatus.ACTIVE  # gone: it was told so, with status 410
     granted: bool = False  # the receiver has allowed it
     granted_per_minute: int = 0  # how many requests; 0: any number
@@ -66,15 +70,26 @@ class Push:
             )
         if self.authorization and not HEADER_TEXT.fullmatch(self.authorization):
             raise InvalidRequest("push_authorization is the value of a header: ASCII, one line")
+        within("push_authorized_until", self.authorized_until, 0, INSTANT_MAX)
+        fields_in(self.headers)
 
     def asks_as(self, other: "Push") -> bool:
         """Is a message asked for in the same way?"""
         return (
-            (self.to, self.mode, self.authorization)
-            == (other.to, other.mode, other.authorization)
+            (self.to, self.mode, self.authorization, self.authorized_until, self.headers)
+            == (
+                *(other.to, other.mode),
+                *(other.authorization, other.authorized_until, other.headers),
+            )
             and self.concurrency == other.concurrency
             and self.timeout_ms == other.timeout_ms
         )
+
+    def lapses_in(self, now: UnixMs) -> Millis | None:
+        """How long the receiver will still know who asks; 0: no more. None: for ever."""
+        if not self.authorization or not self.authorized_until:
+            return None
+        return Millis(max(0, self.authorized_until - now))
 
     @property
     def rate(self) -> int:
@@ -117,9 +132,12 @@ def renewed(before: Push, wanted: Push, names: set[str]) -> Push:
     """`wanted`, after a change of the settings in `names` from what they were `before`.
 
     Another receiver has allowed nothing yet, may not be told the secret that was for the one
-    before, and has not said that it is gone. Another rate is asked for anew.
+    before, and has not said that it is gone. Another rate is asked for anew, and another secret
+    does not lapse when the one before did.
     """
     found = wanted
+    if "push_authorization" in names and "push_authorized_until" not in names:
+        found = replace(found, authorized_until=0)
     if wanted.to != before.to:
         found = replace(found, granted=False, granted_per_minute=0)
         if "push_status" not in names and before.status is PushStatus.GONE:
@@ -128,7 +146,9 @@ def renewed(before: Push, wanted: Push, names: set[str]) -> Push:
             not wanted.to or not before.to or origin_of(wanted.to) != origin_of(before.to)
         )
         if is_elsewhere and "push_authorization" not in names:
-            found = replace(found, authorization="")
+            found = replace(found, authorization="", authorized_until=0)
+        if is_elsewhere and "push_headers" not in names:
+            found = replace(found, headers="")
     elif wanted.per_minute != before.per_minute:
         found = replace(found, granted=False, granted_per_minute=0)
     return found

@@ -1,11 +1,15 @@
-"""Subscriptions that push, replaced and listed as CloudEvents' Subscriptions API has them."""
+"""Subscriptions that push or forward, replaced, listed and looked at as CloudEvents'
+Subscriptions API has them.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Final
 
 from peeklock.engine.engine import Engine
 from peeklock.entities.facts import Fact, RuleCreated, RuleDeleted
-from peeklock.entities.push import Push, renewed
+from peeklock.entities.push import Push, PushStatus, renewed
+from peeklock.entities.queue import Queue
 from peeklock.entities.settings import QueueSettings, RuleSettings
 from peeklock.entities.subscription import Subscription, check_rule
 from peeklock.entities.topic import Topic
@@ -13,22 +17,30 @@ from peeklock.errors import NotFound
 from peeklock.management.operations import settings_from
 from peeklock.types import UnixMs
 
+FORWARDS: Final = "forwards"
+STARTS: Final = "starts"
+
 
 def pushing(engine: Engine, topic: str | None) -> Iterator[tuple[Topic, Subscription]]:
-    """All that push, or those of one topic, by name; raises `NotFound`."""
+    """All that push or forward, or those of one topic, by name; raises `NotFound`."""
     namespace = engine.namespace
     topics = namespace.topics() if topic is None else [namespace.find_topic(topic)]
     for one in sorted(topics, key=lambda found: found.path.casefold()):
         for _name, subscription in sorted(one.subscriptions.items()):
-            if subscription.queue.settings.push.to:
+            if has_sink(subscription.queue.settings):
                 yield one, subscription
 
 
+def has_sink(settings: QueueSettings) -> bool:
+    """Do its messages go somewhere by themselves?"""
+    return settings.push.to != "" or settings.forward_to != ""
+
+
 def find_pushing(engine: Engine, topic: str, name: str) -> tuple[Topic, Subscription]:
-    """Raises `NotFound`, also for one that pushes nothing."""
+    """Raises `NotFound`, also for one whose messages are fetched."""
     found = engine.namespace.find_topic(topic)
     subscription = found.find(name)
-    if not subscription.queue.settings.push.to:
+    if not has_sink(subscription.queue.settings):
         raise NotFound(subscription.queue.path)
     return found, subscription
 
@@ -49,6 +61,7 @@ def replace_pushing(
     before = queue.settings
     kept = Push(
         authorization=before.push.authorization,
+        authorized_until=before.push.authorized_until,
         granted=before.push.granted,
         granted_per_minute=before.push.granted_per_minute,
     )
@@ -64,3 +77,28 @@ def replace_pushing(
         facts.append(RuleCreated(queue.queue_id, rule, now))
     engine.commit_registry(facts)
     engine.refresh(queue)
+
+
+def status_of(engine: Engine, queue: Queue) -> dict[str, object]:
+    """How it goes, for who has made it: `state`; the last `error`, and when, if it holds it up
+    still; how many were `delivered` since the broker started, and how many wait.
+    """
+    settings = queue.settings
+    found: dict[str, object] = {"state": FORWARDS, "messages": len(queue.entries)}
+    if settings.forward_to:
+        if engine.namespace.target(settings.forward_to) is None:
+            found["error"] = f"no queue or topic {settings.forward_to!r} is there"
+        return found
+    if settings.push.status is not PushStatus.ACTIVE:
+        found["state"] = str(settings.push.status)
+    else:
+        found["state"] = STARTS if settings.status.receives else str(settings.status)
+    for receiver in engine.receivers_of(queue):
+        if receiver.about is not None:
+            about = receiver.about()
+            found["state"] = about["push_state"]
+            found["delivered"] = about["push_delivered"]
+            if about["push_error"]:
+                found["error"] = about["push_error"]
+                found["errorat"] = about["push_error_at"]
+    return found

@@ -26,6 +26,7 @@ from peeklock.engine.effects import Deliver, Peer
 from peeklock.entities import dispositions
 from peeklock.entities.dispositions import COMPLETE, RELEASE, Disposition
 from peeklock.entities.push import Push, PushStatus
+from peeklock.entities.push_headers import fields_in
 from peeklock.entities.queue import TOO_MANY_FAILURES, TOO_MANY_FAILURES_WHY, Queue
 from peeklock.entities.queue_index import WAITING, Entry
 from peeklock.errors import EntityDisabled
@@ -52,6 +53,7 @@ log = structlog.get_logger()
 REFUSED: Final = "PushRefused"
 UNPUSHABLE: Final = "NotPushable"
 NO_PAUSE: Final = Millis(0)
+LAPSED: Final = "push_authorized_until is over: another push_authorization is wanted"
 
 
 class Pusher:
@@ -144,6 +146,12 @@ class Pusher:
         return True
 
     async def _go_on(self, wanted: Push) -> None:
+        lapses_in = wanted.lapses_in(self._host.clock.now())
+        if lapses_in == 0:
+            self._ask_for(0)
+            self._note_lapsed()
+            await self._wait(None)
+            return
         pause = self._gate.wait(self._host.clock.elapsed())
         may_push = wanted.granted or not self._host.rules.asks(wanted.to)
         if not may_push and pause == 0:
@@ -154,7 +162,12 @@ class Pusher:
             pause = self._until_its_turn()
         is_open = may_push and pause == 0
         self._ask_for(self._free_count() if is_open else 0)
-        await self._wait(pause or None)
+        await self._wait(min([one for one in (pause, lapses_in) if one], default=None))
+
+    def _note_lapsed(self) -> None:
+        if self._gate.error != LAPSED:
+            log.warning("webhook not authorized", queue=self.queue.path, reason=LAPSED)
+            self._gate.stopped(self._host.clock.now(), LAPSED)
 
     async def _begin_anew(self, wanted: Push) -> None:
         """Its settings have changed; what was learned of another receiver counts no more."""
@@ -301,11 +314,13 @@ class Pusher:
             return Disposition(dispositions.Verdict.DEAD_LETTER, NEVER, UNPUSHABLE, str(error))
         is_paused = self._gate.wait(host.clock.elapsed()) and self._gate.is_held_up
         left = self._left(until)
-        if is_paused or not left:
-            return RELEASE  # the receiver has just said that it wants to be left alone
+        if is_paused or not left or push.lapses_in(host.clock.now()) == 0:
+            return RELEASE  # the receiver has just said that it wants to be left alone, say
+        said = fields_in(push.headers)
         if push.authorization:
-            said = ("Authorization", push.authorization)
-            parts = HttpParts([*parts.headers, said], parts.body)
+            said.append(("Authorization", push.authorization))
+        if said:
+            parts = HttpParts([*parts.headers, *said], parts.body)
         answer = await self._request(METHOD, parts, min(push.timeout_ms, left))
         return self._judged(entry, answer)
 
@@ -390,6 +405,8 @@ class Pusher:
             return "ends"
         if push.status is not PushStatus.ACTIVE:
             return str(push.status)
+        if push.lapses_in(self._host.clock.now()) == 0:
+            return "not authorized"
         if not push.granted and self._host.rules.asks(push.to):
             if self._awaits_callback:
                 return "awaits the callback"

@@ -173,6 +173,18 @@ QUEUE: Final[tuple[tuple[str, str, str, str], ...]] = (
         "Authorization header; never shown",
     ),
     (
+        "push_authorized_until",
+        "0",
+        "0 or more",
+        "when that lapses, in ms since 1970, UTC; 0: never",
+    ),
+    (
+        "push_headers",
+        "",
+        "up to 16 names and texts",
+        "further header fields, as a JSON object",
+    ),
+    (
         "push_status",
         "active",
         "active, paused, gone",

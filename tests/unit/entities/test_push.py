@@ -1,5 +1,6 @@
 """Where a queue's messages are pushed to: what is a target, and what another one inherits."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,12 @@ from peeklock.entities.push import Push, PushStatus, origin_of, renewed
 from peeklock.entities.settings import QueueSettings
 from peeklock.entities.settings_map import settings_as_map, with_changes
 from peeklock.errors import InvalidRequest
-from peeklock.limits import PUSH_URL_CHARACTERS_MAX
+from peeklock.limits import (
+    PUSH_HEADERS_CHARACTERS_MAX,
+    PUSH_HEADERS_MAX,
+    PUSH_URL_CHARACTERS_MAX,
+)
+from peeklock.types import UnixMs
 
 HERE = Push(
     to="https://erp.example/a", authorization="Bearer t", granted=True, granted_per_minute=60
@@ -57,6 +63,38 @@ def test_the_rate_is_what_both_ends_say(asked: int, granted: int, rate: int) -> 
     assert Push(per_minute=asked, granted_per_minute=granted).rate == rate
 
 
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ("X-Tenant: 7", "no JSON object"),
+        ("[]", "is a JSON object"),
+        (json.dumps({f"x-{n}": "" for n in range(PUSH_HEADERS_MAX + 1)}), "up to 16 names"),
+        (json.dumps({"x": "y" * PUSH_HEADERS_CHARACTERS_MAX}), "allowed are 4096"),
+        ('{"X Y": "1"}', "no header field's name"),
+        ('{"": "1"}', "no header field's name"),
+        ('{"x": 1}', "x is not a text"),
+        ('{"x": ""}', "x is not a text"),
+        ('{"x": "a\\r\\nb: c"}', "x is not a text"),
+        ('{"Authorization": "a"}', "Authorization is a field that the broker writes"),
+        ('{"CE-Id": "a"}', "CE-Id is a field that the broker writes"),
+        ('{"Webhook-Request-Origin": "a"}', "a field that the broker writes"),
+        ('{"Content-Length": "1"}', "a field that the broker writes"),
+        ('{"x-a": "1", "X-A": "2"}', "a name twice"),
+    ],
+)
+def test_headers_that_are_none(headers: str, why: str) -> None:
+    with pytest.raises(InvalidRequest, match="push_headers") as refused:
+        Push(headers=headers)
+    assert why in str(refused.value)
+
+
+def test_what_it_says_who_asks_lapses() -> None:
+    assert HERE.lapses_in(UnixMs(1)) is None
+    lapsing = replace(HERE, authorized_until=1000)
+    assert [lapsing.lapses_in(UnixMs(at)) for at in (1, 1000, 2000)] == [999, 0, 0]
+    assert replace(lapsing, authorization="").lapses_in(UnixMs(2000)) is None
+
+
 class TestAnotherTarget:
     def test_at_another_host_has_leave_and_secret_of_its_own(self) -> None:
         wanted = replace(HERE, to="https://other.example/a")
@@ -71,6 +109,16 @@ class TestAnotherTarget:
     def test_of_the_same_host_keeps_the_secret(self) -> None:
         found = renewed(HERE, replace(HERE, to="https://erp.example/b"), {"push_to"})
         assert (found.granted, found.authorization) == (False, "Bearer t")
+
+    def test_has_headers_and_an_end_of_its_own(self) -> None:
+        before = replace(HERE, authorized_until=1000, headers='{"x": "1"}')
+        wanted = replace(before, to="https://other.example/a")
+        found = renewed(before, wanted, {"push_to"})
+        assert (found.authorized_until, found.headers) == (0, "")
+        found = renewed(before, wanted, {"push_to", "push_headers"})
+        assert found.headers == before.headers
+        another = renewed(before, before, {"push_authorization"})
+        assert another.authorized_until == 0, "it lapsed with the one before"
 
     def test_plain_http_is_another_host(self) -> None:
         found = renewed(HERE, replace(HERE, to="http://erp.example/a"), {"push_to"})

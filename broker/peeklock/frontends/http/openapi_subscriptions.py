@@ -2,8 +2,11 @@
 
 from typing import Any, Final
 
+from peeklock.frontends.http.subscription_sinks import PROTOCOLS
+
 Json = dict[str, Any]
 
+OURS: Final = "Beyond the Subscriptions API."
 MANY_AT: Final = "/subscriptions"
 ONE_AT: Final = "/subscriptions/{id}"
 REFERRED: Final[Json] = {"$ref": "#/components/schemas/Subscription"}
@@ -12,7 +15,7 @@ LIST: Final[Json] = {
     "content": {"application/json": {"schema": {"type": "array", "items": REFERRED}}}
 }
 ABOUT: Final = (
-    "A subscription of a topic that pushes (CloudEvents Subscriptions API, §3.2.1). What is "
+    "A subscription of a topic that pushes or forwards (CloudEvents Subscriptions API, §3.2.1). What is "
     "left out of a PUT is as by default, but for `sinkcredential`, which stays with the sink."
 )
 SCHEMA: Final[Json] = {
@@ -38,15 +41,50 @@ SCHEMA: Final[Json] = {
             "items": {"type": "object", "minProperties": 1, "maxProperties": 1},
             "description": "All have to be true: exact, prefix, suffix, all, any, not, sql.",
         },
-        "sink": {"type": "string", "format": "uri"},
+        "sink": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "By HTTP a URL; by AMQP a queue or topic here: `amqp:///orders`.",
+        },
         "sinkcredential": {
             "type": ["object", "null"],
-            "description": "PLAIN or ACCESSTOKEN; its secrets are never told.",
+            "description": "Its secrets are never told; without them, those it has.",
+            "required": ["credentialtype"],
+            "properties": {
+                "credentialtype": {"enum": ["PLAIN", "ACCESSTOKEN"]},
+                "identifier": {"type": "string", "writeOnly": True},
+                "secret": {"type": "string", "writeOnly": True},
+                "accesstoken": {"type": "string", "writeOnly": True},
+                "accesstokentype": {"type": "string", "writeOnly": True},
+                "accesstokenexpiresutc": {"type": "string", "format": "date-time"},
+            },
         },
-        "protocol": {"const": "HTTP"},
+        "protocol": {"enum": list(PROTOCOLS)},
         "protocolsettings": {
             "type": "object",
-            "properties": {"method": {"const": "POST"}},
+            "additionalProperties": False,
+            "properties": {
+                "method": {"const": "POST"},
+                "headers": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string"},
+                    "description": "By HTTP: sent with each event; told to who may manage.",
+                },
+                "address": {"type": "string", "description": "By AMQP: the queue or topic."},
+            },
+        },
+        "status": {
+            "type": "object",
+            "readOnly": True,
+            "description": "How it goes. " + OURS,
+            "required": ["state", "messages"],
+            "properties": {
+                "state": {"type": "string"},
+                "messages": {"type": "integer", "description": "That wait."},
+                "delivered": {"type": "integer", "description": "Since the broker started."},
+                "error": {"type": "string", "description": "The last one, until it is over."},
+                "errorat": {"type": "string", "format": "date-time"},
+            },
         },
     },
 }

@@ -21,7 +21,8 @@ from peeklock.cloudevents.structured import ContentMode
 from peeklock.cloudevents.timestamps import from_milliseconds
 from peeklock.cloudevents.transcode import Form
 from peeklock.cloudevents.webhook import REQUEST_ORIGIN, delivery
-from peeklock.entities.push import HEADER_TEXT, PushMode
+from peeklock.entities.push import PushMode
+from peeklock.entities.push_headers import HEADER_TEXT
 from peeklock.entities.queue_index import Entry
 from peeklock.errors import InvalidEvent, ProtocolViolation
 from peeklock.frontends.amqp_event import parts_of

@@ -25,6 +25,7 @@ from peeklock.frontends.http.routes_host import (
     RoutesHost,
     answered,
     base_of,
+    name_of,
     principal_for,
 )
 from peeklock.limits import HTTP_PAGE_MAX
@@ -134,11 +135,6 @@ class RegistryRoutes:
         principal = await self._who(request)
         wanted = str(request.path_params["endpoint"])
         return self._registry.endpoint(principal, base_of(request), name_of(request), wanted)
-
-
-def name_of(request: Request) -> str:
-    """The host by which the broker is called, without the port."""
-    return request.url.hostname or "localhost"
 
 
 def number_of(request: Request, name: str, default: int) -> int:

@@ -92,3 +92,8 @@ def entity_of(request: Request) -> str:
 
 def base_of(request: Request) -> str:
     return f"{request.url.scheme}://{request.headers.get('host', 'localhost')}"
+
+
+def name_of(request: Request) -> str:
+    """The host by which the broker is called, without the port."""
+    return request.url.hostname or "localhost"

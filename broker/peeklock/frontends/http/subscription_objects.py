@@ -6,7 +6,6 @@ can be told from those that were given as filters.
 """
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -18,18 +17,27 @@ from peeklock.entities.subscription import DEFAULT_RULE, Subscription
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest
 from peeklock.filters.event_dialects import filters_text
-from peeklock.management.operations import UNSETTABLE, UNSPOKEN
+from peeklock.frontends.http.json_members import Json, list_in, object_in, text_in
+from peeklock.frontends.http.subscription_sinks import (
+    AMQP,
+    HTTP,
+    NOT_IN_CONFIG,
+    NOT_SAID,
+    PROTOCOLS,
+    SAID_BY,
+    SINKS,
+    forward_settings,
+    names_no_secret,
+    push_settings,
+    sink_of,
+)
 
-Json = dict[str, object]
-PROTOCOL: Final = "HTTP"
 EVENTS: Final = "events"  # the kind of a rule whose filters are these
 MEMBERS: Final = (
     *("id", "source", "types", "config", "filters"),
     *("sink", "sinkcredential", "protocol", "protocolsettings"),
 )
-# Said by other members of the object, or by nobody.
-NOT_IN_CONFIG: Final = UNSETTABLE | {UNSPOKEN, "push_to", "push_authorization"}
-CREDENTIALS: Final = "PLAIN (identifier, secret) and ACCESSTOKEN (accesstoken, accesstokentype)"
+STATUS: Final = "status"  # ours: told, and not looked at when it is said again
 
 
 @dataclass(frozen=True)
@@ -41,10 +49,14 @@ class WantedSubscription:
     settings: Mapping[str, object]
     rule: RuleSettings | None  # None: the rules that it has
     rules: tuple[str, ...] = ()  # the names of those
+    keeps_secret: bool = False  # it names a credential without its secret: the one it has
 
 
-def read_object(body: bytes) -> WantedSubscription:
-    """Raises `InvalidRequest` and `InvalidFilter`, naming the member that is wrong."""
+def read_object(body: bytes, host: str) -> WantedSubscription:
+    """Raises `InvalidRequest` and `InvalidFilter`, naming the member that is wrong.
+
+    `host` is by which the broker was asked, without a port.
+    """
     given = members_of(body)
     config = object_in(given, "config")
     topic, name = text_in(config, "topic", "config."), text_in(config, "name", "config.")
@@ -54,22 +66,28 @@ def read_object(body: bytes) -> WantedSubscription:
     }
     for key in settings:
         if key in NOT_IN_CONFIG:
-            raise InvalidRequest(f"config.{key} is not set there: see sink and sinkcredential")
+            raise InvalidRequest(f"config.{key} is not set there: see {SAID_BY}")
     protocol = text_in(given, "protocol")
-    if protocol != PROTOCOL:
-        raise InvalidRequest(f"protocol is {protocol!r}; there is {PROTOCOL!r} alone")
+    if protocol not in PROTOCOLS:
+        raise InvalidRequest(
+            f"protocol is {protocol!r}; there are {HTTP!r}, to be pushed to a URL, and "
+            f"{AMQP!r}, for a queue or topic of this broker"
+        )
     sink = text_in(given, "sink")
     if not sink:
-        raise InvalidRequest("sink is to be there: the URL that events are POSTed to")
-    check_protocol_settings(object_in(given, "protocolsettings"))
-    settings["push_to"] = sink
-    if "sinkcredential" in given:
-        settings["push_authorization"] = authorization_of(given["sinkcredential"])
+        raise InvalidRequest(f"sink is to be there: {SINKS[protocol]}")
+    protocol_settings = object_in(given, "protocolsettings")
+    credential = given.get("sinkcredential", NOT_SAID)
+    if protocol == AMQP:
+        settings |= forward_settings(settings, sink, protocol_settings, credential, host)
+    else:
+        settings |= push_settings(sink, protocol_settings, credential)
     filters = all_filters(given)
     if names and filters:
         raise InvalidRequest("config.rules and filters are two ways to say what is taken")
     rule = None if names else RuleSettings(DEFAULT_RULE, EVENTS, filters_text(filters))
-    return WantedSubscription(topic, name, settings, rule, tuple(names))
+    keeps_secret = protocol == HTTP and names_no_secret(credential)
+    return WantedSubscription(topic, name, settings, rule, tuple(names), keeps_secret)
 
 
 def members_of(body: bytes) -> Json:
@@ -81,6 +99,7 @@ def members_of(body: bytes) -> Json:
     if not isinstance(document, dict):
         raise InvalidRequest("the body is a JSON object, a subscription")
     given = {str(name).lower(): value for name, value in document.items()}
+    given.pop(STATUS, None)
     for name in given:
         if name not in MEMBERS:
             raise InvalidRequest(
@@ -113,60 +132,6 @@ def all_filters(given: Json) -> list[object]:
     return found
 
 
-def check_protocol_settings(given: Json) -> None:
-    for name, value in given.items():
-        if name == "method" and value == "POST":
-            continue
-        if name == "headers" and value == {}:
-            continue
-        raise InvalidRequest(
-            f"protocolsettings.{name[:80]} cannot be {str(value)[:80]!r}; events are sent by "
-            "POST, without headers of your own"
-        )
-
-
-def authorization_of(given: object) -> str:
-    """The Authorization header that a credential is (§3.2.3); null: none."""
-    if given is None:
-        return ""
-    if not isinstance(given, dict):
-        raise InvalidRequest(f"sinkcredential is an object; there are {CREDENTIALS}")
-    parts = {str(name).lower(): value for name, value in given.items()}
-    kind = text_in(parts, "credentialtype", "sinkcredential.")
-    if kind == "PLAIN":
-        user = text_in(parts, "identifier", "sinkcredential.")
-        pair = f"{user}:{text_in(parts, 'secret', 'sinkcredential.')}"
-        return "Basic " + b64encode(pair.encode()).decode()
-    if kind == "ACCESSTOKEN":
-        token = text_in(parts, "accesstoken", "sinkcredential.")
-        scheme = text_in(parts, "accesstokentype", "sinkcredential.") or "Bearer"
-        if token:
-            return f"{'Bearer' if scheme.lower() == 'bearer' else scheme} {token}"
-    raise InvalidRequest(f"no such sinkcredential; there are {CREDENTIALS}")
-
-
-def text_in(given: Json, name: str, where: str = "") -> str:
-    """ "" where it is not there."""
-    value = given.get(name, "")
-    if not isinstance(value, str):
-        raise InvalidRequest(f"{where}{name} is a string")
-    return value
-
-
-def object_in(given: Json, name: str) -> Json:
-    value = given.get(name, {})
-    if not isinstance(value, dict):
-        raise InvalidRequest(f"{name} is an object")
-    return value
-
-
-def list_in(given: Json, name: str) -> list[object]:
-    value = given.get(name, [])
-    if not isinstance(value, list):
-        raise InvalidRequest(f"{name} is an array")
-    return value
-
-
 # ---- the other way
 
 
@@ -174,10 +139,12 @@ def id_of(topic: Topic, subscription: Subscription) -> str:
     return f"{topic.path}/{subscription.name}"
 
 
-def write_object(topic: Topic, subscription: Subscription) -> Json:
-    """As it is realized: without its secret, and with all that is not as by default."""
+def write_object(topic: Topic, subscription: Subscription, *, to_owner: bool) -> Json:
+    """As it is realized: without its secret, and with all that is not as by default.
+
+    `to_owner`: to somebody who may change it, and so may know what headers it sends.
+    """
     settings = subscription.queue.settings
-    push = settings.push
     config: Json = {"topic": str(topic.path), "name": subscription.name}
     by_default = settings_as_map(QueueSettings())
     for name, value in settings_as_map(settings).items():
@@ -188,11 +155,7 @@ def write_object(topic: Topic, subscription: Subscription) -> Json:
     if said is None:
         config["rules"] = [rule.settings.name for rule in rules]
     found: Json = {"id": id_of(topic, subscription), "config": config, **(said or {})}
-    found |= {"sink": push.to, "protocol": PROTOCOL, "protocolsettings": {"method": "POST"}}
-    if push.authorization:
-        is_plain = push.authorization.startswith("Basic ")
-        found["sinkcredential"] = {"credentialtype": "PLAIN" if is_plain else "ACCESSTOKEN"}
-    return found
+    return found | sink_of(settings, to_owner=to_owner)
 
 
 def said_by(rules: list[Rule]) -> Json | None:

@@ -1,36 +1,51 @@
-"""The routes of CloudEvents' Subscriptions API: subscriptions that push, as JSON objects.
+"""The routes of CloudEvents' Subscriptions API: subscriptions that push or forward, as JSON.
 
-Only what pushes is here: whoever receives, over AMQP or MQTT, has those protocols' own ways to
+Only these are here: whoever receives, over AMQP or MQTT, has those protocols' own ways to
 subscribe (§3.1).
 """
 
 import json
-from typing import Final
+from typing import Final, cast
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from peeklock.cloudevents.timestamps import from_milliseconds
 from peeklock.entities.address import subscription_path
+from peeklock.entities.push import Push, origin_of
 from peeklock.entities.settings import QueueSettings
 from peeklock.entities.subscription import Subscription
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest, NotFound
 from peeklock.frontends.http.bodies import Body
 from peeklock.frontends.http.jobs import number_in
-from peeklock.frontends.http.routes_host import RoutesHost, answered, principal_for
+from peeklock.frontends.http.routes_host import (
+    RoutesHost,
+    answered,
+    name_of,
+    principal_for,
+)
 from peeklock.frontends.http.subscription_objects import (
+    STATUS,
     WantedSubscription,
     id_of,
     members_of,
     read_object,
     write_object,
 )
+from peeklock.frontends.http.subscription_sinks import CREDENTIALS
 from peeklock.limits import HTTP_BODY_BYTES_MAX, HTTP_PAGE_MAX
-from peeklock.management.event_subscriptions import find_pushing, pushing, replace_pushing
+from peeklock.management.event_subscriptions import (
+    find_pushing,
+    pushing,
+    replace_pushing,
+    status_of,
+)
 from peeklock.management.operations import settings_from
 from peeklock.management.topics import create_subscription
+from peeklock.security.principal import Principal
 from peeklock.security.rights import Right
 from peeklock.types import EntityPath
 
@@ -72,8 +87,8 @@ class SubscriptionRoutes:
         principal.require(right, path)
         found = find_pushing(self._engine, topic, name)
         if request.method == "PUT":
-            await self._replace(request, *found)
-        told = write_object(*found)
+            await self._replace(request, principal, *found)
+        told = self._told(principal, *found)
         if request.method == "DELETE":
             queue = found[1].queue
             self._engine.commit_registry(self._engine.namespace.delete(queue.path))
@@ -85,7 +100,9 @@ class SubscriptionRoutes:
     async def _create(self, request: Request) -> Response:
         """§3.2.5.1; an id in it is ignored, as the manager chooses it."""
         body = await self._body(request)
-        wanted = read_object(body)
+        wanted = read_object(body, name_of(request))
+        if wanted.keeps_secret:
+            raise InvalidRequest(f"sinkcredential has no secret; there are {CREDENTIALS}")
         if not wanted.topic:
             raise InvalidRequest("config.topic is to be there: whose events are wanted")
         if wanted.rule is None:
@@ -94,27 +111,37 @@ class SubscriptionRoutes:
         path = subscription_path(EntityPath(wanted.topic), name)
         principal = await principal_for(self._host, request, path)
         principal.require(Right.MANAGE, path)
+        check_target(principal, wanted)
         settings = settings_from(wanted.settings, QueueSettings())
         now = self._host.now()
         create_subscription(self._engine, wanted.topic, name, settings, (wanted.rule,), now)
         found = find_pushing(self._engine, wanted.topic, name)
-        told = write_object(*found)
+        told = self._told(principal, *found)
         await self._host.durable()
         return JSONResponse(told, 201, {"location": f"{AT}/{quote(id_of(*found))}"})
 
     async def _replace(
-        self, request: Request, topic: Topic, subscription: Subscription
+        self,
+        request: Request,
+        principal: Principal,
+        topic: Topic,
+        subscription: Subscription,
     ) -> None:
         """§3.2.5.4; what it does not say is as by default, but for its secret."""
         body = await self._body(request)
         given = members_of(body).get("id", id_of(topic, subscription))
-        wanted = read_object(body)
+        wanted = read_object(body, name_of(request))
         if given != id_of(topic, subscription) or not is_same(wanted, topic, subscription):
             raise InvalidRequest("its id, topic and name are those it was made with")
         if wanted.rule is None and set(wanted.rules) != {
             rule.settings.name for rule in subscription.rules.values()
         }:
             raise InvalidRequest("config.rules are those it has: peeklock rule changes them")
+        if wanted.keeps_secret:
+            check_secret_stays(
+                subscription.queue.settings.push, str(wanted.settings["push_to"])
+            )
+        check_target(principal, wanted)
         replace_pushing(
             self._engine, subscription, wanted.settings, wanted.rule, self._host.now()
         )
@@ -137,8 +164,18 @@ class SubscriptionRoutes:
             scope = "" if topic is None else f"&topic={quote(topic)}"
             following = f"{AT}?skip={skip + HTTP_PAGE_MAX}{scope}"
             headers["link"] = f'<{following}>; rel="next"'
-        body = json.dumps([write_object(*one) for one in page]).encode()
+        body = json.dumps([self._told(principal, *one) for one in page]).encode()
         return Response(body, 200, headers, JSON_TYPE)
+
+    def _told(
+        self, principal: Principal, topic: Topic, subscription: Subscription
+    ) -> dict[str, object]:
+        queue = subscription.queue
+        is_owner = principal.has(Right.MANAGE, queue.path)
+        status = status_of(self._engine, queue)
+        if "errorat" in status:
+            status["errorat"] = from_milliseconds(cast(int, status["errorat"]))
+        return write_object(topic, subscription, to_owner=is_owner) | {STATUS: status}
 
     async def _body(self, request: Request) -> bytes:
         with Body(self._host.bodies, HTTP_BODY_BYTES_MAX) as body:
@@ -159,3 +196,19 @@ def is_same(wanted: WantedSubscription, topic: Topic, subscription: Subscription
         "",
         subscription.name.casefold(),
     )
+
+
+def check_target(principal: Principal, wanted: WantedSubscription) -> None:
+    """Who has events brought somewhere may send there; raises `Unauthorized`."""
+    target = wanted.settings.get("forward_to")
+    if target:
+        principal.require(Right.SEND, str(target))
+
+
+def check_secret_stays(before: Push, to: str) -> None:
+    """A credential that is told without its secret is the one that is there."""
+    if not before.authorization or not before.to or origin_of(before.to) != origin_of(to):
+        raise InvalidRequest(
+            "sinkcredential has no secret, and this sink has none yet: "
+            f"there are {CREDENTIALS}, or null for none"
+        )

@@ -6,21 +6,23 @@ from typing import Any
 import pytest
 
 from peeklock.entities.push import Push
-from peeklock.entities.settings import RuleSettings
+from peeklock.entities.settings import QueueSettings, RuleSettings
 from peeklock.entities.subscription import Subscription
 from peeklock.errors import InvalidFilter, InvalidRequest
 from peeklock.frontends.http.subscription_objects import (
-    PROTOCOL,
     WantedSubscription,
     read_object,
     write_object,
 )
+from peeklock.frontends.http.subscription_sinks import sink_of
 from peeklock.management.event_subscriptions import replace_pushing
 from peeklock.management.operations import settings_from
 from tests.support.house import House
 
 SINK = "https://erp.example/events"
-LEAST: dict[str, Any] = {"protocol": PROTOCOL, "sink": SINK, "config": {"topic": "tickets"}}
+TOKEN: dict[str, object] = {"credentialtype": "ACCESSTOKEN", "accesstoken": "t"}
+BY_AMQP: dict[str, object] = {"protocol": "AMQP", "sink": "amqp:///orders"}
+LEAST: dict[str, Any] = {"protocol": "HTTP", "sink": SINK, "config": {"topic": "tickets"}}
 FILTERS = [
     {"prefix": {"type": "com.github.issue"}},
     {"any": [{"suffix": {"subject": ".png"}}, {"not": {"exact": {"level": "5"}}}]},
@@ -29,17 +31,18 @@ FILTERS = [
 
 
 def read(**members: object) -> WantedSubscription:
-    return read_object(json.dumps(LEAST | members).encode())
+    return read_object(json.dumps(LEAST | members).encode(), "broker.example")
 
 
 def written(wanted: WantedSubscription) -> dict[str, object]:
     """After it was made so."""
     house = House()
+    house.queue("orders")
     topic = house.topic("tickets")
     house.subscription(topic, "erp")
     subscription: Subscription = topic.find("erp")
     replace_pushing(house.engine, subscription, wanted.settings, wanted.rule, house.now)
-    return write_object(topic, subscription)
+    return write_object(topic, subscription, to_owner=True)
 
 
 def test_the_least_that_there_is() -> None:
@@ -102,8 +105,55 @@ def test_credentials_are_headers_and_are_never_told(credential: object, header: 
     told = written(wanted)
     if credential is None:
         assert "sinkcredential" not in told
-    else:
-        assert set(told["sinkcredential"]) == {"credentialtype"}  # type: ignore[call-overload]
+        return
+    found = told["sinkcredential"]
+    assert isinstance(found, dict)
+    assert isinstance(credential, dict)
+    until = credential.get("accessTokenExpiresUtc")
+    assert found.get("accesstokenexpiresutc") == until
+    assert set(found) <= {"credentialtype", "accesstokenexpiresutc"}
+
+
+def test_a_credential_that_is_said_as_it_is_told_is_the_one_that_is_there() -> None:
+    for told in ({"credentialtype": "PLAIN"}, {"credentialtype": "ACCESSTOKEN"}):
+        wanted = read(sinkcredential=told)
+        assert wanted.keeps_secret
+        assert wanted.settings == {"push_to": SINK}
+    later = {"credentialtype": "ACCESSTOKEN", "accesstokenexpiresutc": "1970-01-01T00:00:01Z"}
+    assert read(sinkcredential=later).settings["push_authorized_until"] == 1000
+    assert not read(sinkcredential=TOKEN).keeps_secret
+    assert not read(sinkcredential=None).keeps_secret
+
+
+def test_headers_are_told_to_who_may_change_them() -> None:
+    headers = {"X-Tenant": "7", "X-Key": "k"}
+    wanted = read(protocolsettings={"method": "POST", "headers": headers})
+    told = written(wanted)
+    assert told["protocolsettings"] == {"method": "POST", "headers": headers}
+    settings = settings_from(wanted.settings, QueueSettings())
+    shown = sink_of(settings, to_owner=False)
+    assert shown["protocolsettings"] == {"method": "POST"}
+
+
+@pytest.mark.parametrize(
+    ("sink", "address"),
+    [
+        ("amqp:///orders", None),
+        ("/orders", None),
+        ("amqp://broker.example/orders", None),
+        ("AMQPS://BROKER.example:5671/orders", None),
+        ("amqp://broker.example", "orders"),
+        ("amqp:///orders", "/orders"),
+    ],
+)
+def test_by_amqp_it_forwards_to_a_queue_of_ours(sink: str, address: str | None) -> None:
+    settings = {} if address is None else {"address": address}
+    wanted = read(protocol="AMQP", sink=sink, protocolsettings=settings)
+    assert wanted.settings == {"forward_to": "orders"}
+    told = written(wanted)
+    assert (told["protocol"], told["sink"]) == ("AMQP", "amqp:///orders")
+    assert told["protocolsettings"] == {"address": "orders"}
+    assert read(**told).settings == wanted.settings
 
 
 @pytest.mark.parametrize(
@@ -111,10 +161,11 @@ def test_credentials_are_headers_and_are_never_told(credential: object, header: 
     [
         ({"sink": None}, "sink is a string"),
         ({"sink": ""}, "sink is to be there"),
-        ({"protocol": "MQTT5"}, "there is 'HTTP' alone"),
-        ({"protocol": "http"}, "there is 'HTTP' alone"),
+        ({"protocol": "MQTT5"}, "there are 'HTTP', to be pushed to a URL, and 'AMQP'"),
+        ({"protocol": "http"}, "there are 'HTTP', to be pushed to a URL, and 'AMQP'"),
         ({"protocolsettings": {"method": "PUT"}}, "protocolsettings.method cannot be 'PUT'"),
-        ({"protocolsettings": {"headers": {"a": "b"}}}, "without headers of your own"),
+        ({"protocolsettings": {"headers": []}}, "headers is an object"),
+        ({"protocolsettings": {"retries": 3}}, "protocolsettings.retries cannot be '3'"),
         ({"protocolsettings": []}, "protocolsettings is an object"),
         ({"source": ""}, "source is no empty string"),
         ({"types": ["a", ""]}, "none of them empty"),
@@ -126,7 +177,17 @@ def test_credentials_are_headers_and_are_never_told(credential: object, header: 
         ({"config": {"topic": 5}}, "config.topic is a string"),
         ({"config": {"rules": ["a"]}, "source": "/a"}, "two ways to say"),
         ({"sinkcredential": {"credentialtype": "REFRESHTOKEN"}}, "no such sinkcredential"),
-        ({"sinkcredential": {"credentialtype": "ACCESSTOKEN"}}, "no such sinkcredential"),
+        ({"sinkcredential": {}}, "no such sinkcredential"),
+        ({"sinkcredential": TOKEN | {"accesstokenexpiresutc": "soon"}}, "RFC 3339"),
+        ({"sinkcredential": TOKEN | {"accesstokenexpiresutc": "1970-01-01T00:00:00Z"}}, "3339"),
+        (BY_AMQP | {"sink": "https://erp.example/"}, "queue or topic of this broker"),
+        (BY_AMQP | {"sink": "amqps://elsewhere.example/orders"}, "elsewhere is pushed to"),
+        (BY_AMQP | {"sink": "amqp://"}, "sink is to name"),
+        (BY_AMQP | {"sink": "amqp://[/orders"}, "is no URL"),
+        (BY_AMQP | {"protocolsettings": {"address": "b"}}, "names 'orders'"),
+        (BY_AMQP | {"protocolsettings": {"linkname": "b"}}, "linkname: there is address"),
+        (BY_AMQP | {"sinkcredential": TOKEN}, "sinkcredential is of subscriptions by HTTP"),
+        (BY_AMQP | {"config": {"push_mode": "structured"}}, "push_mode is of subscriptions by"),
         ({"sinkcredential": "secret"}, "sinkcredential is an object"),
     ],
 )
@@ -157,7 +218,7 @@ def test_filters_that_are_none_are_refused(filters: object) -> None:
 )
 def test_what_is_no_object(body: bytes) -> None:
     with pytest.raises(InvalidRequest, match="the body is"):
-        read_object(body)
+        read_object(body, "")
 
 
 class TestReplacing:
@@ -199,9 +260,9 @@ class TestReplacing:
         topic = house.topic("tickets")
         rule = RuleSettings("one", "sql", "a = 1")
         house.subscription(topic, "erp", rule, push=Push(to=SINK))
-        told = write_object(topic, topic.find("erp"))
+        told = write_object(topic, topic.find("erp"), to_owner=True)
         assert told["config"] == {"topic": "tickets", "name": "erp", "rules": ["one"]}
-        wanted = read_object(json.dumps(told).encode())
+        wanted = read_object(json.dumps(told).encode(), "")
         assert (wanted.rule, wanted.rules) == (None, ("one",))
         subscription = topic.find("erp")
         replace_pushing(house.engine, subscription, wanted.settings, wanted.rule, house.now)
