@@ -265,6 +265,10 @@ class Config(BaseSettings):
     """Its key (PEM, without a password)."""
     websocket_origins: list[str] = []
     """Origins of web pages that may open WebSockets, beside our own address; "*": any."""
+    http_origins: list[str] = []
+    """Origins of web pages that may ask over HTTP (CORS), beside our own address; "*": any."""
+    webhook_origins: list[str] = []
+    """Names of senders whose webhooks may push events here, unasked for; "*": any."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What is logged, on stderr."""
     log_format: Literal["auto", "text", "json"] = "auto"

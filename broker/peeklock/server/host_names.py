@@ -1,8 +1,10 @@
-"""By which names the HTTP port may be called."""
+"""By which names the HTTP port may be called, and by which web pages."""
 
 from typing import Final
 
 from peeklock.server.config import Config, is_loopback
+
+ANY_PAGE: Final = "*"
 
 
 class HostNames:
@@ -14,6 +16,12 @@ class HostNames:
 
     def __init__(self, config: Config) -> None:
         self._any: Final = not config.dev or config.emulator
+        self._pages: Final = frozenset(one.lower() for one in config.http_origins)
+
+    def is_expected_page(self, origin: str) -> bool:
+        """May a page of this origin ask for something?"""
+        host = origin.partition("://")[2]
+        return self.is_expected(host) or not self._pages.isdisjoint((origin.lower(), ANY_PAGE))
 
     def is_expected(self, authority: str) -> bool:
         if self._any:

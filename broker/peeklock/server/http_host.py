@@ -1,5 +1,7 @@
 """Builds the HTTP front-end: what it may ask of the broker, and no more."""
 
+from functools import partial
+
 from starlette.applications import Starlette
 
 from peeklock.clock import Clock
@@ -8,13 +10,14 @@ from peeklock.frontends.http.administration import Administration
 from peeklock.frontends.http.application import HttpHost, make_application
 from peeklock.frontends.http.authorization import Doorkeeper
 from peeklock.frontends.http.jobs import Jobs
+from peeklock.frontends.http.pages import pages_of
 from peeklock.frontends.http.registry import Addresses, Registry
 from peeklock.security.authenticators import Authenticator
 from peeklock.security.tokens import Tokens
 from peeklock.server.apart import apart
 from peeklock.server.config import Config
 from peeklock.server.desk import Desk
-from peeklock.server.host_names import HostNames
+from peeklock.server.host_names import ANY_PAGE, HostNames
 from peeklock.server.live_signals import LiveSignals
 from peeklock.server.login_desk import LoginDesk
 from peeklock.server.switchboard import Switchboard
@@ -35,6 +38,7 @@ def make_http_application(
     webhooks: Webhooks,
     addresses: Addresses,
 ) -> Starlette:
+    names = HostNames(config)
     desk = Desk(engine, clock, switchboard.turn)
     switchboard.residents.update((desk, waiting_room, live_signals))
 
@@ -52,7 +56,9 @@ def make_http_application(
             now=clock.now,
             durable=desk.durable,
             health=health,
-            is_expected_host=HostNames(config).is_expected,
+            is_expected_host=names.is_expected,
+            is_expected_page=names.is_expected_page,
+            may_push=partial(may_push, config),
             send=desk.send,
             wait=waiting_room.wait,
             apart=apart,
@@ -60,5 +66,12 @@ def make_http_application(
             grant=webhooks.grant,
             jobs=Jobs(engine, creates_queues=config.dev),
             registry=Registry(engine, clock.now(), addresses),
+            pages=pages_of(config.http_origins, local=config.dev and not config.emulator),
         )
     )
+
+
+def may_push(config: Config, sender: str) -> bool:
+    """May a webhook's sender of this name push here without having proved who it is?"""
+    allowed = [one.lower() for one in config.webhook_origins]
+    return ANY_PAGE in allowed or sender.lower() in allowed

@@ -11,11 +11,12 @@ from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from peeklock.errors import BrokerError, InvalidRequest, Unauthorized
+from peeklock.errors import BrokerError, InvalidRequest, NotFound, Unauthorized
 from peeklock.frontends.errors_on_the_wire import status_of
 from peeklock.frontends.http import administration, atom
 from peeklock.frontends.http.authorization import Doorkeeper
@@ -30,7 +31,7 @@ from peeklock.frontends.http.openapi import OPENAPI
 from peeklock.frontends.http.problems import CHALLENGE, problem
 from peeklock.frontends.http.registry import Registry
 from peeklock.frontends.http.registry_routes import RegistryRoutes
-from peeklock.frontends.http.routes_host import Apart, RoutesHost, SendAll
+from peeklock.frontends.http.routes_host import Apart, RoutesHost, SendAll, methods_at
 from peeklock.frontends.http.stream_routes import StreamRoutes
 from peeklock.frontends.http.subscription_routes import SubscriptionRoutes
 from peeklock.frontends.http.waiting import Wait
@@ -39,6 +40,8 @@ from peeklock.limits import HTTP_BODY_BYTES_MAX
 from peeklock.types import UnixMs
 
 SUB_CODES: Final = {409: "40900. Conflict", 404: "40400. Not Found", 400: "40000. Bad Request"}
+STREAMS: Final = "/events"
+OF_STREAMS: Final = "; a topic's events as they come are had with Accept: text/event-stream"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class HttpHost:
     durable: Callable[[], Awaitable[None]]  # returns when all that was done is on disk
     health: Callable[[], dict[str, object]]
     is_expected_host: Callable[[str], bool]  # may a request call the broker by this name?
+    is_expected_page: Callable[[str], bool]  # may a page of this origin ask?
+    may_push: Callable[[str], bool]  # may a webhook's sender of this name, without proof?
     send: SendAll
     wait: Wait
     apart: Apart
@@ -58,6 +63,7 @@ class HttpHost:
     grant: Grant
     jobs: Jobs
     registry: Registry
+    pages: list[Middleware]  # what answers pages of elsewhere
 
     def for_routes(self) -> RoutesHost:
         return RoutesHost(
@@ -69,6 +75,8 @@ class HttpHost:
             wait=self.wait,
             apart=self.apart,
             is_expected_host=self.is_expected_host,
+            is_expected_page=self.is_expected_page,
+            may_push=self.may_push,
             bodies=Bodies(),
         )
 
@@ -89,6 +97,7 @@ def make_application(host: HttpHost) -> Starlette:
             *RegistryRoutes(routes_host, host.registry).routes(),
             Route("/{path:path}", routes.administer, methods=["GET", "PUT", "DELETE"]),
         ],
+        middleware=host.pages,
         exception_handlers={HTTPException: on_http_exception},
     )
 
@@ -111,6 +120,9 @@ class Routes:
         """Service Bus' administration; answered after what it changed is durable."""
         try:
             reply = await self._administer(request)
+        except NotFound as error:
+            is_stream = request.method == "GET" and request.url.path.endswith(STREAMS)
+            return refusal(error, OF_STREAMS if is_stream else "")
         except BrokerError as error:
             return refusal(error)
         if reply.document is None:
@@ -162,11 +174,11 @@ async def read_body(request: Request) -> bytes:
 # ---- answers
 
 
-def refusal(error: BrokerError) -> Response:
+def refusal(error: BrokerError, more: str = "") -> Response:
     """As Service Bus' clients read it; they look for the sub-code."""
     status = status_of(error)
     sub_code = SUB_CODES.get(status, f"{status}00. {phrase_of(status)}")
-    document = atom.error(status, f"SubCode={sub_code}. {error}")
+    document = atom.error(status, f"SubCode={sub_code}. {error}{more}")
     response = xml_response(status, document, "application/xml; charset=utf-8")
     if isinstance(error, Unauthorized):
         response.headers.update(CHALLENGE)
@@ -177,9 +189,15 @@ def xml_response(status: int, document: Element, media_type: str) -> Response:
     return Response(write_xml(document), status, media_type=media_type)
 
 
-async def on_http_exception(_request: Request, error: Exception) -> Response:
-    """What no route answers: a problem document (RFC 9457)."""
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """What no route answers: a problem document (RFC 9457), but for what can be asked."""
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allow = {"allow": methods_at(request)}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=allow)
+        what = f"{request.method[:20]} is not asked here; there are {allow['allow']}"
+        return problem(error.status_code, what, headers=allow)
     return problem(error.status_code, error.detail, headers=dict(error.headers or {}))
 
 

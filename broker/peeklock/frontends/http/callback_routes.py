@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from peeklock.cloudevents.webhook import ALLOWED_RATE, rate_in
-from peeklock.errors import NotFound
+from peeklock.frontends.http.problems import problem
 from peeklock.frontends.http.routes_host import RoutesHost, answered
 
 
@@ -36,6 +36,6 @@ class CallbackRoutes:
         """200 when it is on disk that this webhook is allowed."""
         rate = rate_in(request.headers.get(ALLOWED_RATE))
         if not self._grant(str(request.path_params["key"]), rate):
-            raise NotFound("a webhook that waits for this leave")
+            return problem(404, "no webhook waits for this leave: a key is used once, in time")
         await self._host.durable()
         return PlainTextResponse("allowed\n")

@@ -3,6 +3,7 @@
 An event that is handed out is a locked message; the routes of jobs settle it.
 """
 
+import re
 from functools import partial
 from typing import Final
 
@@ -13,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from peeklock.cloudevents.http_binding import HttpParts, http_mode
 from peeklock.cloudevents.structured import ContentMode
+from peeklock.cloudevents.webhook import ALLOWED_ORIGIN, ALLOWED_RATE, REQUEST_ORIGIN
 from peeklock.entities.queue import Queue
 from peeklock.entities.queue_index import Entry
 from peeklock.entities.submission import Submission
@@ -33,11 +35,15 @@ from peeklock.frontends.http.routes_host import (
     RoutesHost,
     answered,
     entity_of,
+    methods_at,
     principal_of,
 )
 from peeklock.limits import EVENT_DOCUMENT_BYTES_MAX, EVENT_SCANNED_AT_ONCE_BYTES_MAX
 from peeklock.message import Message
+from peeklock.security.rights import Right
 from peeklock.types import LockToken, UnixMs
+
+DNS_NAME: Final = re.compile("[A-Za-z0-9.-]{1,253}")
 
 
 class EventRoutes:
@@ -50,6 +56,7 @@ class EventRoutes:
         at = "/{entity:path}/events"
         return [
             Route(at, self.receive, methods=["POST"]),
+            Route(at, self.allow, methods=["OPTIONS"]),
             Route(at + "/head", self.lock_next, methods=["POST"]),
             Route(at + "/head", self.take_next, methods=["DELETE"]),
         ]
@@ -78,6 +85,26 @@ class EventRoutes:
             if given:  # a batch may be empty (JSON format §4.2)
                 await host.send(entity, given)
         return Response(status_code=202)
+
+    @answered
+    async def allow(self, request: Request) -> Response:
+        """Somebody's webhook asks for leave to push here (Web Hooks 1.0 §4.2).
+
+        It has it if it proves that it may send, as it will have to with each event; or if the
+        operator has named it, since many do not prove it yet when they ask.
+        """
+        host = self._host
+        sender = request.headers.get(REQUEST_ORIGIN)
+        headers = {"allow": methods_at(request)}
+        if sender is None:
+            return Response(status_code=204, headers=headers)
+        if not DNS_NAME.fullmatch(sender):
+            raise InvalidRequest(f"{REQUEST_ORIGIN} is {sender[:80]!r}, which is no DNS name")
+        if not host.may_push(sender):
+            principal = await principal_of(host, request)
+            principal.require(Right.SEND, entity_of(request))
+        headers |= {ALLOWED_ORIGIN: sender, ALLOWED_RATE: "*"}
+        return Response(status_code=200, headers=headers)
 
     def _taken_in(self, payloads: list[bytes], entity: Queue | Topic) -> list[Submission]:
         """As if they had come by AMQP."""

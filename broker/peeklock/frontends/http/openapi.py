@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from peeklock.cloudevents.json_format import JSON_BATCH
 from peeklock.cloudevents.structured import BATCH_TYPES, EVENT_TYPES
+from peeklock.cloudevents.webhook import ALLOWED_ORIGIN, ALLOWED_RATE, REQUEST_ORIGIN
 from peeklock.filters.filter import DIALECTS
 from peeklock.frontends.http import openapi_subscriptions as subscriptions
 from peeklock.frontends.http.jobs import DISPOSITIONS
@@ -175,6 +176,19 @@ SEND_EVENTS: Final = operation(
         | {kind: {"schema": {"type": "array"}} for kind in BATCH_TYPES},
     },
 )  # fmt: skip
+ALLOW_WEBHOOK: Final = operation(
+    "allowWebhook", OURS + "Give a webhook of elsewhere leave to push here, if its sender may "
+    "send or is named by `webhook_origins`; or say what can be asked.",
+    {
+        "200": answer("It has it.", {
+            ALLOWED_ORIGIN: {"schema": {"type": "string"}},
+            ALLOWED_RATE: {"schema": {"type": "string"}},
+        }),
+        "204": answer("What can be asked.", {"Allow": {"schema": {"type": "string"}}}),
+    },
+    ("400", "401"), ENTITY,
+    text("The sender's DNS name.", REQUEST_ORIGIN, "header"),
+)  # fmt: skip
 ACCEPT: Final = parameter(
     "Accept", "header", "An event format, for structured mode; otherwise it is binary.",
     {"type": "string", "examples": list(EVENT_TYPES)},
@@ -319,7 +333,7 @@ OPENAPI: Final[Json] = {
         "version": "1",
     },
     "paths": {
-        EVENTS: {"post": SEND_EVENTS, "get": FOLLOW},
+        EVENTS: {"post": SEND_EVENTS, "get": FOLLOW, "options": ALLOW_WEBHOOK},
         EVENTS_HEAD: {"post": LOCK_EVENT, "delete": TAKE_EVENT},
         subscriptions.MANY_AT: {
             "post": CREATE_SUBSCRIPTION, "get": LIST_SUBSCRIPTIONS,

@@ -15,8 +15,9 @@ LIST: Final[Json] = {
     "content": {"application/json": {"schema": {"type": "array", "items": REFERRED}}}
 }
 ABOUT: Final = (
-    "A subscription of a topic that pushes or forwards (CloudEvents Subscriptions API, §3.2.1). What is "
-    "left out of a PUT is as by default, but for `sinkcredential`, which stays with the sink."
+    "A subscription of a topic that pushes or forwards (CloudEvents Subscriptions API, "
+    "§3.2.1). What is left out of a PUT is as by default, but for the secrets of "
+    "`sinkcredential`, which stay with the sink's host."
 )
 SCHEMA: Final[Json] = {
     "type": "object",

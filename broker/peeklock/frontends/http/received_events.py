@@ -10,6 +10,7 @@ from typing import Final, cast
 from peeklock.cloudevents.amqp_binding import AmqpParts
 from peeklock.cloudevents.event import CloudEvent
 from peeklock.cloudevents.http_binding import (
+    PREFIX,
     HttpParts,
     http_mode,
     read_http,
@@ -26,6 +27,10 @@ from peeklock.frontends.http.property_values import BROKER_PROPERTIES, read_obje
 from peeklock.protocols.amqp10.sections import Header, Properties, encode_message
 from peeklock.types import UnixMs
 
+NO_EVENT: Final = (
+    "missing; an event's attributes are header fields, ce-specversion: 1.0 and the like, or "
+    "all of it is the body, with Content-Type: application/cloudevents+json"
+)
 READ_TYPES: Final = ", ".join((*EVENT_TYPES, *BATCH_TYPES))
 
 
@@ -41,7 +46,10 @@ def payloads_of(parts: HttpParts, now: UnixMs) -> list[bytes]:
     and `InvalidRequest` for wrong `BrokerProperties`. The format is one that is read.
     """
     raw = parts.header(BROKER_PROPERTIES.lower())
-    if http_mode(parts) is not ContentMode.BATCH:
+    mode = http_mode(parts)
+    if mode is ContentMode.PLAIN and not any(is_attribute(name) for name, _ in parts.headers):
+        raise InvalidEvent("specversion", NO_EVENT)
+    if mode is not ContentMode.BATCH:
         given = {} if raw is None else read_object(BROKER_PROPERTIES, raw.encode("latin-1"))
         return [payload_of(read_http(parts), read_broker_properties(given), now)]
     if raw is not None:
@@ -56,6 +64,10 @@ def payloads_of(parts: HttpParts, now: UnixMs) -> list[bytes]:
             what = f"{error.what} (in event {place} of the batch, the first being 0)"
             raise InvalidEvent(error.attribute, what) from None
     return found
+
+
+def is_attribute(name: str) -> bool:
+    return name.lower().startswith(PREFIX)
 
 
 def payload_of(event: CloudEvent, described: Described, now: UnixMs) -> bytes:

@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from peeklock.entities.queue import Queue
 from peeklock.entities.submission import Submission
@@ -20,6 +21,7 @@ from peeklock.frontends.http.waiting import ClientGone, Wait
 from peeklock.security.principal import Principal
 from peeklock.types import UnixMs
 
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE")
 Made = TypeVar("Made")
 Handler = Callable[[Any, Request], Awaitable[Response]]
 
@@ -48,6 +50,8 @@ class RoutesHost:
     wait: Wait
     apart: Apart
     is_expected_host: Callable[[str], bool]  # may a request call the broker by this name?
+    is_expected_page: Callable[[str], bool]  # may a page of this origin ask?
+    may_push: Callable[[str], bool]  # may a webhook's sender of this name, without proof?
     bodies: Bodies  # those under way, over all routes
 
 
@@ -80,8 +84,10 @@ async def principal_for(host: RoutesHost, request: Request, path: str) -> Princi
         raise Unauthorized(f"{authority[:80]!r} is no name of this broker")
     # A web page of elsewhere may POST without asking, and nobody here proves anything.
     origin = request.headers.get("origin")
-    if origin is not None and not host.is_expected_host(origin.partition("://")[2]):
-        raise Unauthorized(f"a page of {origin[:80]!r} may ask nothing here")
+    if origin is not None and not host.is_expected_page(origin):
+        raise Unauthorized(
+            f"a page of {origin[:80]!r} may ask nothing here, but those of http_origins"
+        )
     given = request.headers.get("authorization", "")
     return await host.doorkeeper.principal(given, path, host.now())
 
@@ -97,3 +103,17 @@ def base_of(request: Request) -> str:
 def name_of(request: Request) -> str:
     """The host by which the broker is called, without the port."""
     return request.url.hostname or "localhost"
+
+
+def methods_at(request: Request) -> str:
+    """All that can be asked where this request goes, by any route."""
+    scope = request.scope
+    found = [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+    return ", ".join([*found, "OPTIONS"])
