@@ -113,7 +113,7 @@ class Routes:
         return JSONResponse(found, status)
 
     async def describe(self, request: Request) -> Response:
-        """The routes of jobs, events, last values and subscriptions, for programs."""
+        """All routes, for programs that make clients."""
         return JSONResponse(OPENAPI)
 
     async def administer(self, request: Request) -> Response:

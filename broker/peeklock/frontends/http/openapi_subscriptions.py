@@ -1,15 +1,21 @@
 """The routes of CloudEvents' Subscriptions API, for the document at `/openapi.json`."""
 
-from typing import Any, Final
+from typing import Final
 
+from peeklock.frontends.http.openapi_parts import (
+    OPEN,
+    Json,
+    answer,
+    operation,
+    parameter,
+    referred,
+    text,
+)
 from peeklock.frontends.http.subscription_sinks import PROTOCOLS
 
-Json = dict[str, Any]
-
-OURS: Final = "Beyond the Subscriptions API."
 MANY_AT: Final = "/subscriptions"
 ONE_AT: Final = "/subscriptions/{id}"
-REFERRED: Final[Json] = {"$ref": "#/components/schemas/Subscription"}
+REFERRED: Final = referred("Subscription")
 OBJECT: Final[Json] = {"content": {"application/json": {"schema": REFERRED}}}
 LIST: Final[Json] = {
     "content": {"application/json": {"schema": {"type": "array", "items": REFERRED}}}
@@ -77,7 +83,7 @@ SCHEMA: Final[Json] = {
         "status": {
             "type": "object",
             "readOnly": True,
-            "description": "How it goes. " + OURS,
+            "description": "How it goes. Beyond the Subscriptions API.",
             "required": ["state", "messages"],
             "properties": {
                 "state": {"type": "string"},
@@ -89,3 +95,51 @@ SCHEMA: Final[Json] = {
         },
     },
 }
+ID: Final = text("The topic, a slash, and the subscription's name.", "id", "path")
+ALLOW: Final = answer("What can be asked.", {"Allow": {"schema": {"type": "string"}}})
+GIVEN: Final[Json] = {"required": True} | OBJECT
+WRONG: Final = ("400", "401", "404", "413", "503")
+CREATE_SUBSCRIPTION: Final = operation(
+    "createSubscription", "Have a topic's events pushed.",
+    {"201": answer("It is on disk.", {"Location": {"schema": {"type": "string"}}})
+     | OBJECT},
+    (*WRONG, "409"), requestBody=GIVEN,
+)  # fmt: skip
+LIST_SUBSCRIPTIONS: Final = operation(
+    "listSubscriptions", "Those that push; `Link` leads to more of them.",
+    {"200": answer("They are these.") | LIST}, ("400", "401", "404"),
+    text("Of this topic alone.", "topic", "query"),
+    parameter("skip", "query", "Not the first so many.", {"type": "integer", "minimum": 0}),
+)  # fmt: skip
+READ_SUBSCRIPTION: Final = operation(
+    "readSubscription", "One of them.",
+    {"200": answer("It is this.") | OBJECT}, ("401", "404"), ID,
+)  # fmt: skip
+REPLACE_SUBSCRIPTION: Final = operation(
+    "replaceSubscription", "It is to be as this says.",
+    {"200": answer("It is on disk.") | OBJECT}, WRONG, ID, requestBody=GIVEN,
+)  # fmt: skip
+DELETE_SUBSCRIPTION: Final = operation(
+    "deleteSubscription", "With the events that it holds.",
+    {"200": answer("It was this.") | OBJECT}, ("401", "404"), ID,
+)  # fmt: skip
+ASK_SUBSCRIPTIONS: Final = operation(
+    "askSubscriptions", "What can be asked here.", {"204": ALLOW}, (), **OPEN
+)
+ASK_SUBSCRIPTION: Final = operation(
+    "askSubscription", "What can be asked here.", {"204": ALLOW}, (), ID, **OPEN
+)
+PATHS: Final[Json] = {
+    MANY_AT: {
+        "post": CREATE_SUBSCRIPTION,
+        "get": LIST_SUBSCRIPTIONS,
+        "options": ASK_SUBSCRIPTIONS,
+    },
+    ONE_AT: {
+        "get": READ_SUBSCRIPTION,
+        "put": REPLACE_SUBSCRIPTION,
+        "delete": DELETE_SUBSCRIPTION,
+        "options": ASK_SUBSCRIPTION,
+    },
+}
+SCHEMAS: Final[Json] = {"Subscription": SCHEMA}

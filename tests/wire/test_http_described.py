@@ -1,13 +1,18 @@
 """What `/openapi.json` says, and what is answered: no status that it does not know."""
 
 import json
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.support.amqp_operator import AmqpOperator
 from tests.support.broker_process import BrokerProcess
 from tests.support.http_peer import Answer, HttpPeer
 
+EVIL = {"Host": "rebound.example"}
+SCHEMA_GROUP = "/schemagroups/topics"
+SCHEMAS = SCHEMA_GROUP + "/schemas"
 TOKEN = "00000000-0000-0000-0000-000000000000"
 
 
@@ -27,25 +32,44 @@ class Reader(HttpPeer):
         answer = self.ask(method, path, body, **headers)
         told = self.document["paths"][template][method.lower()]["responses"]
         assert str(answer.status) in told, answer.body
-        (kind,) = told[str(answer.status)].get("content", {"": None})
-        if kind == "application/problem+json":
-            required = self.document["components"]["schemas"]["Problem"]["required"]
-            assert set(required) <= set(answer.problem)
+        self.check_body(answer, told[str(answer.status)].get("content", {}))
         for name, header in told[str(answer.status)].get("headers", {}).items():
             assert answer.headers[name] or header.get("required") is False, name
         self.seen.add((template, method, answer.status))
         return answer
 
+    def asked(self, *tags: str) -> bool:
+        """Was each operation of these pages, and no other?"""
+        described = {
+            (path, method.upper())
+            for path, item in self.document["paths"].items()
+            for method, operation in item.items()
+            if operation["tags"][0] in tags
+        }
+        assert {(template, method) for template, method, _status in self.seen} == described
+        return described != set()
+
+    def check_body(self, answer: Answer, told: dict[str, Any]) -> None:
+        """Of one of the kinds that are told, and as its schema has it."""
+        kind = answer.headers["Content-Type"] if answer.body else None
+        if kind is None or "*/*" in told:
+            assert told == {} or "*/*" in told, answer.body
+            return
+        assert kind in told or kind.partition(";")[0] in told, (kind, told)
+        content = told.get(kind) or told[kind.partition(";")[0]]
+        if kind.endswith("json"):
+            schema = content["schema"] | {"components": self.document["components"]}
+            Draft202012Validator(schema).validate(json.loads(answer.body))
+
+
+def test_each_page_is_asked_here(shared: BrokerProcess) -> None:
+    tags = [tag["name"] for tag in Reader(shared).document["tags"]]
+    assert tags == ["jobs", "events", "subscriptions", "registry", "administration"]
+
 
 @pytest.fixture
 def reader(shared: BrokerProcess) -> Reader:
     return Reader(shared)
-
-
-SUBSCRIPTIONS = {
-    *(("/subscriptions", method) for method in ("GET", "POST", "OPTIONS")),
-    *(("/subscriptions/{id}", method) for method in ("GET", "PUT", "DELETE", "OPTIONS")),
-}
 
 
 def test_subscriptions_and_what_may_become_of_them(
@@ -71,7 +95,7 @@ def test_subscriptions_and_what_may_become_of_them(
             reader.ask_as(one, method, place)
     reader.ask_as(many, "OPTIONS", many)
     reader.ask_as(many, "GET", many, Host="rebound.example")
-    assert {(template, method) for template, method, _status in reader.seen} == SUBSCRIPTIONS
+    assert reader.asked("subscriptions")
     statuses = {status for _template, _method, status in reader.seen}
     assert statuses == {200, 201, 204, 400, 401, 404, 409, 413}
 
@@ -112,15 +136,48 @@ def test_each_operation_and_what_may_become_of_it(
             reader.ask_as(below, "GET", f"/{entity}/last/a{query}")
         for subject in ("a", "+"):
             reader.ask_as(below, "DELETE", f"/{entity}/last/{subject}")
-    evil = {"Host": "rebound.example"}
-    reader.ask_as(at, "POST", f"/{queue}/messages", **evil)
+    for origin in ("erp.example", "?"):
+        headers = {"WebHook_Request_Origin": origin}
+        reader.ask_as(events, "OPTIONS", f"/{queue}/events", **headers)
+    reader.ask_as(events, "OPTIONS", f"/{queue}/events")
+    reader.ask_as(at, "POST", f"/{queue}/messages", **EVIL)
     statuses = {status for _template, _method, status in reader.seen}
     assert statuses >= {200, 201, 204, 400, 401, 404}
-    asked = {(template, method) for template, method, _status in reader.seen}
-    asked |= {one for one in SUBSCRIPTIONS if one[0].startswith("/subscriptions")}
-    described = {
-        (path, method.upper())
-        for path, item in reader.document["paths"].items()
-        for method in item
-    }
-    assert asked == described
+    assert reader.asked("jobs", "events")
+
+
+def test_the_registry_the_administration_and_the_rest(
+    reader: Reader, operator: AmqpOperator, queue: str
+) -> None:
+    operator.create_topic(queue, event_schema='{"type": "object"}')
+    for path in ("/", "/capabilities", "/model", "/schemagroups", SCHEMA_GROUP, SCHEMAS):
+        for headers in ({}, EVIL):
+            reader.ask_as(path, "GET", path, **headers)
+    for query in ("", "?limit=1", "?limit=x"):
+        reader.ask("GET", f"/endpoints{query}")
+    paged = reader.ask("GET", "/endpoints?limit=1")
+    (one,) = json.loads(paged.body)
+    reader.ask_as("/endpoints", "GET", "/endpoints")
+    reader.ask_as("/endpoints", "GET", "/endpoints?limit=x")
+    for name in (one, "none"):
+        reader.ask_as("/endpoints/{endpoint}", "GET", f"/endpoints/{name}")
+        messages = "/endpoints/{endpoint}/messages"
+        reader.ask_as(messages, "GET", f"/endpoints/{name}/messages")
+    for name in (queue, f"{queue}$details", "none"):
+        reader.ask_as(SCHEMAS + "/{schema}", "GET", f"{SCHEMAS}/{name}")
+    for path in ("/health", "/openapi.json"):
+        reader.ask_as(path, "GET", path)
+    for method in ("GET", "POST"):
+        reader.ask_as("/$webhooks/{key}", method, "/$webhooks/none")
+    at, new = "/{path}", "<entry><content><QueueDescription/></content></entry>"
+    for body in (new, new, "<", "x" * 300_000):
+        reader.ask_as(at, "PUT", f"/{queue}-new", body)
+    reader.ask_as(at, "PUT", f"/{queue}-new", new, If_Match="*")
+    for path in (f"/{queue}-new", "/$Resources/queues", "/$Resources/topics?$top=x", "/none"):
+        reader.ask_as(at, "GET", path)
+    for path in (f"/{queue}-new", "/none"):
+        reader.ask_as(at, "DELETE", path)
+    reader.ask_as(at, "GET", f"/{queue}", **EVIL)
+    statuses = {status for _template, _method, status in reader.seen}
+    assert statuses == {200, 201, 400, 401, 404, 409, 413}
+    assert reader.asked("registry", "administration")
