@@ -6,6 +6,9 @@
     LOCK         held by the running broker, with its process id
     journal/     segments
     snapshots/   snapshots
+
+All of it is its owner's alone: keys and secrets of webhooks lie in it as they are, as messages
+do (ADR 0031).
 """
 
 import fcntl
@@ -14,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
 
-from peeklock.store.segment import sync_folder
+from peeklock.store.segment import open_private, sync_folder
 
 FORMAT_VERSION: Final = "1"
 
@@ -36,7 +39,8 @@ class DataDir:
         self.journal: Final = path / "journal"
         self.snapshots: Final = path / "snapshots"
         try:
-            self.journal.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.journal.mkdir(exist_ok=True, mode=0o700)
             self.snapshots.mkdir(exist_ok=True, mode=0o700)
             self._lock = os.open(path / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -74,7 +78,7 @@ class DataDir:
     def _write_format(self, file: Path) -> None:
         """Whole or not at all: half a number would lock everybody out after a crash."""
         aside = file.with_suffix(".new")
-        with aside.open("w") as opened:
+        with os.fdopen(open_private(aside), "w") as opened:
             opened.write(FORMAT_VERSION + "\n")
             opened.flush()
             os.fsync(opened.fileno())

@@ -53,6 +53,13 @@ class Removal:
         return bool(self._files)
 
 
+def open_private(path: Path) -> int:
+    """A new file's descriptor, to write. Its owner alone can read it, whatever the umask: there
+    are messages, keys and the secrets of webhooks in it.
+    """
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+
+
 def sync_folder(folder: Path) -> None:
     """Make creations, renamings and deletions in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -15,7 +15,7 @@ from typing import Final, final
 
 from peeklock.entities.facts import Captured, Fact
 from peeklock.store.record import Scanner, encode_record
-from peeklock.store.segment import sync_folder
+from peeklock.store.segment import open_private, sync_folder
 from peeklock.types import Lsn, QueueId, SequenceNumber
 
 SUFFIX: Final = ".snapshot"
@@ -48,7 +48,7 @@ class SnapshotWriter:
         self.at: Final = at
         self._folder: Final = folder
         self._aside: Final = folder / f"{at:020d}{UNFINISHED}"
-        self._file: Final = self._aside.open("wb")
+        self._file: Final = os.fdopen(open_private(self._aside), "wb")
         self._position = Lsn(0)
         self.size_bytes = 0
 

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from peeklock.store.data_dir import DataDir, DataDirBusy, DataDirUnusable
+from peeklock.store.reserve import Reserve
+from peeklock.store.snapshot import SnapshotWriter
+from peeklock.types import Lsn
 
 
 def test_a_new_one_says_its_format_and_who_uses_it(tmp_path: Path) -> None:
@@ -16,6 +19,21 @@ def test_a_new_one_says_its_format_and_who_uses_it(tmp_path: Path) -> None:
         DataDir(tmp_path / "data")
     data_dir.close()
     DataDir(tmp_path / "data").close()
+
+
+def test_it_is_its_owners_alone(tmp_path: Path) -> None:
+    """Whatever the umask: there are secrets in what lies there."""
+    before = os.umask(0)
+    try:
+        data_dir = DataDir(tmp_path / "data")
+        SnapshotWriter(data_dir.snapshots, Lsn(1)).commit()
+        Reserve(data_dir.journal, 4096).make()
+        data_dir.close()
+    finally:
+        os.umask(before)
+    made = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
+    assert len(made) >= 7
+    assert {str(path) for path in made if path.stat().st_mode & 0o077} == set()
 
 
 def test_another_format_is_refused_by_name(tmp_path: Path) -> None:
