@@ -98,7 +98,7 @@ def make_application(host: HttpHost) -> Starlette:
             Route("/{path:path}", routes.administer, methods=["GET", "PUT", "DELETE"]),
         ],
         middleware=host.pages,
-        exception_handlers={HTTPException: on_http_exception},
+        exception_handlers={HTTPException: on_http_exception, Exception: on_mistake},
     )
 
 
@@ -199,6 +199,11 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         what = f"{request.method[:20]} is not asked here; there are {allow['allow']}"
         return problem(error.status_code, what, headers=allow)
     return problem(error.status_code, error.detail, headers=dict(error.headers or {}))
+
+
+async def on_mistake(_request: Request, _error: Exception) -> Response:
+    """Ours. It is raised further, so that the log has it."""
+    return problem(500, "a mistake of the broker's, whose log tells more; please report it")
 
 
 def phrase_of(status: int) -> str:

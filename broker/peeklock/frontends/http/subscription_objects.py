@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
+
 from peeklock.entities.rule import Rule
 from peeklock.entities.settings import QueueSettings, RuleSettings
 from peeklock.entities.settings_map import settings_as_map
@@ -93,6 +95,7 @@ def read_object(body: bytes, host: str) -> WantedSubscription:
 def members_of(body: bytes) -> Json:
     """By their names in small letters, as some write them with capitals."""
     try:
+        orjson.loads(body)  # which refuses half a surrogate pair, and what is no number
         document = json.loads(body, object_pairs_hook=without_doubles)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"the body is no JSON object: {error}"[:200]) from None

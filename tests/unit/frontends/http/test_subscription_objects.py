@@ -214,7 +214,18 @@ def test_filters_that_are_none_are_refused(filters: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{", b"\xff", b'{"sink": 1, "sink": 2}', b"[" * 100_000]
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"\xff",
+        b'{"sink": 1, "sink": 2}',
+        b"[" * 100_000,
+        b'{"sink": "\\ud800"}',
+        b'{"config": {"a": NaN}}',
+        b'{"config": {"a": 1e400}}',
+    ],
 )
 def test_what_is_no_object(body: bytes) -> None:
     with pytest.raises(InvalidRequest, match="the body is"):
