@@ -211,7 +211,9 @@ class TestBounds:
     def test_a_body_too_long(self, shared: BrokerProcess) -> None:
         answer = ask(shared, "PUT", "/big", b"x" * (HTTP_BODY_BYTES_MAX + 1))
         assert answer.status == 413
-        assert json.loads(answer.body)["detail"] == "a body has at most 262144 bytes here"
+        told = json.loads(answer.body)
+        assert told["detail"] == "a body has at most 262144 bytes here"
+        assert told["condition"] == "amqp:link:message-size-exceeded"
 
     def test_a_chunked_body_without_end(self, shared: BrokerProcess) -> None:
         head = b"PUT /big HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -221,7 +223,25 @@ class TestBounds:
     def test_headers_too_long(self, shared: BrokerProcess) -> None:
         line = b"x: " + b"y" * HTTP_HEADER_BYTES_MAX + b"\r\n"
         answer = raw(shared, b"GET /health HTTP/1.1\r\nhost: localhost\r\n" + line)
-        assert answer.startswith(b"HTTP/1.1 4")
+        assert answer.startswith(b"HTTP/1.1 431 ")
+
+    @pytest.mark.parametrize(
+        ("sent", "why"),
+        [
+            (b"FOO\r\n\r\n", b"illegal request line"),
+            (b"POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n", b"Content-Length"),
+            (b"GET /a HTTP/1.1\r\n\r\n", b"Host"),
+            (b"GET /a HTTP/1.1\r\nhost: a\r\nb c: d\r\n\r\n", b"illegal header line"),
+        ],
+    )
+    def test_what_is_no_http_is_told_why(
+        self, shared: BrokerProcess, sent: bytes, why: bytes
+    ) -> None:
+        head, _, body = raw(shared, sent).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"application/problem+json" in head
+        assert b"no HTTP request: " in body
+        assert why in body
 
     @pytest.mark.parametrize(
         "sent",

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from peeklock.frontends.http.job_routes import FIELD_NAMES
+from peeklock.frontends.http.problems import problem
 from peeklock.limits import (
     HTTP_BODY_RATE_MIN,
     HTTP_HEADER_BYTES_MAX,
@@ -81,12 +82,18 @@ class HttpConnections:
 
 
 class AttentiveReader(h11.Connection):
-    """Remembers how names of header fields were written; uvicorn has them in lower case."""
+    """Remembers how names of header fields were written, which uvicorn has in lower case; and
+    what is wrong with what is no HTTP, which it does not say."""
 
     field_names: list[bytes] = []  # noqa: RUF012 (replaced with each request, never changed)
+    fault: h11.RemoteProtocolError | None = None
 
     def next_event(self) -> Any:
-        event = super().next_event()
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            self.fault = error
+            raise
         if isinstance(event, h11.Request):
             self.field_names = [name for name, _value in event.headers.raw_items()]
         return event
@@ -122,6 +129,17 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         self._read_bytes += len(data)
         super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's word for what is no HTTP; with a status that says more where h11 knows."""
+        fault = self._reader.fault
+        status = 400 if fault is None else fault.error_status_hint
+        told = problem(status, f"no HTTP request: {msg if fault is None else fault}")
+        headers = [*told.raw_headers, (b"connection", b"close")]
+        start = h11.Response(status_code=status, headers=headers, reason=b"")
+        for event in (start, h11.Data(data=bytes(told.body)), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def is_late(self, now: float) -> bool:
         """Has it taken too long for the request that it is sending, or for the next?

@@ -16,8 +16,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from peeklock.errors import BrokerError, InvalidRequest, NotFound, Unauthorized
-from peeklock.frontends.errors_on_the_wire import status_of
+from peeklock.errors import (
+    BrokerError,
+    InvalidRequest,
+    MessageTooLarge,
+    NotFound,
+    Unauthorized,
+)
+from peeklock.frontends.errors_on_the_wire import condition_of, status_of
 from peeklock.frontends.http import administration, atom
 from peeklock.frontends.http.authorization import Doorkeeper
 from peeklock.frontends.http.bodies import Bodies
@@ -40,6 +46,8 @@ from peeklock.limits import HTTP_BODY_BYTES_MAX
 from peeklock.types import UnixMs
 
 SUB_CODES: Final = {409: "40900. Conflict", 404: "40400. Not Found", 400: "40000. Bad Request"}
+# Of a body that is too long before it is a message.
+TOO_LARGE: Final = {"condition": condition_of(MessageTooLarge(0, 0)), "retryable": False}
 STREAMS: Final = "/events"
 OF_STREAMS: Final = "; a topic's events as they come are had with Accept: text/event-stream"
 
@@ -198,7 +206,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
             return Response(status_code=204, headers=allow)
         what = f"{request.method[:20]} is not asked here; there are {allow['allow']}"
         return problem(error.status_code, what, headers=allow)
-    return problem(error.status_code, error.detail, headers=dict(error.headers or {}))
+    more = TOO_LARGE if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else None
+    return problem(error.status_code, error.detail, more, dict(error.headers or {}))
 
 
 async def on_mistake(_request: Request, _error: Exception) -> Response:
