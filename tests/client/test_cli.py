@@ -234,13 +234,18 @@ def test_webhooks_by_words(cli: Cli, tmp_path: Path) -> None:
     secret.write_text("Bearer s3cret\n")
     sink = ("--push", "https://erp.example/a", "--push-authorization", str(secret))
     paused = ("--set", "push_status=paused", "--set", "push_timeout_ms=5s")
+    headers = ("--set", 'push_headers={"X-Tenant": "7"}', "--set", "push_authorized_until=9")
     cli.run("topic", "create", "tickets")
-    cli.run("subscription", "create", "tickets", "erp", *sink, *paused)
-    cli.run("queue", "create", "orders", *sink, *paused)
+    cli.run("subscription", "create", "tickets", "erp", *sink, *paused, *headers)
+    cli.run("queue", "create", "orders", *sink, *paused, *headers)
     for shown in (("subscription", "show", "tickets", "erp"), ("queue", "show", "orders")):
         [found] = cli.json(*shown)
         assert found["push_to"] == "https://erp.example/a"
         assert (found["push_authorized"], found["push_timeout_ms"]) == (True, 5000)
+        assert (found["push_headers"], found["push_authorized_until"]) == (
+            '{"X-Tenant": "7"}',
+            9,
+        )
         assert "s3cret" not in cli.run(*shown)
     cli.run("subscription", "update", "tickets", "erp", "--push", "")
     [found] = cli.json("subscription", "show", "tickets", "erp")
@@ -259,6 +264,8 @@ def test_a_schema_by_words(cli: Cli) -> None:
     assert "event_schema: #: a JSON object is wanted" in cli.run(*bad, code=1)
     cli.run("topic", "update", "readings", "--set", "event_schema=")
     cli.run("send", "readings", "3")
+    cli.run("topic", "update", "readings", "--set", "events_only=true")
+    assert "CloudEvents specversion: missing" in cli.run("send", "readings", "3", code=1)
 
 
 def test_rules_by_words(cli: Cli) -> None:

@@ -10,7 +10,7 @@ import pytest
 from peeklock.protocols.mqtt.events import ConnectionClosed, PublishAcknowledged
 from peeklock.protocols.mqtt.properties import REASON_STRING
 from peeklock_client import Refused, connect
-from tests.support.amqp_bytes import data_section
+from tests.support.amqp_bytes import application_properties, data_section
 from tests.support.amqp_peer import ready_peer
 from tests.support.broker_process import BrokerFailed, BrokerProcess
 from tests.support.http_peer import HttpPeer
@@ -161,3 +161,37 @@ def test_a_configuration_that_has_none(tmp_path: Path, schema: str, told: str) -
     with pytest.raises(BrokerFailed) as failed:
         BrokerProcess("--config", str(file), data_dir=tmp_path / "data").start()
     assert told in str(failed.value)
+
+
+def test_a_topic_of_events_alone(tmp_path: Path) -> None:
+    """Over every protocol, and after a crash."""
+    file = tmp_path / "peeklock.toml"
+    file.write_text(configuration("events_only = true"))
+    wrong = {f"cloudEvents:{name}": "1.0" for name in ("specversion", "id", "source", "type")}
+    with BrokerProcess("--config", str(file), data_dir=tmp_path / "data") as broker:
+        for _ in range(2):
+            yesterday = application_properties(wrong | {"cloudEvents:time": "yesterday"})
+            told = {
+                data_section(b"{}"): "CloudEvents specversion: missing",
+                yesterday + data_section(b"x"): "CloudEvents time: 'yesterday' is no Timestamp",
+            }
+            with ready_peer(broker.amqp_port) as peer:
+                peer.attach_sender("readings")
+                for number, (sent, why) in enumerate(told.items()):
+                    peer.transfer(number, sent)
+                    state = peer.expect("disposition")["state"]
+                    assert why in state["error"]["description"]  # type: ignore[index]
+            http = HttpPeer(broker)
+            refused = http.ask("POST", "/readings/messages", b"{}")
+            assert (refused.status, refused.problem["attribute"]) == (400, "specversion")
+            assert http.ask("POST", "/inbox/messages", b"{}").status == 400
+            with mqtt_peer(broker.mqtt_port) as client:
+                client.publish("readings/a", b"{}", qos=1)
+                answered = client.expect(PublishAcknowledged)
+                assert answered.reason_code >= 0x80
+            assert taken(broker) == []
+            event = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/a", "ce-type": "t"}
+            assert http.ask_with("POST", "/readings/events", b"1", event).status == 202
+            assert taken(broker) == [b"1"]
+            broker.kill()
+            broker.restart()

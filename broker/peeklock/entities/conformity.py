@@ -1,4 +1,4 @@
-"""What a topic asks of its messages' data: a port. Who reads the data is in frontends/."""
+"""What a topic asks of its messages: a port. Who reads them is in frontends/."""
 
 from typing import Final, Protocol, final
 
@@ -7,10 +7,11 @@ from peeklock.message import Message
 
 
 class Conformity(Protocol):
-    """A schema, ready to be asked."""
+    """A schema, or that it is an event at all; ready to be asked."""
 
     def check(self, message: Message) -> None:
-        """Raises `InvalidEvent`, with the place and the rule, for data that do not conform."""
+        """Raises `InvalidEvent`: with the attribute, or with the place in the data and the
+        rule that they do not conform to."""
         ...
 
 

@@ -48,8 +48,11 @@ class Lens(Protocol):
         """A message that says what the draft does."""
         ...
 
-    def conformity(self, schema: str) -> Conformity:
-        """A JSON Schema for messages' data; raises `InvalidRequest` for what is none."""
+    def conformity(self, schema: str, *, events_only: bool) -> Conformity:
+        """A JSON Schema for messages' data, "" for none; and whether they have to be events.
+
+        Raises `InvalidRequest` for what is no schema.
+        """
         ...
 
     def identity(self, message: Message) -> tuple[bytes, SessionId | None]:

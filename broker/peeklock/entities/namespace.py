@@ -162,7 +162,7 @@ class Namespace:
     def _check_schema(self, settings: TopicSettings) -> None:
         """Raises `InvalidRequest` for one that is none."""
         if settings.event_schema:
-            self.lens.conformity(settings.event_schema)
+            self.lens.conformity(settings.event_schema, events_only=False)
 
     def delete_topic(self, name: str) -> list[Fact]:
         """A topic with all its subscriptions."""

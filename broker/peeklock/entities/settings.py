@@ -148,6 +148,7 @@ class TopicSettings:
     auto_delete_on_idle_ms: int = 0  # unused for so long, the topic goes
     keep_last_value: bool = False  # of each subject, its newest signal, for who comes later
     event_schema: str = ""  # JSON Schema that messages' data have to conform to
+    events_only: bool = False  # what is no valid CloudEvent is refused
     status: Status = Status.ACTIVE  # whether it takes messages in and hands them out
     user_metadata: str = ""  # the owner's own words
     service_bus: str = ""  # what its clients say that means nothing here, as JSON; it has keys

@@ -86,7 +86,7 @@ class Topic:
         """Copies for the subscriptions that take them, or raise and take none of them.
 
         A duplicate has none. Raises `EntityDisabled`, `MessageTooLarge`, `InvalidEvent` (it
-        does not conform to the topic's schema), and `QuotaExceeded`:
+        does not conform to the topic's schema, or is no event), and `QuotaExceeded`:
         a message for which one taker has no room is refused as a whole, so that its sender
         hears of it and may try again.
         `arrivals` has what the same append brings in already, and gets what does not stay; the
@@ -236,7 +236,7 @@ class Topic:
 
     def obey(self, fact: TopicUpdated) -> None:
         """Other settings, from now on."""
-        if fact.settings.event_schema != self.settings.event_schema:
+        if wanted_of(fact.settings) != wanted_of(self.settings):
             self._conformity = conformity_of(fact.settings, self._lens)
         self.settings = fact.settings
         self.updated_at = fact.updated_at or self.updated_at
@@ -246,11 +246,16 @@ class Topic:
         self._plan = None
 
 
+def wanted_of(settings: TopicSettings) -> tuple[str, bool]:
+    """What is asked of messages."""
+    return settings.event_schema, settings.events_only
+
+
 def conformity_of(settings: TopicSettings, lens: Lens) -> Conformity | None:
-    """What is asked of messages' data; None: nothing. Does not raise: facts are true."""
-    if not settings.event_schema:
+    """What asks it; None: nothing is. Does not raise: facts are true."""
+    if not (settings.event_schema or settings.events_only):
         return None
     try:
-        return lens.conformity(settings.event_schema)
+        return lens.conformity(settings.event_schema, events_only=settings.events_only)
     except InvalidRequest as error:
         return UnusableSchema(str(error))

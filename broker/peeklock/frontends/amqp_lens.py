@@ -14,6 +14,7 @@ from peeklock.frontends.amqp_message import identity_of
 from peeklock.frontends.amqp_rewrite import rewritten, with_properties
 from peeklock.frontends.amqp_view import MessageView
 from peeklock.frontends.event_schema import event_schema
+from peeklock.frontends.events_only import EventsOnly
 from peeklock.message import Message
 from peeklock.types import SequenceNumber, SessionId, UnixMs
 
@@ -46,8 +47,9 @@ class AmqpLens:
     def compose(self, draft: JobDraft) -> Message:
         return composed(draft)
 
-    def conformity(self, schema: str) -> Conformity:
-        return event_schema(schema)
+    def conformity(self, schema: str, *, events_only: bool) -> Conformity:
+        found = event_schema(schema) if schema else None
+        return EventsOnly(found) if events_only or found is None else found
 
     def identity(self, message: Message) -> tuple[bytes, SessionId | None]:
         try:

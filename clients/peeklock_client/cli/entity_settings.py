@@ -42,7 +42,7 @@ UNITS: Final = {
 TEXTS: Final = {
     *("forward_to", "forward_dead_letters_to", "user_metadata", "status", "overflow"),
     "event_schema",
-    *("push_to", "push_mode", "push_status", "push_authorization"),
+    *("push_to", "push_mode", "push_status", "push_authorization", "push_headers"),
 }
 QUANTITY: Final = re.compile(r"(\d+)\s*([A-Za-z]+)")
 

@@ -235,6 +235,12 @@ TOPIC: Final[tuple[tuple[str, str, str, str], ...]] = (
         "JSON Schema that messages' data have to conform to",
     ),
     (
+        "events_only",
+        "false",
+        "true, false",
+        "what is no valid CloudEvent is refused",
+    ),
+    (
         "status",
         "active",
         "active, disabled, send-disabled, receive-disabled",
