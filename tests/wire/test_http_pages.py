@@ -110,7 +110,7 @@ class TestWhatCanBeAsked:
             ("/orders/events", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
             ("/orders/messages/head", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
             ("/health", "GET, HEAD, PUT, DELETE, OPTIONS"),
-            ("/subscriptions", "GET, POST, OPTIONS"),
+            ("/subscriptions", "GET, HEAD, POST, OPTIONS"),
         ],
     )
     def test_options_says_it(self, http: HttpPeer, path: str, allow: str) -> None:

@@ -198,9 +198,13 @@ def test_what_does_not_push_is_not_there(
 
 
 def test_what_can_be_asked(http: HttpPeer, topic: str) -> None:
-    assert ask(http, "OPTIONS", "/subscriptions").headers["Allow"] == "GET, POST, OPTIONS"
+    assert ask(http, "OPTIONS", "/subscriptions").headers["Allow"] == "GET, HEAD, POST, OPTIONS"
     told = ask(http, "OPTIONS", f"/subscriptions/{topic}/x").headers["Allow"]
-    assert told == "GET, PUT, DELETE, OPTIONS"
+    assert told == "GET, HEAD, PUT, DELETE, OPTIONS"
+    made(http, wanted(topic, config=PAUSED | {"name": "x"}))
+    for path in ("/subscriptions", f"/subscriptions/{topic}/x"):
+        looked = ask(http, "HEAD", path)
+        assert (looked.status, looked.body) == (200, b"")
 
 
 def test_one_is_there_after_a_crash(tmp_path: Path) -> None:

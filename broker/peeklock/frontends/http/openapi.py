@@ -35,7 +35,8 @@ OPENAPI: Final[Json] = {
         "description": "Queues, topics and subscriptions of a peeklock broker: jobs in the "
         "form of Service Bus' REST API and its administration, CloudEvents with their "
         "Subscriptions API, last values, and a registry of what there is. What can be had by "
-        "GET has HEAD, too, but for what has no end; OPTIONS says what can be asked.",
+        "GET has HEAD, too, but for what has no end or changes something; OPTIONS says what "
+        "can be asked.",
         "version": "1",
     },
     "servers": [{"url": "/"}],

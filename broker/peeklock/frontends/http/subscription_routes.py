@@ -50,8 +50,9 @@ from peeklock.security.rights import Right
 from peeklock.types import EntityPath
 
 AT: Final = "/subscriptions"
-MANY: Final = ("GET", "POST", "OPTIONS")
-ONE: Final = ("GET", "PUT", "DELETE", "OPTIONS")
+LOOKS: Final = ("GET", "HEAD")
+MANY: Final = ("GET", "HEAD", "POST", "OPTIONS")
+ONE: Final = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
 JSON_TYPE: Final = "application/json"
 
 
@@ -61,12 +62,10 @@ class SubscriptionRoutes:
         self._engine: Final = host.jobs.engine
 
     def routes(self) -> list[BaseRoute]:
-        many = Route(AT, self.many, methods=list(MANY))
-        one = Route(AT + "/{id:path}", self.one, methods=list(ONE))
-        for route in (many, one):
-            assert route.methods is not None
-            route.methods.discard("HEAD")
-        return [many, one]
+        return [
+            Route(AT, self.many, methods=list(MANY)),
+            Route(AT + "/{id:path}", self.one, methods=list(ONE)),
+        ]
 
     @answered
     async def many(self, request: Request) -> Response:
@@ -83,7 +82,7 @@ class SubscriptionRoutes:
         topic, name = self._named(request)
         path = subscription_path(EntityPath(topic), name)
         principal = await principal_for(self._host, request, path)
-        right = Right.LISTEN if request.method == "GET" else Right.MANAGE
+        right = Right.LISTEN if request.method in LOOKS else Right.MANAGE
         principal.require(right, path)
         found = find_pushing(self._engine, topic, name)
         if request.method == "PUT":
