@@ -24,7 +24,7 @@ from peeklock.frontends.closing import Closing
 from peeklock.frontends.mqtt_deliveries import Deliveries
 from peeklock.frontends.mqtt_errors import connect_code, reasoned, subscribe_code
 from peeklock.frontends.mqtt_intake import Intake
-from peeklock.frontends.mqtt_login import Logins
+from peeklock.frontends.mqtt_login import Logins, renew
 from peeklock.frontends.mqtt_subscriptions import Subscriptions
 from peeklock.frontends.mqtt_system import SystemTopics
 from peeklock.frontends.mqtt_topics import Finder
@@ -241,22 +241,15 @@ class MqttFrontend:
 
         The rights of a new token are those from now on, also for what it has subscribed to.
         """
-        connection = self._connection
-        principal = self._principal
-        if proved.principal.name != principal.name:
-            what = f"this is a connection of {self.user_name!r}, whoever else one is by now"
-            connection.disconnect(NOT_AUTHORIZED, what)  # [MQTT-4.12.1-2]
-            return
-        if principal.claims is not None and proved.principal.claims is not None:
-            principal.claims.replace_by(proved.principal.claims)
+        assert self._subscriptions is not None
+        try:
+            renew(self._principal, proved.principal)
             self._hear_by_rights()
-            assert self._subscriptions is not None
-            try:
-                self._subscriptions.check_rights(now)
-            except Unauthorized as error:
-                connection.disconnect(NOT_AUTHORIZED, str(error))
-                return
-        connection.authenticate(SUCCESS, proved.data)
+            self._subscriptions.check_rights(now)
+        except Unauthorized as error:
+            self._connection.disconnect(NOT_AUTHORIZED, str(error))  # [MQTT-4.12.1-2]
+            return
+        self._connection.authenticate(SUCCESS, proved.data)
 
     def _hear_by_rights(self) -> None:
         """Nobody else pays for that."""

@@ -2,6 +2,7 @@
 
 from typing import Final, final
 
+from peeklock.errors import Unauthorized
 from peeklock.protocols.mqtt.connect import Connect
 from peeklock.protocols.mqtt.connection import Connection
 from peeklock.protocols.mqtt.packets import Auth
@@ -24,6 +25,7 @@ from peeklock.security.authenticators import (
     Login,
     Rejection,
 )
+from peeklock.security.principal import Principal
 from peeklock.security.scram import SCRAM, Exchange
 from peeklock.security.tokens import looks_like_token
 
@@ -121,3 +123,14 @@ class Logins:
         if certificate_name and "EXTERNAL" in authenticator.mechanisms(certificate_name):
             return Login("EXTERNAL", b"", certificate_name)
         return None if authenticator.is_required else Login("ANONYMOUS", b"")
+
+
+def renew(principal: Principal, proved: Principal) -> None:
+    """Who is there has proved it anew, and has the claims of its new token; raises
+    `Unauthorized` when it is somebody else by now."""
+    if proved.name != principal.name:
+        raise Unauthorized(
+            f"this is a connection of {principal.name!r}, not of {proved.name!r}"
+        )
+    if principal.claims is not None and proved.claims is not None:
+        principal.claims.replace_by(proved.claims)
