@@ -10,7 +10,7 @@ from peeklock.security.scram import (
     Proved,
     ScramRefused,
     Verifier,
-    exchange,
+    dialogue,
     make_verifier,
     parse_verifier,
 )
@@ -36,7 +36,7 @@ def prepared(text: str) -> str:
 
 
 def run(first: bytes, final: bytes | ScramClient, verifier: Verifier) -> Proved | None:
-    one = exchange(first, "servernonceservernonce", lambda _name: verifier)
+    one = dialogue(first, "servernonceservernonce", lambda _name: verifier)
     try:
         challenge = next(one)
         one.send(final.final(challenge) if isinstance(final, ScramClient) else final)

@@ -128,7 +128,7 @@ from peeklock.security.authenticators import (
 )
 from peeklock.security.principal import ANONYMOUS, Principal
 from peeklock.security.rights import Right
-from peeklock.security.scram import SCRAM, Exchange
+from peeklock.security.scram import SCRAM, Dialogue
 from peeklock.security.token_claims import TokenClaims
 from peeklock.security.tokens import Tokens
 from peeklock.store.journal import MessageDamaged
@@ -205,7 +205,7 @@ class AmqpFrontend:
         self.login: Login | None = None  # the server takes it, checks it, calls `on_login`
         self._certificate_name: Final = certificate_name
         self._mechanism = ""  # that the client has chosen
-        self._exchange: Exchange | None = None  # of one with several steps
+        self._dialogue: Dialogue | None = None  # of one with several steps
         self._host: Final = host
         self._engine: Final = host.engine
         self._principal: Principal = ANONYMOUS
@@ -266,7 +266,7 @@ class AmqpFrontend:
         """The answer to `login`."""
         connection = self._connection
         if isinstance(answer, Challenge):
-            self._exchange = answer.exchange
+            self._dialogue = answer.dialogue
             connection.sasl_challenge(answer.data)
         elif isinstance(answer, Admission):
             self._principal = answer.principal
@@ -346,7 +346,7 @@ class AmqpFrontend:
             self._log_in(event.response or b"")
 
     def _log_in(self, response: bytes) -> None:
-        self.login = Login(self._mechanism, response, self._certificate_name, self._exchange)
+        self.login = Login(self._mechanism, response, self._certificate_name, self._dialogue)
 
     # ---- attaching
 

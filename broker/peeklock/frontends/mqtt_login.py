@@ -26,7 +26,7 @@ from peeklock.security.authenticators import (
     Rejection,
 )
 from peeklock.security.principal import Principal
-from peeklock.security.scram import SCRAM, Exchange
+from peeklock.security.scram import SCRAM, Dialogue
 from peeklock.security.tokens import looks_like_token
 
 METHODS: Final = (SCRAM,)  # of enhanced authentication, by the names of SASL's mechanisms
@@ -43,7 +43,7 @@ class Logins:
         self._authenticator: Final = authenticator
         self._certificate_name: Final = certificate_name
         self._method: str | None = None
-        self._exchange: Exchange | None = None  # that the client is to go on with
+        self._dialogue: Dialogue | None = None  # that the client is to go on with
 
     def of_connect(self, connect: Connect) -> Login | None:
         """None: it is refused, or asked for more."""
@@ -66,12 +66,12 @@ class Logins:
     def of_auth(self, auth: Auth) -> Login | None:
         """None: more was asked for. That the method is the same, the connection has seen."""
         if auth.reason_code == REAUTHENTICATE:
-            self._exchange = None
+            self._dialogue = None
         return self._by_method(auth.properties)
 
     def ask(self, challenge: Challenge) -> None:
         """The client is to answer by AUTH [MQTT-4.12.0-2]."""
-        self._exchange = challenge.exchange
+        self._dialogue = challenge.dialogue
         self._connection.authenticate(CONTINUE_AUTHENTICATION, challenge.data)
 
     def refuse(self, rejection: Rejection) -> None:
@@ -97,11 +97,11 @@ class Logins:
         if method == TOKEN:
             text = (data or b"").decode("utf-8", "replace")
             return Login(TOKEN, b"", token=text)
-        if data is None and self._exchange is None:
+        if data is None and self._dialogue is None:
             self._connection.authenticate(CONTINUE_AUTHENTICATION)
             return None
-        login = Login(method, data or b"", self._certificate_name, self._exchange)
-        self._exchange = None
+        login = Login(method, data or b"", self._certificate_name, self._dialogue)
+        self._dialogue = None
         return login
 
     def _without_method(self, connect: Connect) -> Login | None:

@@ -11,11 +11,11 @@ from peeklock.security.principal import ANONYMOUS, Principal
 from peeklock.security.rights import Right
 from peeklock.security.scram import (
     SCRAM,
-    Exchange,
+    Dialogue,
     Proved,
     ScramRefused,
     Verifier,
-    exchange,
+    dialogue,
     made_up_verifier,
 )
 from peeklock.security.token_claims import TokenClaims
@@ -31,13 +31,13 @@ TOKEN: Final = "OAUTH2-JWT"  # noqa: S105 (it is no secret)
 class Login:
     """What a client says of itself, and what TLS has proved of it.
 
-    `exchange` is that of the `Challenge` which `response` answers; None: it says this first.
+    `dialogue` is that of the `Challenge` which `response` answers; None: it says this first.
     """
 
     mechanism: str
     response: bytes
     certificate_name: str = ""  # of the verified client certificate; "" for none
-    exchange: Exchange | None = None
+    dialogue: Dialogue | None = None
     # A signature or a JSON Web Token. With TOKEN it is all that there is, with PLAIN it may be
     # the password; "": none.
     token: str = ""
@@ -45,10 +45,10 @@ class Login:
 
 @dataclass(frozen=True)
 class Challenge:
-    """The client is to be sent `data`; its response is a `Login` with this exchange."""
+    """The client is to be sent `data`; its response is a `Login` with this dialogue."""
 
     data: bytes
-    exchange: Exchange
+    dialogue: Dialogue
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class KnownUsers:
         if mechanism == "EXTERNAL":
             return self._by_certificate(login.certificate_name, login.response)
         if mechanism == SCRAM and self._knows_verifiers:
-            return self._by_exchange(login)
+            return self._by_dialogue(login)
         if self.takes_tokens and mechanism in ("MSSBCBS", "ANONYMOUS"):
             return Admission(Principal("anonymous", frozenset(), TokenClaims()))
         return Rejection(f"there is no mechanism {mechanism!r}")
@@ -221,13 +221,13 @@ class KnownUsers:
             return Rejection()
         return admission_of(self._users.get(name) if name else None)
 
-    def _by_exchange(self, login: Login) -> Answer:
+    def _by_dialogue(self, login: Login) -> Answer:
         """One step of SCRAM. Whatever is wrong with a name or a password is told alike."""
         try:
-            if login.exchange is None:
-                begun = exchange(login.response, self._ids.name(), self._find_verifier)
+            if login.dialogue is None:
+                begun = dialogue(login.response, self._ids.name(), self._find_verifier)
                 return Challenge(next(begun), begun)
-            login.exchange.send(login.response)
+            login.dialogue.send(login.response)
         except ScramRefused as refused:
             if refused.error == "invalid-proof":
                 return Rejection()

@@ -68,7 +68,7 @@ class Proved:
 
 
 # Yields what is to be sent to the client, is sent its answer, returns what that proves.
-Exchange: TypeAlias = Generator[bytes, bytes, Proved]
+Dialogue: TypeAlias = Generator[bytes, bytes, Proved]
 # Of a name as it was prepared. For a name that nobody has there is one, too.
 FindVerifier: TypeAlias = Callable[[str], Verifier]
 
@@ -136,7 +136,7 @@ def made_up_verifier(secret: bytes, name: str, iterations: int) -> Verifier:
 # ---- the dialogue
 
 
-def exchange(message: bytes, nonce: str, find: FindVerifier) -> Exchange:
+def dialogue(message: bytes, nonce: str, find: FindVerifier) -> Dialogue:
     """From the client's first message on; raises `ScramRefused`.
 
     `nonce` is fresh, printable, and nobody can guess it.

@@ -36,7 +36,7 @@ def challenged(client: ScramClient, users: KnownUsers = USERS) -> Challenge:
 
 def answered(client: ScramClient, users: KnownUsers = USERS) -> Answer | None:
     asked = challenged(client, users)
-    return users.check_at_once(Login(SCRAM, client.final(asked.data), "", asked.exchange), NOW)
+    return users.check_at_once(Login(SCRAM, client.final(asked.data), "", asked.dialogue), NOW)
 
 
 def test_the_right_password() -> None:

@@ -8,7 +8,7 @@ from peeklock.security.scram import (
     Proved,
     ScramRefused,
     Verifier,
-    exchange,
+    dialogue,
     made_up_verifier,
     make_verifier,
     parse_verifier,
@@ -28,7 +28,7 @@ def found(_name: str) -> Verifier:
 
 
 def proved_by(client: ScramClient, nonce: str = NONCE) -> Proved:
-    one = exchange(client.first, nonce, found)
+    one = dialogue(client.first, nonce, found)
     with pytest.raises(StopIteration) as end:
         one.send(client.final(next(one)))
     proved = end.value.value
@@ -38,7 +38,7 @@ def proved_by(client: ScramClient, nonce: str = NONCE) -> Proved:
 
 def test_the_vector_of_rfc_7677() -> None:
     """§3"""
-    one = exchange(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO", NONCE, found)
+    one = dialogue(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO", NONCE, found)
     both = b"r=rOprNGfwEbeRWgbNEkqO" + NONCE.encode()
     assert next(one) == both + b",s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
     with pytest.raises(StopIteration) as end:
@@ -80,7 +80,7 @@ def test_a_name_is_prepared(name: str) -> None:
     ids=str,
 )
 def test_a_last_message_that_was_changed(change: tuple[bytes, bytes], error: str) -> None:
-    one = exchange(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO", NONCE, found)
+    one = dialogue(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO", NONCE, found)
     both = b"r=rOprNGfwEbeRWgbNEkqO" + NONCE.encode()
     next(one)
     right = b"c=biws," + both + b",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
