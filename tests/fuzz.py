@@ -150,7 +150,7 @@ def events(data: bytes) -> None:
 
 
 def subscription(data: bytes) -> None:
-    read_object(data)
+    read_object(data, "broker.example")
 
 
 def path(data: bytes) -> None:
