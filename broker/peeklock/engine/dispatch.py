@@ -80,11 +80,14 @@ class Receiver:
         return self.credit <= 0 and self.untold_count == 0
 
     def remember(self, run: Locked) -> None:
-        """Keep what it was handed, so that it can be given back when it drops."""
-        self._handed.append(run)
+        """Keep what it was handed, so that it can be given back when it drops.
+
+        `run` need not be applied yet: nobody asks whether it is held before the next one.
+        """
         if len(self._handed) >= self._prune_at:
-            self._handed = [run for run in self._handed if self._still_held(run)]
+            self._handed = [one for one in self._handed if self._still_held(one)]
             self._prune_at = max(64, 2 * len(self._handed))
+        self._handed.append(run)
 
     def held_numbers(self) -> list[SequenceNumber]:
         """The messages that it holds at this moment."""

@@ -188,6 +188,24 @@ class TestModes:
 
 
 class TestEnding:
+    @pytest.mark.parametrize("keeps", [1, 3])
+    def test_all_that_a_receiver_holds_is_free_when_it_goes(self, keeps: int) -> None:
+        """However much it was handed before, and settled: here, one message at a time."""
+        for count in (3, 63, 64, 65, 66, 128, 300):
+            house = House()
+            queue = house.queue()
+            receiver = house.receiver(queue, count)
+            for number in range(1, count + 1):
+                house.send(queue)
+                house.sync()
+                if number % keeps:  # it keeps each third, or each
+                    (token, *_others) = house.held(receiver)
+                    house.engine.settle_tokens(queue, [token], COMPLETE, house.now)
+            assert queue.counts[LOCKED] == len(queue.entries) > 0
+            house.engine.detach(receiver, house.now)
+            assert queue.counts[LOCKED] == 0
+            assert queue.counts[READY] == len(queue.entries)
+
     def test_deleting_a_queue_ends_its_receivers(self) -> None:
         house = House()
         queue = house.queue()
