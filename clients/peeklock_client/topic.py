@@ -84,6 +84,15 @@ class Topic:
         path = self._derivation_path(name)
         return await self._client.request("", "READ", path, {}, kind=DERIVATION)
 
+    async def update_derivation(self, name: str, **settings: object) -> dict[str, Any]:
+        """Other settings for one of them; those that are not given stay, None is the default.
+
+        What it remembers stays: raises `Refused` for a setting by which that would mean
+        something else, and `NotFound`. Returns it as it is then.
+        """
+        path = self._derivation_path(name)
+        return await self._client.request("", "UPDATE", path, settings, kind=DERIVATION)
+
     async def remove_derivation(self, name: str) -> None:
         """One less; jobs that it has made stay, and what it was waiting for is forgotten."""
         path = self._derivation_path(name)

@@ -76,7 +76,7 @@ async def test_they_are_listed_shown_and_deleted(client: Client, site: Topic) ->
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"nonsense": 1}, "a derivation has no 'nonsense'; there are to, kind"),
+        ({"nonsense": 1}, "'fire': there is no setting 'nonsense'; there are to, kind"),
         ({"key": 1}, "key is a string, not 1"),
         ({"kind": "some"}, "kind is 'some'; there are each"),
         ({"properties": {"a": 1}}, "properties has 'a': 1; expected texts"),
@@ -97,10 +97,44 @@ async def test_what_is_wrong_is_named(
     assert said in str(refused.value)
 
 
-async def test_it_is_changed_by_making_another(site: Topic, client: Client) -> None:
-    await site.derive("fire", to="evacuations")
-    with pytest.raises(Refused, match="delete it, and make another"):
-        await client.request("", "UPDATE", "site/Derivations/fire", {}, kind="derivation")
+async def test_it_is_changed_and_remembers_through_a_crash(broker: BrokerProcess) -> None:
+    async with connect(broker.url) as client:
+        await client.create_queue("evacuations")
+        site = await client.create_topic("site")
+        await site.derive(
+            "warm",
+            to="evacuations",
+            kind="threshold",
+            value="${data.t}",
+            key="${data.room}",
+            aggregate="avg",
+            over_count=3,
+            above=22,
+            below=10,
+        )
+        for t in (20, 21):
+            await site.send({"t": t, "room": 4})
+        changed = await site.update_derivation(
+            "WARM", above=20.5, below=None, body='"${value}"'
+        )
+        assert (changed["name"], changed["above"], changed["keys"]) == ("warm", 20.5, 1)
+        assert "below" not in changed
+        assert changed["over_count"] == 3
+        with pytest.raises(Refused, match="key cannot change, since what it remembers"):
+            await site.update_derivation("warm", key="")
+        with pytest.raises(NotFound):
+            await site.update_derivation("cold", above=1)
+    broker.kill()
+    broker.restart()
+    async with connect(broker.url) as client:
+        site = client.topic("site")
+        assert await site.derivation("warm") == changed
+        await site.send({"t": 22, "room": 4})
+        jobs = [job async for job in client.queue("evacuations").receive(wait=0.3)]
+        assert [job.json() for job in jobs] == [21.0]
+
+
+async def test_a_name_that_is_none_of_a_derivation(site: Topic, client: Client) -> None:
     with pytest.raises(Refused, match="names no derivation"):
         await client.request("", "READ", "site", {}, kind="derivation")
 
@@ -184,6 +218,31 @@ def test_derivations_by_words(broker: BrokerProcess) -> None:
     run(broker, "derive", "add", "site", "climate", "--to", "evacuations", *figures)
     shown = json.loads(run(broker, "derive", "show", "site", "climate", "--json"))
     assert (shown["over_ms"], shown["above"], shown["below"]) == (600_000, 22.0, 18.5)
+    warmer = (
+        "update",
+        "site",
+        "climate",
+        "--above",
+        "23",
+        "--over",
+        "5min",
+        "--unset",
+        "below",
+    )
+    assert run(broker, "derive", *warmer) == "changed climate\n"
+    run(broker, "derive", "update", "site", "climate", "--ignore-errors")
+    shown = json.loads(run(broker, "derive", "show", "site", "climate", "--json"))
+    assert (shown["over_ms"], shown["above"], shown["hysteresis"]) == (300_000, 23.0, 0.5)
+    assert ("below" in shown, shown["dead_letter_on_error"]) == (False, False)
+    words = ("derive", "update", "site", "climate", "--unset", "ignore-errors", "--json")
+    assert json.loads(run(broker, *words))["dead_letter_on_error"]
+    for wrong, said in (
+        ((), "nothing to change"),
+        (("--unset", "to"), "--unset 'to': there are kind, period"),
+        (("--unset", "key", "--key", "a"), "say two things"),
+        (("--sql", "a = 1", "--cesql", "a = 1"), "two derivations"),
+    ):
+        assert said in run(broker, "derive", "update", "site", "climate", *wrong, code=2)
     lost = ("--kind", "absence", "--period", "90s", "--key", "${event.source}")
     run(broker, "derive", "add", "site", "lost", "--to", "evacuations", *lost)
     shown = json.loads(run(broker, "derive", "show", "site", "lost", "--json"))

@@ -81,6 +81,10 @@ class DerivationLife(RuleBasedStateMachine):
         self.levels: dict[str, list[tuple[int, int]]] = {}  # by room: when, and how warm
         self.sides: dict[str, int] = {}  # by room
         self.snapshot: SlicedSnapshot | None = None
+        # What owners may have changed.
+        self.hot_above = 2
+        self.period: dict[str, int] = {}
+        self.warm_above = 2.5
 
     @initialize(limit=st.sampled_from([0, 2]))
     def begin(self, limit: int) -> None:
@@ -97,6 +101,37 @@ class DerivationLife(RuleBasedStateMachine):
         facts = self.house.namespace.create_derivation("site", which, self.house.now)
         self.house.engine.commit_registry(facts)
         self.in_force[which.name] = which
+        self.hot_above = 2 if which is HOT else self.hot_above
+        self.period[which.name] = which.period_ms
+        self.warm_above = 2.5 if which is WARM else self.warm_above
+
+    @precondition(lambda self: {"hot", "warm", *WAITING} & set(self.in_force))
+    @rule(data=st.data())
+    def change(self, data: st.DataObject) -> None:
+        """What is remembered stays, and counts by other settings from now on."""
+        names = sorted({"hot", "warm", *WAITING} & set(self.in_force))
+        name = data.draw(st.sampled_from(names))
+        before = self.topic.derivations.find(name).settings
+        if name == "hot":
+            self.hot_above = data.draw(st.integers(0, 4))
+            after = replace(before, sql=f"[data.t] > {self.hot_above}")
+        elif name == "warm":
+            self.warm_above = data.draw(st.sampled_from([1.75, 2.5, 3.5]))
+            for room, side in self.sides.items():
+                levels = [one for at, one in self.levels[room] if at > self.house.now - 1000]
+                average = sum(levels) / max(len(levels), 1)
+                if levels and side == 1 and average <= self.warm_above - 0.25:
+                    self.sides[room] = 0
+                if levels and side == -1 and average >= 1.75:
+                    self.sides[room] = 0
+            assert before.threshold is not None
+            threshold = replace(before.threshold, above=self.warm_above)
+            after = replace(before, threshold=threshold)
+        else:
+            self.period[name] = data.draw(st.sampled_from([500, 1000, 2000]))
+            after = replace(before, period_ms=self.period[name])
+        facts = self.house.namespace.update_derivation("site", after, self.house.now)
+        self.house.engine.commit_registry(facts)
 
     @precondition(lambda self: self.in_force)
     @rule(data=st.data())
@@ -131,7 +166,7 @@ class DerivationLife(RuleBasedStateMachine):
         )
 
     def count(self, cause: str, room: str, level: int) -> None:
-        wanted = {"hot": level > 2, "bad": room == "a"}
+        wanted = {"hot": level > self.hot_above, "bad": room == "a"}
         meant = [name for name in self.in_force if wanted.get(name, True)]
         at = self.counted_at.get(cause)
         if not meant or (at is not None and self.house.now < at + DERIVATION_CAUSE_WINDOW):
@@ -156,8 +191,10 @@ class DerivationLife(RuleBasedStateMachine):
         self.levels[room] = levels
         average = sum(one for _at, one in levels) / len(levels)
         was = self.sides.get(room, 0)
-        side = 1 if average > 2.5 else -1 if average < 1.5 else 0
-        if side == 0 and ((was == 1 and average > 2.25) or (was == -1 and average < 1.75)):
+        above = self.warm_above
+        side = 1 if average > above else -1 if average < 1.5 else 0
+        still_above = was == 1 and average > above - 0.25
+        if side == 0 and (still_above or (was == -1 and average < 1.75)):
             side = was
         if side != was and side != 0:
             self.expected.append(("warm", cause))
@@ -168,7 +205,7 @@ class DerivationLife(RuleBasedStateMachine):
         self.house.advance(ms)
         for (name, room), burst in list(self.bursts.items()):
             start = burst.opened_at if name == "together" else burst.heard_at
-            if start + 1000 <= self.house.now:
+            if start + self.period[name] <= self.house.now:
                 self.expected.append((name, burst.causes[-1]))
                 del self.bursts[name, room]
 

@@ -9,6 +9,7 @@ from peeklock.entities.derivation_facts import (
     CauseSeen,
     DerivationCreated,
     DerivationDeleted,
+    DerivationUpdated,
     KeyClosed,
     KeyCrossed,
     KeyKept,
@@ -331,6 +332,7 @@ facts = st.one_of(
     ),
     st.builds(LastValueCleared, queue_ids, runs, st.sampled_from(Left)),
     st.builds(DerivationCreated, queue_ids, derivations, instants),
+    st.builds(DerivationUpdated, queue_ids, derivations),
     st.builds(DerivationDeleted, queue_ids, texts),
     st.builds(CauseSeen, queue_ids, st.binary(max_size=16), instants),
     st.builds(

@@ -222,7 +222,10 @@ async def test_who_makes_one_may_manage_and_send(tmp_path: Path) -> None:
                 site = client.topic("site")
                 if name == "all":
                     await site.derive("fire", to="jobs")
+                    await site.update_derivation("fire", key="a")
                 else:
                     lacking = "send on 'jobs'" if name == "manager" else "manage on"
                     with pytest.raises(Refused, match=lacking):
                         await site.derive("again", to="jobs")
+                    with pytest.raises(Refused, match=lacking):
+                        await site.update_derivation("fire", key="b")

@@ -34,7 +34,11 @@ from peeklock.engine.relay import Relay
 from peeklock.engine.selector import MessageSelector
 from peeklock.engine.session_desk import SessionDesk
 from peeklock.entities.arrivals import Arrivals
-from peeklock.entities.derivation_facts import DerivationCreated, DerivationDeleted
+from peeklock.entities.derivation_facts import (
+    DerivationCreated,
+    DerivationDeleted,
+    DerivationUpdated,
+)
 from peeklock.entities.dispositions import RELEASE, Disposition
 from peeklock.entities.facts import (
     UNNUMBERED,
@@ -113,6 +117,7 @@ CHANGES: Final = (
     TopicCreated,
     TopicUpdated,
     DerivationCreated,
+    DerivationUpdated,
     DerivationDeleted,
 )
 

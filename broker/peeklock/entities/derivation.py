@@ -19,7 +19,6 @@ from peeklock.filters.template import (
 )
 from peeklock.filters.values import SHOWN_CHARACTERS_MAX
 from peeklock.limits import DERIVATION_KEY_CHARACTERS_MAX
-from peeklock.types import UnixMs
 
 Made = TypeVar("Made")
 KEY: Final = "key"
@@ -55,10 +54,9 @@ class Taken:
 class Derivation:
     """One derivation of a topic."""
 
-    def __init__(self, settings: DerivationSettings, created_at: UnixMs) -> None:
+    def __init__(self, settings: DerivationSettings) -> None:
         """Raises `InvalidFilter`, which names the setting."""
         self.settings: Final = settings
-        self.created_at: Final = created_at
         self.filter: Final = made(settings, "condition", lambda: filter_of(settings))
         # Does the filter ask for more than properties?
         self._looks_deep: Final = "data." in settings.sql or "path." in settings.sql

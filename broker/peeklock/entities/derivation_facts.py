@@ -25,6 +25,18 @@ class DerivationCreated:
 
 
 @final
+class DerivationUpdated:
+    """Other settings under the same name, for signals from now on; what it remembers stays."""
+
+    __slots__ = ("queue_id", "settings")
+    __match_args__ = ("queue_id", "settings")
+
+    def __init__(self, queue_id: QueueId, settings: DerivationSettings) -> None:
+        self.queue_id: Final = queue_id
+        self.settings: Final = settings
+
+
+@final
 class DerivationDeleted:
     """One less, and all that it remembered is forgotten."""
 
@@ -162,4 +174,5 @@ class KeyKept:
 
 
 KeyFact: TypeAlias = SignalTaken | SampleTaken | KeyCrossed | KeyClosed | KeyKept
-DerivationFact: TypeAlias = DerivationCreated | DerivationDeleted | CauseSeen | KeyFact
+ChangeFact: TypeAlias = DerivationCreated | DerivationUpdated | DerivationDeleted
+DerivationFact: TypeAlias = ChangeFact | CauseSeen | KeyFact

@@ -104,6 +104,24 @@ class DerivationSettings:
                     f"has {name!r}; expected a name that does not begin with {reserved}",
                 )
 
+    @property
+    def memory(self) -> dict[str, str]:
+        """What there is to remember by: settings that make it mean something, by their names.
+
+        As long as something is remembered, they stay.
+        """
+        if self.kind is DerivationKind.EACH:
+            return {}
+        found = {"kind": str(self.kind), "key": self.key}
+        if self.threshold is not None:
+            found |= {"value": self.threshold.value, "latest_per": self.threshold.latest_per}
+        return found
+
+    @property
+    def waits_unasked(self) -> bool:
+        """Does it wait for a first signal? There is one key, and it is known."""
+        return self.kind is DerivationKind.ABSENCE and not self.key
+
     def wrong(self, setting: str, what: str) -> InvalidRequest:
         """A refusal that names the setting."""
         return InvalidRequest(f"derivation {self.name!r}: {setting} {what}")

@@ -4,6 +4,7 @@ As in a queue, a verb decides and returns facts, and `apply` obeys. What the sam
 brought already is in its `Arrivals`; so is, when a verb is done, each job on its way.
 """
 
+from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Final, final
 
@@ -15,6 +16,7 @@ from peeklock.entities.derivation_facts import (
     DerivationCreated,
     DerivationDeleted,
     DerivationFact,
+    DerivationUpdated,
     KeyFact,
     SignalTaken,
 )
@@ -27,7 +29,7 @@ from peeklock.entities.lens import Lens
 from peeklock.entities.scratch import Scratch
 from peeklock.entities.signal_reader import Cause, SignalReader
 from peeklock.entities.submission import Passage, SharedBytes, Submission
-from peeklock.errors import AlreadyExists, FilterError, NotFound, QuotaExceeded
+from peeklock.errors import AlreadyExists, FilterError, NotAllowed, NotFound, QuotaExceeded
 from peeklock.filters.view import PropertyView
 from peeklock.limits import (
     DEAD_LETTER_TEXT_CHARACTERS_MAX,
@@ -64,18 +66,43 @@ class Derivations:
             raise AlreadyExists(self.path_of(settings.name))
         if len(self.by_name) >= DERIVATIONS_MAX:
             raise QuotaExceeded(f"topic {self._topic!r} has {DERIVATIONS_MAX} derivations")
-        Derivation(settings, now)
+        Derivation(settings)
         facts: list[Fact] = [DerivationCreated(self._topic_id, settings, now)]
-        if settings.kind is DerivationKind.ABSENCE and not settings.key:
-            # There is one key, and it is known: silence begins now.
-            since = f"since {instant_text(now)}"
-            serial = self._next_serial
-            facts.append(
-                SignalTaken(
-                    self._topic_id, settings.name, serial, "", now, self._topic, since, b""
-                )
-            )
+        if settings.waits_unasked:
+            facts.append(self._begun(settings, now))
         return facts
+
+    def update(self, settings: DerivationSettings, now: UnixMs) -> list[Fact]:
+        """Other settings for the one of this name, whose name stays as it is written.
+
+        What it remembers stays: raises `NotAllowed` for settings by which that would mean
+        something else. And `NotFound`, `InvalidFilter`.
+        """
+        ledger = self.find(settings.name)
+        before, after = ledger.settings.memory, settings.memory
+        if ledger.accounts and before != after:
+            changed = [name for name in before if before[name] != after.get(name)]
+            raise NotAllowed(
+                f"{self.path_of(ledger.settings.name)}: {' and '.join(changed)} cannot change, "
+                f"since what it remembers is by it (keys: {len(ledger.accounts)}); "
+                "delete it, which forgets that, and make another"
+            )
+        Derivation(settings)
+        named = replace(settings, name=ledger.settings.name)
+        facts: list[Fact] = [DerivationUpdated(self._topic_id, named)]
+        if named.threshold is not None:
+            facts += ledger.released(named.threshold, now, self._next_serial)
+        if named.waits_unasked and before != after:
+            facts.append(self._begun(named, now))
+        return facts
+
+    def _begun(self, settings: DerivationSettings, now: UnixMs) -> SignalTaken:
+        """Silence begins now for one that waits unasked."""
+        since = f"since {instant_text(now)}"
+        serial = self._next_serial
+        return SignalTaken(
+            self._topic_id, settings.name, serial, "", now, self._topic, since, b""
+        )
 
     def remove(self, name: str) -> list[Fact]:
         """One less, with what it remembers; raises `NotFound`."""
@@ -263,6 +290,12 @@ class Derivations:
         ]
         heapify(self._wakes)
 
+    def _look_again(self, ledger: Ledger) -> None:
+        """At all its keys: by its settings their times are others now."""
+        for account in ledger.accounts.values():
+            account.wake_at = ledger.due_at(account)
+        self._forget_wakes()
+
     # ---- obedience
 
     def apply(self, fact: DerivationFact) -> None:
@@ -270,6 +303,11 @@ class Derivations:
             self.causes.add(fact.key, fact.at, DERIVATION_CAUSE_WINDOW, DERIVATION_CAUSES_MAX)
         elif isinstance(fact, DerivationCreated):
             self.by_name[fact.settings.name.casefold()] = Ledger(fact)
+        elif isinstance(fact, DerivationUpdated):
+            ledger = self.by_name.get(fact.settings.name.casefold())
+            if ledger is not None:
+                ledger.obey(fact.settings)
+                self._look_again(ledger)
         elif isinstance(fact, DerivationDeleted):
             self.by_name.pop(fact.name.casefold(), None)
         else:

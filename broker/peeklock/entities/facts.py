@@ -15,6 +15,7 @@ from peeklock.entities.derivation_facts import (
     CauseSeen,
     DerivationCreated,
     DerivationDeleted,
+    DerivationUpdated,
     KeyClosed,
     KeyCrossed,
     KeyKept,
@@ -724,6 +725,7 @@ Fact: TypeAlias = (
     | LastValueSet
     | LastValueCleared
     | DerivationCreated
+    | DerivationUpdated
     | DerivationDeleted
     | CauseSeen
     | SignalTaken

@@ -76,6 +76,12 @@ class KeyAccount:
     def values(self) -> list[float]:
         return [value for _at, value in self.samples.values()]
 
+    def values_within(self, threshold: Threshold, now: UnixMs) -> list[float]:
+        """Those of them that this other window has."""
+        over_ms = threshold.over_ms
+        found = [value for at, value in self.samples.values() if not 0 < over_ms <= now - at]
+        return found[-threshold.samples_max :]
+
     def copy(self) -> "KeyAccount":
         """To be changed while the append that changes this one is not whole."""
         other = KeyAccount(self.opened_at, self.first)

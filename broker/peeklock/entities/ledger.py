@@ -21,7 +21,7 @@ from peeklock.entities.derivation_facts import (
     SampleTaken,
     SignalTaken,
 )
-from peeklock.entities.derivation_settings import DerivationKind
+from peeklock.entities.derivation_settings import DerivationKind, DerivationSettings
 from peeklock.entities.facts import Fact
 from peeklock.entities.job_draft import NOBODY, DueJob
 from peeklock.entities.key_account import KeyAccount, account_from
@@ -42,7 +42,7 @@ class Ledger:
     """One derivation of a topic."""
 
     def __init__(self, created: DerivationCreated) -> None:
-        self.settings: Final = created.settings
+        self.settings: DerivationSettings = created.settings
         self.created_at: Final = created.created_at
         self._topic_id: Final[QueueId] = created.queue_id
         # None: of another version, and not to be read; recovery must not stop at it.
@@ -52,10 +52,7 @@ class Ledger:
         self.sample_count = 0  # of all accounts
         # From then on silence is the signals': before, the broker was not there to hear them.
         self.started_at: UnixMs = NEVER
-        try:
-            self.derivation = Derivation(created.settings, created.created_at)
-        except InvalidFilter as error:
-            self.why_not = str(error)
+        self.obey(created.settings)
 
     # ---- verbs
 
@@ -117,7 +114,7 @@ class Ledger:
         account.sample(sample, threshold)
         facts.append(sample)
         figure = threshold.figure(account.values())
-        side = WITHIN if figure is None else threshold.side(figure, account.side)
+        side = account.side if figure is None else threshold.side(figure, account.side)
         if side != account.side:
             account.serial = scratch.serial()
             account.side = side
@@ -196,6 +193,21 @@ class Ledger:
                 return self.close(key, scratch, jobs)
         raise FilterError(f"more than {DERIVATION_KEYS_MAX} keys at once")
 
+    def released(self, threshold: Threshold, now: UnixMs, serial: int) -> list[Fact]:
+        """Keys that these other bounds take back: the next value may make a job by them.
+
+        What is out of them is noticed by the next value, too. `serial` is the next one.
+        """
+        facts: list[Fact] = []
+        for key, account in self.accounts.items():
+            if account.side == WITHIN:
+                continue
+            figure = threshold.figure(account.values_within(threshold, now))
+            if figure is not None and threshold.side(figure, account.side) != account.side:
+                name = self.settings.name
+                facts.append(KeyCrossed(self._topic_id, name, serial + len(facts), key, WITHIN))
+        return facts
+
     # ---- looks
 
     def due_at(self, account: KeyAccount) -> UnixMs:
@@ -219,6 +231,16 @@ class Ledger:
         return [KeyKept(self._topic_id, name, account.serial, key, account.as_json())]
 
     # ---- obedience
+
+    def obey(self, settings: DerivationSettings) -> None:
+        """These settings from now on."""
+        self.settings = settings
+        self.derivation = None
+        self.why_not = ""
+        try:
+            self.derivation = Derivation(settings)
+        except InvalidFilter as error:
+            self.why_not = str(error)
 
     def apply(self, fact: KeyFact) -> None:
         """What the snapshot knows already is left out, by its serial."""

@@ -18,6 +18,7 @@ from peeklock.entities.derivation_facts import (
     CauseSeen,
     DerivationCreated,
     DerivationDeleted,
+    DerivationUpdated,
     KeyClosed,
     KeyCrossed,
     KeyKept,
@@ -48,7 +49,7 @@ from peeklock.entities.facts import (
     TopicDeleted,
     TopicUpdated,
 )
-from peeklock.entities.forwarding import check_loop, checked
+from peeklock.entities.forwarding import FORWARD_TO, check_loop, checked
 from peeklock.entities.kept_links import KeptLinks
 from peeklock.entities.lens import Lens
 from peeklock.entities.listeners import PREFIX, Listeners
@@ -182,12 +183,36 @@ class Namespace:
         Raises `NotFound`, `AlreadyExists`, `QuotaExceeded`, `InvalidFilter`, `InvalidRequest`.
         """
         topic = self.find_topic(topic_name)
-        target = self._by_key.get(key_of(parse_address(settings.to).path))
+        return topic.derivations.add(self._with_target(topic, settings), now)
+
+    def update_derivation(
+        self, topic_name: str, settings: DerivationSettings, now: UnixMs
+    ) -> list[Fact]:
+        """Other settings for one that is there; a queue that it had may be gone by now.
+
+        Raises `NotFound`, `NotAllowed`, `InvalidFilter`, `InvalidRequest`.
+        """
+        topic = self.find_topic(topic_name)
+        before = topic.derivations.find(settings.name).settings
+        if settings.to != before.to:
+            settings = self._with_target(topic, settings)
+        return topic.derivations.update(settings, now)
+
+    def _with_target(self, topic: Topic, settings: DerivationSettings) -> DerivationSettings:
+        """With the path of its queue as that has it; raises `InvalidRequest`."""
+        wanted = parse_address(settings.to).path
+        target = self._by_key.get(key_of(wanted))
         if target is None or self.target(target.path) is None:
-            raise settings.wrong("to", f"is {settings.to!r}; expected a queue that is there")
+            expected = "expected a queue that is there"
+            if self.has_topic(wanted):
+                expected = (
+                    "expected a queue, for what fails has a place there, and none in a topic: "
+                    f"one with {FORWARD_TO} passes jobs on to it"
+                )
+            raise settings.wrong("to", f"is {settings.to!r}; {expected}")
         what = f"to of derivation {settings.name!r}"
         check_loop(self, topic.path, what, target.path, None)
-        return topic.derivations.add(replace(settings, to=str(target.path)), now)
+        return replace(settings, to=str(target.path))
 
     def create_subscription(
         self,
@@ -381,7 +406,9 @@ class Namespace:
             topic = self.topics_by_id.get(fact.queue_id)
             if topic is not None:
                 topic.derivations.apply(fact)
-        elif isinstance(fact, (SignalTaken, SampleTaken, KeyCrossed, KeyClosed, KeyKept)):
+        elif isinstance(
+            fact, (DerivationUpdated, SignalTaken, SampleTaken, KeyCrossed, KeyClosed, KeyKept)
+        ):
             topic = self.topics_by_id.get(fact.queue_id)
             if topic is not None:
                 topic.derivations.apply(fact)

@@ -6,13 +6,15 @@ A request names one `<topic>/Derivations/<name>`; a QUERY names the topic.
 from typing import TYPE_CHECKING, Final, final
 
 from peeklock.engine.engine import Engine
-from peeklock.errors import InvalidRequest, NotAllowed
+from peeklock.errors import InvalidRequest
 from peeklock.management.derivations import (
     add_derivation,
+    changed_derivation,
     derivation_from,
     describe_derivation,
     list_derivations,
     remove_derivation,
+    update_derivation,
 )
 from peeklock.security.rights import Right
 
@@ -44,9 +46,14 @@ class DerivationOperations:
         return describe_derivation(topic, topic.derivations.find(name))
 
     def update(self, request: "Request") -> View:
-        raise NotAllowed(
-            f"{request.name!r}: a derivation is as it was made: delete it, and make another"
-        )
+        """Settings that the request does not name stay; null is the default."""
+        path, name = parts_of(request.name)
+        topic = self._engine.namespace.find_topic(path)
+        before = topic.derivations.find(name).settings
+        settings = changed_derivation(before, request.arguments)
+        request.principal.require(Right.SEND, settings.to)
+        ledger = update_derivation(self._engine, path, settings, request.now)
+        return describe_derivation(topic, ledger)
 
     def delete(self, request: "Request") -> None:
         path, name = parts_of(request.name)

@@ -1,4 +1,4 @@
-"""Create, look at and delete derivations of topics: once, for all front-ends."""
+"""Create, look at, change and delete derivations of topics: once, for all front-ends."""
 
 from collections.abc import Mapping
 
@@ -21,13 +21,17 @@ from peeklock.types import UnixMs
 def derivation_from(name: str, arguments: Mapping[str, object]) -> DerivationSettings:
     """A derivation as a request or file has it; raises `InvalidRequest`.
 
-    The body is JSON's text, or what JSON would be made of: a map or a list.
+    The body is JSON's text, or what JSON would be made of: a map or a list. A setting that is
+    None is one of which nothing is said.
     """
     for key in arguments:
         if key not in NAMES and key not in THRESHOLD_NAMES:
             known = ", ".join([one for one in NAMES if one != "name"] + [*THRESHOLD_NAMES])
-            raise InvalidRequest(f"a derivation has no {key!r}; there are {known}")
-    values = {**arguments, "name": name}
+            raise InvalidRequest(
+                f"derivation {name!r}: there is no setting {key!r}; there are {known}"
+            )
+    values = {key: value for key, value in arguments.items() if value is not None}
+    values["name"] = name
     body = values.get("body")
     if isinstance(body, (dict, list)):
         try:
@@ -42,6 +46,29 @@ def add_derivation(
 ) -> Ledger:
     """One more; raises `NotFound`, `AlreadyExists`, `InvalidRequest`, `InvalidFilter`."""
     engine.commit_registry(engine.namespace.create_derivation(topic, settings, now))
+    return engine.namespace.find_topic(topic).derivations.find(settings.name)
+
+
+def changed_derivation(
+    before: DerivationSettings, changes: Mapping[str, object]
+) -> DerivationSettings:
+    """With other settings where `changes` has them, None for the default.
+
+    Another kind has nothing of what belongs to the one before: its period, its figure.
+    Raises `InvalidRequest`.
+    """
+    kept = derivation_as_map(before)
+    if "kind" in changes and changes["kind"] != before.kind:
+        for name in ("period_ms", *THRESHOLD_NAMES):
+            kept.pop(name, None)
+    return derivation_from(before.name, {**kept, **changes})
+
+
+def update_derivation(
+    engine: Engine, topic: str, settings: DerivationSettings, now: UnixMs
+) -> Ledger:
+    """Other settings; what it remembers stays. Raises `NotAllowed` where that cannot be."""
+    engine.commit_registry(engine.namespace.update_derivation(topic, settings, now))
     return engine.namespace.find_topic(topic).derivations.find(settings.name)
 
 

@@ -18,6 +18,7 @@ from peeklock.entities.derivation_facts import (
     CauseSeen,
     DerivationCreated,
     DerivationDeleted,
+    DerivationUpdated,
     KeyClosed,
     KeyCrossed,
     KeyFact,
@@ -129,6 +130,7 @@ KEY_CLOSED: Final = 44
 KEY_KEPT: Final = 45
 SAMPLE_TAKEN: Final = 46
 KEY_CROSSED: Final = 47
+DERIVATION_UPDATED: Final = 48
 
 INLINE: Final = 1  # flags of ENQUEUED and RELOCATED: the message follows
 HAS_ORIGIN: Final = 2  # the dead letter's origin follows
@@ -347,7 +349,7 @@ def encode_rare(fact: Fact) -> bytes:
         return head + encode_numbers(fact.numbers)
     if isinstance(fact, (SignalTaken, SampleTaken, KeyCrossed, KeyClosed, KeyKept)):
         return encode_of_key(fact)
-    if isinstance(fact, (DerivationCreated, DerivationDeleted, CauseSeen)):
+    if isinstance(fact, (DerivationCreated, DerivationUpdated, DerivationDeleted, CauseSeen)):
         return encode_of_derivations(fact)
     assert not isinstance(fact, (Enqueued, Locked, Removed, Unlocked, Renewed))
     assert not isinstance(fact, (Deferred, Relocated, Rewritten, LastValueSet))
@@ -424,12 +426,15 @@ def encode_of_key(fact: KeyFact) -> bytes:
 
 
 def encode_of_derivations(
-    fact: DerivationCreated | DerivationDeleted | CauseSeen,
+    fact: DerivationCreated | DerivationUpdated | DerivationDeleted | CauseSeen,
 ) -> bytes:
     if isinstance(fact, DerivationCreated):
         settings = encode_bytes(orjson.dumps(derivation_as_map(fact.settings)))
         head = CODE.pack(DERIVATION_CREATED, fact.queue_id)
         return head + U64.pack(fact.created_at) + settings
+    if isinstance(fact, DerivationUpdated):
+        settings = encode_bytes(orjson.dumps(derivation_as_map(fact.settings)))
+        return CODE.pack(DERIVATION_UPDATED, fact.queue_id) + settings
     if isinstance(fact, DerivationDeleted):
         return CODE.pack(DERIVATION_DELETED, fact.queue_id) + encode_text(fact.name)
     if isinstance(fact, CauseSeen):
@@ -720,6 +725,9 @@ class FactReader:
             created_at = UnixMs(self._u64())
             settings = derivation_from_map(orjson.loads(self._bytes()))
             return DerivationCreated(queue_id, settings, created_at)
+        if code == DERIVATION_UPDATED:
+            changed = derivation_from_map(orjson.loads(self._bytes()))
+            return DerivationUpdated(queue_id, changed)
         if code == DERIVATION_DELETED:
             return DerivationDeleted(queue_id, self._text())
         if code == CAUSE_SEEN:

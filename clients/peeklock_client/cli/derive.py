@@ -1,6 +1,7 @@
 """`derive`: which jobs a topic's signals make."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -110,6 +111,14 @@ Properties = Annotated[
         help="An application property of the job; may be given more than once.",
     ),
 ]
+Unset = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unset",
+        metavar="OPTION",
+        help="As if this one had not been given; may be given more than once.",
+    ),
+]
 IgnoreErrors = Annotated[
     bool,
     typer.Option(
@@ -188,30 +197,29 @@ def add(
           --path "building/+/floor/{floor}/room/{room}/#" --key '${path.floor}' \\
           --aggregate avg --latest-per '${path.room}' --above 22 --below 18 --hysteresis 0.5
     """
-    given: dict[str, Any] = {
-        "kind": kind,
-        "period_ms": None if period is None else parse_setting("period_ms", period),
-        "value": value,
-        "aggregate": aggregate,
-        "over_ms": None if over is None else parse_setting("over_ms", over),
-        "over_count": over_count,
-        "latest_per": latest_per,
-        "above": above,
-        "below": below,
-        "hysteresis": hysteresis,
-        "path": path,
-        "sql": sql,
-        "cesql": cesql,
-        "key": key,
-        "subject": subject,
-        "session": session,
-        "body": body,
-        "properties": parse_pairs(properties, "--property") or None,
-        "dead_letter_on_error": False if ignore_errors else None,
-    }
-    settings = {name: value for name, value in given.items() if value is not None}
-    if sql is not None and cesql is not None:
-        usage("--sql and --cesql are two derivations: add both")
+    settings = read_options(
+        {
+            "kind": kind,
+            "period": period,
+            "value": value,
+            "aggregate": aggregate,
+            "over": over,
+            "over-count": over_count,
+            "latest-per": latest_per,
+            "above": above,
+            "below": below,
+            "hysteresis": hysteresis,
+            "path": path,
+            "sql": sql,
+            "cesql": cesql,
+            "key": key,
+            "subject": subject,
+            "session": session,
+            "body": body,
+            "property": properties,
+            "ignore-errors": ignore_errors or None,
+        }
+    )
     change(
         url,
         lambda client: client.topic(topic).derive(derivation, to=to, **settings),
@@ -219,6 +227,121 @@ def add(
         f"added {derivation}",
         as_json=as_json,
     )
+
+
+def update(
+    topic: TopicName,
+    derivation: DerivationName,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="QUEUE", help="Gets the jobs from now on.")
+    ] = None,
+    kind: Kind = None,
+    period: Period = None,
+    value: Value = None,
+    aggregate: Aggregated = None,
+    over: Over = None,
+    over_count: OverCount = None,
+    latest_per: LatestPer = None,
+    above: Above = None,
+    below: Below = None,
+    hysteresis: Hysteresis = None,
+    path: Path = None,
+    sql: Sql = None,
+    cesql: Cesql = None,
+    key: Key = None,
+    subject: Subject = None,
+    session: Session = None,
+    body: Body = None,
+    properties: Properties = None,
+    ignore_errors: IgnoreErrors = False,
+    unset: Unset = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a derivation, for signals from now on.
+
+    What is not said stays, and so does all that it remembers: values of a threshold, signals
+    that wait to make a job, keys that are waited for. While there is any of that, these cannot
+    change, for it would mean something else: --kind, --key, --value, --latest-per. Options are
+    explained by `peeklock derive add --help`.
+
+    Examples:
+
+    \b
+      peeklock derive update site climate --above 23 --hysteresis 1
+      peeklock derive update site lost --period 15min
+      peeklock derive update site climate --unset below
+    """
+    settings = read_options(
+        {
+            "to": to,
+            "kind": kind,
+            "period": period,
+            "value": value,
+            "aggregate": aggregate,
+            "over": over,
+            "over-count": over_count,
+            "latest-per": latest_per,
+            "above": above,
+            "below": below,
+            "hysteresis": hysteresis,
+            "path": path,
+            "sql": sql,
+            "cesql": cesql,
+            "key": key,
+            "subject": subject,
+            "session": session,
+            "body": body,
+            "property": properties,
+            "ignore-errors": ignore_errors or None,
+        },
+        unset or [],
+    )
+    if not settings:
+        usage("nothing to change: give an option, or --unset one")
+    change(
+        url,
+        lambda client: client.topic(topic).update_derivation(derivation, **settings),
+        lambda client: client.topic(topic).derivation(derivation),
+        f"changed {derivation}",
+        as_json=as_json,
+    )
+
+
+# Settings whose names are not those of their options.
+SETTINGS: Final = {
+    "period": "period_ms",
+    "over": "over_ms",
+    "property": "properties",
+    "ignore-errors": "dead_letter_on_error",
+}
+DURATIONS: Final = ("period", "over")
+
+
+def read_options(given: dict[str, Any], unset: Sequence[str] = ()) -> dict[str, Any]:
+    """Settings as the client takes them; None for what is `unset`.
+
+    Raises `typer.Exit` for wrong usage.
+    """
+    said = {option: value for option, value in given.items() if value is not None}
+    if "sql" in said and "cesql" in said:
+        usage("--sql and --cesql are two derivations: add both")
+    for option in unset:
+        if option not in given or option == "to":
+            known = ", ".join(name for name in given if name != "to")
+            usage(f"--unset {option!r}: there are {known}")
+        if option in said:
+            usage(f"--unset {option} and --{option} say two things")
+    found: dict[str, Any] = {SETTINGS.get(one, one.replace("-", "_")): None for one in unset}
+    for option, value in said.items():
+        name = SETTINGS.get(option, option.replace("-", "_"))
+        if option in DURATIONS:
+            found[name] = parse_setting(name, value)
+        elif option == "property":
+            found[name] = parse_pairs(value, "--property")
+        else:
+            found[name] = value if option != "ignore-errors" else False
+    return found
 
 
 def list_derivations(topic: TopicName, url: Url = None, as_json: AsJson = False) -> None:
@@ -251,9 +374,11 @@ def delete(
 
 def register(app: typer.Typer) -> None:
     derive = typer.Typer(
-        no_args_is_help=True, help="Which jobs a topic's signals make: add, list, delete."
+        no_args_is_help=True,
+        help="Which jobs a topic's signals make: add, change, list, delete.",
     )
     derive.command()(add)
+    derive.command()(update)
     derive.command("list")(list_derivations)
     derive.command("show")(show_derivation)
     derive.command()(delete)
