@@ -210,6 +210,8 @@ def test_a_broken_configuration_is_refused_in_one_line(
             (
                 "amqp = '0.0.0.0:0'\nhttp = 'here'\ntls_key = 'key'\nunknown = 1\n"
                 "[[queues]]\nname = 'a'\n[[queues]]\nname = 'A'\n"
+                "[[topics]]\nname = 't'\n[[topics.derivations]]\nname = 'd'\n"
+                "[[topics.derivations]]\nname = 'D'\n"
             ),
             [
                 "no setting 'unknown'",
@@ -217,6 +219,7 @@ def test_a_broken_configuration_is_refused_in_one_line(
                 "needs --tls-cert and [[users]], [[access_keys]] or [jwt]",
                 "'here' is no HOST:PORT",
                 "queue 'a' is there twice",
+                "topic 't': derivation 'd' is there twice",
             ],
         ),
         (
@@ -224,8 +227,13 @@ def test_a_broken_configuration_is_refused_in_one_line(
                 "[[queues]]\nname = 'a'\nmax_delivery_count = 0\n[[queues]]\nname = 'b'\n"
                 "[[queues]]\nname = 'c'\nnonsense = 1\n"
                 "[[topics]]\nname = 't'\n[[topics.subscriptions]]\nname = 's'\nnonsense = 1\n"
+                "[[topics.derivations]]\nname = 'd'\nto = 'b'\nsql = '='\n"
+                "[[topics.derivations]]\nname = 'e'\nto = 'b'\nnonsense = 1\n"
             ),
-            ["queue 'a': max_delivery_count is 0", "queue 'c': ", "topic 't': "],
+            [
+                *("queue 'a': max_delivery_count is 0", "queue 'c': ", "topic 't': "),
+                *("(the condition of derivation 'd')", "derivation 'e': there is no setting"),
+            ],
         ),
     ],
 )

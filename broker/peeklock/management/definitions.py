@@ -1,12 +1,15 @@
 """Entities that a file wants to be there: what is missing is made, what is there stays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from peeklock.engine.engine import Engine
 from peeklock.entities.address import key_of, parse_address, subscription_path
+from peeklock.entities.derivation import Derivation
 from peeklock.entities.forwarding import FORWARD_DEAD_LETTERS_TO, FORWARD_TO
 from peeklock.entities.settings import QueueSettings
+from peeklock.errors import BrokerError
 from peeklock.management.derivations import add_derivation, derivation_from
 from peeklock.management.operations import create_queue, settings_from
 from peeklock.management.topics import create_subscription, create_topic, rule_from
@@ -70,11 +73,21 @@ def targets_of(wanted: QueueDefinition | TopicDefinition) -> set[str]:
     return {key_of(parse_address(name).path) for name in named if isinstance(name, str)}
 
 
-def ensure(engine: Engine, wanted: QueueDefinition | TopicDefinition, now: UnixMs) -> None:
+def ensure(
+    engine: Engine, wanted: QueueDefinition | TopicDefinition, now: UnixMs
+) -> list[BrokerError]:
+    """Make what is missing of it; returns why some of it cannot be, in the file's order."""
     if isinstance(wanted, TopicDefinition):
-        ensure_topic(engine, wanted, now)
-    else:
-        ensure_queue(engine, wanted, now)
+        return ensure_topic(engine, wanted, now)
+    return refused(partial(ensure_queue, engine, wanted, now))
+
+
+def refused(make: Callable[[], None]) -> list[BrokerError]:
+    try:
+        make()
+    except BrokerError as error:
+        return [error]
+    return []
 
 
 def ensure_queue(engine: Engine, wanted: QueueDefinition, now: UnixMs) -> None:
@@ -83,22 +96,41 @@ def ensure_queue(engine: Engine, wanted: QueueDefinition, now: UnixMs) -> None:
         create_queue(engine, wanted.name, settings, now)
 
 
-def ensure_topic(engine: Engine, wanted: TopicDefinition, now: UnixMs) -> None:
-    """The topic and each of its subscriptions; rules are those of a new subscription.
-
-    And each of its derivations, under a name that is not there yet.
-    """
+def ensure_topic(engine: Engine, wanted: TopicDefinition, now: UnixMs) -> list[BrokerError]:
+    """The topic, and each of its subscriptions and derivations."""
     if not engine.namespace.has_topic(wanted.name):
-        create_topic(engine, wanted.name, wanted.settings, now)
+        try:
+            create_topic(engine, wanted.name, wanted.settings, now)
+        except BrokerError as error:
+            return [error]
+    topic = wanted.name
+    mistakes: list[BrokerError] = []
     for one in wanted.subscriptions:
-        if engine.namespace.has(subscription_path(EntityPath(wanted.name), one.name)):
-            continue
-        settings = settings_from(one.settings, QueueSettings())
-        rules = None
-        if one.rules is not None:
-            rules = tuple([rule_from(name, changes) for name, changes in one.rules])
-        create_subscription(engine, wanted.name, one.name, settings, rules, now)
-    there = engine.namespace.find_topic(wanted.name).derivations.by_name
+        mistakes += refused(partial(ensure_subscription, engine, topic, one, now))
     for name, changes in wanted.derivations:
-        if name.casefold() not in there:
-            add_derivation(engine, wanted.name, derivation_from(name, changes), now)
+        mistakes += refused(partial(ensure_derivation, engine, topic, name, changes, now))
+    return mistakes
+
+
+def ensure_subscription(
+    engine: Engine, topic: str, wanted: SubscriptionDefinition, now: UnixMs
+) -> None:
+    """Rules are those of a new subscription."""
+    if engine.namespace.has(subscription_path(EntityPath(topic), wanted.name)):
+        return
+    settings = settings_from(wanted.settings, QueueSettings())
+    rules = None
+    if wanted.rules is not None:
+        rules = tuple([rule_from(name, changes) for name, changes in wanted.rules])
+    create_subscription(engine, topic, wanted.name, settings, rules, now)
+
+
+def ensure_derivation(
+    engine: Engine, topic: str, name: str, changes: Changes, now: UnixMs
+) -> None:
+    """A mistake in one that is there already is told, too: it is not what the file says."""
+    settings = derivation_from(name, changes)
+    if name.casefold() in engine.namespace.find_topic(topic).derivations.by_name:
+        Derivation(settings)
+    else:
+        add_derivation(engine, topic, settings, now)

@@ -18,7 +18,6 @@ from peeklock.engine.restore import Restorer
 from peeklock.engine.signal_desk import SignalDesk
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.residency import NobodyKeeps, Residency
-from peeklock.errors import BrokerError
 from peeklock.frontends.amqp10 import AmqpFrontend, AmqpHost
 from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.frontends.amqp_management import ManagementNode
@@ -209,10 +208,8 @@ class App:
         topics = [topic.definition() for topic in self._config.topics]
         mistakes: list[str] = []
         for wanted in in_order([*queues, *topics]):
-            try:
-                ensure(self.engine, wanted, now)
-            except BrokerError as error:
-                kind = "topic" if isinstance(wanted, TopicDefinition) else "queue"
+            kind = "topic" if isinstance(wanted, TopicDefinition) else "queue"
+            for error in ensure(self.engine, wanted, now):
                 mistakes.append(f"configuration: {kind} {wanted.name!r}: {error}")
         if mistakes:
             raise BadConfig(*mistakes)

@@ -415,6 +415,12 @@ def mistakes_in(config: Config) -> Iterator[str]:
     yield from doubles("user", (user.name for user in config.users))
     yield from doubles("queue", (queue.name.casefold() for queue in config.queues))
     yield from doubles("topic", (topic.name.casefold() for topic in config.topics))
+    for topic in config.topics:
+        below = f"topic {topic.name!r}:"
+        subscriptions = (one.name.casefold() for one in topic.subscriptions)
+        yield from doubles(f"{below} subscription", subscriptions)
+        derivations = (one.name.casefold() for one in topic.derivations)
+        yield from doubles(f"{below} derivation", derivations)
 
 
 def is_emulators(file: Path) -> bool:

@@ -1,7 +1,5 @@
 """Entities of a file: in which order they are made."""
 
-import pytest
-
 from peeklock.errors import InvalidRequest
 from peeklock.management.definitions import (
     QueueDefinition,
@@ -41,6 +39,49 @@ def test_a_circle_is_refused() -> None:
     house = House()
     wanted = in_order([queue("a", forward_to="b"), queue("b", forward_to="a"), queue("c")])
     assert [one.name for one in wanted] == ["c", "a", "b"]
-    ensure(house.engine, wanted[0], house.now)
-    with pytest.raises(InvalidRequest, match="no queue or topic is there"):
-        ensure(house.engine, wanted[1], house.now)
+    assert ensure(house.engine, wanted[0], house.now) == []
+    (mistake,) = ensure(house.engine, wanted[1], house.now)
+    assert isinstance(mistake, InvalidRequest)
+    assert "no queue or topic is there" in str(mistake)
+
+
+def test_each_mistake_in_a_topic_is_told_and_what_is_right_is_made() -> None:
+    house = House()
+    house.queue("jobs")
+    derivations = (
+        ("filter", {"to": "jobs", "sql": "a = = 1"}),
+        ("good", {"to": "jobs"}),
+        ("field", {"to": "jobs", "nonsense": 1}),
+        ("template", {"to": "jobs", "body": {"a": "${b}"}}),
+        ("period", {"to": "jobs", "kind": "debounce", "period_ms": "10min"}),
+        ("target", {"to": "nowhere"}),
+    )
+    bad = SubscriptionDefinition("s", {"nonsense": 1})
+    wanted = TopicDefinition("site", {}, (bad,), derivations)
+    expected = (
+        "no setting 'nonsense'",
+        "(the condition of derivation 'filter')",
+        "derivation 'field': there is no setting 'nonsense'",
+        "(the body of derivation 'template')",
+        "derivation 'period': period_ms is a whole number, not '10min'",
+        "derivation 'target': to is 'nowhere'",
+    )
+    for _ in range(2):  # as at the next start
+        mistakes = ensure(house.engine, wanted, house.now)
+        for mistake, said in zip(mistakes, expected, strict=True):
+            assert said in str(mistake)
+    assert list(house.namespace.find_topic("site").derivations.by_name) == ["good"]
+
+
+def test_a_mistake_in_a_derivation_that_is_there_is_told_too() -> None:
+    house = House()
+    house.queue("jobs")
+    assert ensure(house.engine, topic_with({"to": "jobs"}), house.now) == []
+    (mistake,) = ensure(house.engine, topic_with({"to": "jobs", "sql": "="}), house.now)
+    assert "the condition of derivation 'd'" in str(mistake)
+    assert ensure(house.engine, topic_with({"to": "jobs", "sql": "a=1"}), house.now) == []
+    assert house.namespace.find_topic("site").derivations.find("d").settings.sql == ""
+
+
+def topic_with(derivation: dict[str, object]) -> TopicDefinition:
+    return TopicDefinition("site", {}, (), (("d", derivation),))
