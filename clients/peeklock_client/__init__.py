@@ -25,7 +25,7 @@ from peeklock_client.errors import (
     Unreachable,
 )
 from peeklock_client.job import Job
-from peeklock_client.message import ReceivedMessage
+from peeklock_client.message import LastValue, ReceivedMessage
 from peeklock_client.message_session import MessageSession
 from peeklock_client.queue import DeferredJob, Queue
 from peeklock_client.source_filter import SourceFilter, cesql, event_filters, subject_path
@@ -45,6 +45,7 @@ __all__ = [
     "Retry",
     "DeadLetter",
     "ReceivedMessage",
+    "LastValue",
     "PeeklockError",
     "Unreachable",
     "Unauthenticated",

@@ -203,3 +203,14 @@ class ReceivedMessage:
             **shown_body,
         }
         return {name: value for name, value in shown.items() if value not in (None, {})}
+
+
+class LastValue(ReceivedMessage):
+    """The newest signal of a subject, as its topic keeps it."""
+
+    def __init__(self, subject: str | None, payload: bytes) -> None:
+        super().__init__(payload)
+        self.subject = subject  # None: that of signals without one
+
+    def as_map(self) -> dict[str, Any]:
+        return {**super().as_map(), "subject": self.subject}

@@ -1,9 +1,10 @@
 """Handles to a topic, and to one of its subscriptions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from peeklock_client.queue import Queue
+from peeklock_client.message import LastValue
+from peeklock_client.queue import Queue, maps
 
 if TYPE_CHECKING:
     from peeklock_client.client import Client
@@ -38,6 +39,48 @@ class Topic:
     async def send_encoded(self, payloads: list[bytes]) -> None:
         """Send messages that `encode_job` has made, in this order."""
         await self._intake.send_encoded(payloads)
+
+    # ---- how things are
+
+    async def last_values(
+        self, path: str = "", *, cesql: str | None = None, sql: str | None = None
+    ) -> AsyncIterator[LastValue]:
+        """The newest signal of each subject that the topic keeps, in the order of subjects.
+
+        `path` is a subject, with all that is below it, or has MQTT's wildcards
+        (`building/+/floor/#`); without it, all are told. `cesql` is an expression over an
+        event's attributes (`NOT occupied`), `sql` a condition as a rule has it: only those
+        for which it is true. What changes while they are asked for, slice by slice, is seen by
+        the slices that follow. Raises `NotFound`, and `Refused` for a filter that is none.
+        """
+        if cesql is not None and sql is not None:
+            raise ValueError("cesql and sql are two filters: give one")
+        asked: dict[str, object] = {"path": path}
+        if cesql is not None:
+            asked["filter"] = cesql
+        elif sql is not None:
+            asked |= {"filter": sql, "dialect": "sql"}
+        while True:
+            found = await self._client.request(self.name, "peeklock:last-values", "", asked)
+            for one in maps(found.get("messages")):
+                yield LastValue(one["subject"], one["message"])
+            if found.get("after") is None:
+                return
+            asked["after"] = found["after"]
+
+    async def last_value(self, subject: str) -> LastValue | None:
+        """What is kept for this very subject; None: nothing."""
+        asked: dict[str, object] = {"path": subject, "message-count": 1}
+        found = await self._client.request(self.name, "peeklock:last-values", "", asked)
+        for one in maps(found.get("messages")):
+            if one["subject"] == subject:
+                return LastValue(subject, one["message"])
+        return None
+
+    async def clear_last_value(self, subject: str) -> None:
+        """Nothing is kept for this very subject any more; no error where nothing was."""
+        asked: dict[str, object] = {"subject": subject}
+        await self._client.request(self.name, "peeklock:clear-last-value", "", asked)
 
     # ---- the topic itself
 

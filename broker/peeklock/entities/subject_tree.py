@@ -14,6 +14,7 @@ from peeklock.entities.topic_filter import (
     ONE_LEVEL,
     SEPARATOR,
     check_topic_filter,
+    has_wildcard,
 )
 from peeklock.errors import InvalidRequest
 from peeklock.limits import MQTT_STRING_BYTES_MAX, TOPIC_LEVELS_MAX
@@ -25,6 +26,13 @@ EVERY_SUBJECT: Final = "#"
 
 def levels_of(subject: Subject) -> list[str]:
     return [] if subject is None else subject.split(SEPARATOR)
+
+
+def filter_below(subject: str) -> str:
+    """A topic filter for a subject and all below it, "" for all; one stays as it is."""
+    if not subject:
+        return EVERY_SUBJECT
+    return subject if has_wildcard(subject) else subject + SEPARATOR + ALL_LEVELS
 
 
 def subject_of(levels: list[str]) -> Subject:

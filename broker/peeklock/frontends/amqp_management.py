@@ -31,6 +31,7 @@ from peeklock.errors import (
 )
 from peeklock.frontends.amqp_dialect import is_service_bus_operation
 from peeklock.frontends.amqp_intake import read_sent
+from peeklock.frontends.amqp_last_values import LastValueOperations
 from peeklock.frontends.amqp_message import (
     delivery_payload,
     peeked_payload,
@@ -85,6 +86,7 @@ class ManagementNode:
             **NamespaceOperations(engine).by_name(),
             **RuleOperations(engine).by_name(),
             **SessionOperations(engine).by_name(),
+            **LastValueOperations(engine).by_name(),
             "peeklock:stats": self._tell_stats,
             "com.microsoft:peek-message": self._peek,
             "com.microsoft:renew-lock": self._renew,

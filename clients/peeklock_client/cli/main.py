@@ -14,6 +14,7 @@ VERBS: Final = (
     "send",
     "receive",
     "peek",
+    "last",
     "work",
     "queue",
     "topic",

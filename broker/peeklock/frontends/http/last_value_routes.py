@@ -17,13 +17,12 @@ from peeklock.cloudevents.json_format import JSON_BATCH
 from peeklock.engine.engine import Engine
 from peeklock.entities.last_values import LastValue, LastValuePage
 from peeklock.entities.namespace import Namespace
-from peeklock.entities.subject_tree import EVERY_SUBJECT, check_subject, levels_of
+from peeklock.entities.subject_tree import check_subject, filter_below, levels_of
 from peeklock.entities.topic import Topic
-from peeklock.entities.topic_filter import ALL_LEVELS, SEPARATOR, has_wildcard
+from peeklock.entities.topic_filter import SEPARATOR, has_wildcard
 from peeklock.errors import EntityDisabled, InvalidRequest
 from peeklock.frontends.http.handed_messages import Handed
 from peeklock.frontends.http.handing_out import HandedResponse
-from peeklock.frontends.http.last_events import Look, filter_from, written
 from peeklock.frontends.http.routes_host import (
     Handler,
     RoutesHost,
@@ -32,6 +31,7 @@ from peeklock.frontends.http.routes_host import (
     entity_of,
     principal_of,
 )
+from peeklock.frontends.last_events import Look, filter_from, written
 from peeklock.limits import (
     ENTITY_PATH_CHARACTERS_MAX,
     HTTP_BATCH_BYTES_MAX,
@@ -217,10 +217,7 @@ class LastValueRoutes:
 
 def filter_of(rest: str) -> str:
     """What follows `/last` in a path, as a topic filter: a subject is one with all below it."""
-    subject = rest[1:]
-    if not subject:
-        return EVERY_SUBJECT
-    return subject if has_wildcard(subject) else subject + SEPARATOR + ALL_LEVELS
+    return filter_below(rest[1:])
 
 
 def count_in(text: str | None) -> int:

@@ -65,13 +65,25 @@ def written(
         if len(events) >= count_max:
             break
         looked += 1
-        event = event_in(message.bare)
-        if event is None:
-            event = made_event(topic, value, message, lens)
+        event = told_event(topic, value, message, lens)
         asked = alone(event) if isinstance(wanted, CesqlFilter) else message
         if wanted is None or takes(wanted, value, asked, lens):
             events.append(write_json(event))
     return events, looked
+
+
+def passes(wanted: Filter, topic: Topic, look: Look, lens: Lens) -> bool:
+    """Is it one of those that `written` would find?"""
+    value, message = look
+    if isinstance(wanted, CesqlFilter):
+        message = alone(told_event(topic, value, message, lens))
+    return takes(wanted, value, message, lens)
+
+
+def told_event(topic: Topic, value: LastValue, message: Message, lens: Lens) -> CloudEvent:
+    """The event that it is, or one made of it."""
+    event = event_in(message.bare)
+    return made_event(topic, value, message, lens) if event is None else event
 
 
 def alone(event: CloudEvent) -> Message:
