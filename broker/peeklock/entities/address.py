@@ -16,6 +16,7 @@ from peeklock.types import EntityPath
 DEAD_LETTER_SUFFIX: Final = "/$DeadLetterQueue"
 SUBSCRIPTIONS: Final = "/Subscriptions/"
 RULES: Final = "/Rules/"
+DERIVATIONS: Final = "/Derivations/"
 MANAGEMENT_SUFFIX: Final = "/$management"
 MANAGEMENT: Final = "$management"
 CBS: Final = "$cbs"
@@ -92,6 +93,21 @@ def rule_parts(path: str) -> tuple[str, str] | None:
         return None
     at = path.casefold().find(RULES.casefold())
     return None if at < 0 else (path[:at], path[at + len(RULES) :])
+
+
+def rule_path(subscription: EntityPath, name: str) -> EntityPath:
+    return EntityPath(subscription + RULES + name)
+
+
+def derivation_path(topic: EntityPath, name: str) -> EntityPath:
+    """By which people and requests know a derivation."""
+    return EntityPath(topic + DERIVATIONS + name)
+
+
+def derivation_parts(path: str) -> tuple[str, str] | None:
+    """A derivation's path as its topic's and its own name; None for any other path."""
+    at = path.casefold().rfind(DERIVATIONS.casefold())
+    return None if at < 0 else (path[:at], path[at + len(DERIVATIONS) :])
 
 
 def check_name(path: str) -> EntityPath:

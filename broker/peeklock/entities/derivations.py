@@ -8,6 +8,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from typing import Final, final
 
+from peeklock.entities.address import derivation_path
 from peeklock.entities.arrivals import Arrivals, Derived
 from peeklock.entities.deduplication import Deduplication
 from peeklock.entities.derivation import Derivation, Taken
@@ -63,7 +64,7 @@ class Derivations:
     def add(self, settings: DerivationSettings, now: UnixMs) -> list[Fact]:
         """One more; raises `AlreadyExists`, `QuotaExceeded`, `InvalidFilter`."""
         if settings.name.casefold() in self.by_name:
-            raise AlreadyExists(self.path_of(settings.name))
+            raise AlreadyExists(derivation_path(self._topic, settings.name))
         if len(self.by_name) >= DERIVATIONS_MAX:
             raise QuotaExceeded(f"topic {self._topic!r} has {DERIVATIONS_MAX} derivations")
         Derivation(settings)
@@ -81,11 +82,12 @@ class Derivations:
         ledger = self.find(settings.name)
         before, after = ledger.settings.memory, settings.memory
         if ledger.accounts and before != after:
+            path = derivation_path(self._topic, ledger.settings.name)
             changed = [name for name in before if before[name] != after.get(name)]
             raise NotAllowed(
-                f"{self.path_of(ledger.settings.name)}: {' and '.join(changed)} cannot change, "
-                f"since what it remembers is by it (keys: {len(ledger.accounts)}); "
-                "delete it, which forgets that, and make another"
+                f"{path}: {' and '.join(changed)} cannot change, since what it remembers is by "
+                f"it (keys: {len(ledger.accounts)}); delete it, which forgets that, and make "
+                "another"
             )
         Derivation(settings)
         named = replace(settings, name=ledger.settings.name)
@@ -211,26 +213,22 @@ class Derivations:
             passage = Passage(SharedBytes(), before.source_number, hop_count=hops)
         message_id, session_id = self._lens.identity(message)
         job = Submission(message, not_before, message_id, session_id, passage)
-        path = self.path_of(ledger.settings.name)
+        path = derivation_path(self._topic, ledger.settings.name)
         arrivals.derived.append(Derived(path, ledger.settings.to, job))
 
     def _give_up(self, ledger: Ledger, why: str, given: Submission, arrivals: Arrivals) -> None:
         """The signal itself, to the dead letters of the queue that would have had its job."""
-        path = self.path_of(ledger.settings.name)
+        path = derivation_path(self._topic, ledger.settings.name)
         text = f"{path}: {why}"[:DEAD_LETTER_TEXT_CHARACTERS_MAX]
         arrivals.derived.append(Derived(path, ledger.settings.to, given, FAILED, text))
 
     # ---- looks
 
-    def path_of(self, name: str) -> str:
-        """By which people know a derivation."""
-        return f"{self._topic}/Derivations/{name}"
-
     def find(self, name: str) -> Ledger:
         """The one with this name, in any case; raises `NotFound`."""
         found = self.by_name.get(name.casefold())
         if found is None:
-            raise NotFound(self.path_of(name))
+            raise NotFound(derivation_path(self._topic, name))
         return found
 
     # ---- time

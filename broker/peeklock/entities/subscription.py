@@ -2,6 +2,7 @@
 
 from typing import Final, final
 
+from peeklock.entities.address import rule_path
 from peeklock.entities.facts import Fact, RuleCreated, RuleDeleted
 from peeklock.entities.queue import Queue
 from peeklock.entities.rule import Rule, action_of, filter_of
@@ -27,7 +28,7 @@ class Subscription:
     def add_rule(self, rule: RuleSettings, now: UnixMs) -> list[Fact]:
         """One more rule; raises `AlreadyExists`, `InvalidRequest`, `InvalidFilter`."""
         if rule.name.casefold() in self.rules:
-            raise AlreadyExists(f"{self.queue.path}/Rules/{rule.name}")
+            raise AlreadyExists(rule_path(self.queue.path, rule.name))
         check_rule(rule)
         return [RuleCreated(self.queue.queue_id, rule, now)]
 
@@ -49,7 +50,7 @@ class Subscription:
     def find_rule(self, name: str) -> Rule:
         rule = self.rules.get(name.casefold())
         if rule is None:
-            raise NotFound(f"{self.queue.path}/Rules/{name}")
+            raise NotFound(rule_path(self.queue.path, name))
         return rule
 
     # ---- obedience

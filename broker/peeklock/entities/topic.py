@@ -2,6 +2,7 @@
 
 from typing import Final, final
 
+from peeklock.entities.address import subscription_path
 from peeklock.entities.arrivals import Arrivals, Signal
 from peeklock.entities.conformity import Conformity, UnusableSchema
 from peeklock.entities.deduplication import Deduplication
@@ -196,7 +197,7 @@ class Topic:
         """The subscription with this name, in any case; raises `NotFound`."""
         subscription = self.subscriptions.get(name.casefold())
         if subscription is None:
-            raise NotFound(f"{self.path}/Subscriptions/{name}")
+            raise NotFound(subscription_path(self.path, name))
         return subscription
 
     @property

@@ -6,6 +6,7 @@ A request names one `<topic>/Derivations/<name>`; a QUERY names the topic.
 from typing import TYPE_CHECKING, Final, final
 
 from peeklock.engine.engine import Engine
+from peeklock.entities.address import DERIVATIONS, derivation_parts
 from peeklock.errors import InvalidRequest
 from peeklock.management.derivations import (
     add_derivation,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 View = dict[str, object]
 DERIVATION: Final = "derivation"
-DERIVATIONS: Final = "/Derivations/"
 
 
 @final
@@ -67,9 +67,9 @@ class DerivationOperations:
 
 def parts_of(path: str) -> tuple[str, str]:
     """A derivation's path as its topic's and its own name; raises `InvalidRequest`."""
-    at = path.casefold().rfind(DERIVATIONS.casefold())
-    if at < 0:
+    parts = derivation_parts(path)
+    if parts is None:
         raise InvalidRequest(
             f"{path!r} names no derivation; expected <topic>{DERIVATIONS}<name>"
         )
-    return path[:at], path[at + len(DERIVATIONS) :]
+    return parts

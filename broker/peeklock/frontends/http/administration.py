@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from peeklock.engine.engine import Engine
+from peeklock.entities.address import rule_path
 from peeklock.entities.queue import Queue
 from peeklock.entities.settings import QueueSettings, RuleSettings, TopicSettings
 from peeklock.entities.subscription import DEFAULT_RULE, Subscription
@@ -259,7 +260,7 @@ class Administration:
         self, request: Request, place: Place, subscription: Subscription, name: str
     ) -> Element:
         rule = subscription.find_rule(name)
-        path = f"{subscription.queue.path}/Rules/{rule.settings.name}"
+        path = rule_path(subscription.queue.path, rule.settings.name)
         content = rule_description(rule.settings, rule.created_at)
         title = rule.settings.name
         made_at = rule.created_at
