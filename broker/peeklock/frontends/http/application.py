@@ -28,6 +28,7 @@ from peeklock.frontends.http import administration, atom
 from peeklock.frontends.http.authorization import Doorkeeper
 from peeklock.frontends.http.bodies import Bodies
 from peeklock.frontends.http.callback_routes import CallbackRoutes, Grant
+from peeklock.frontends.http.derivation_routes import DerivationRoutes
 from peeklock.frontends.http.event_routes import EventRoutes
 from peeklock.frontends.http.job_routes import JobRoutes
 from peeklock.frontends.http.jobs import Jobs
@@ -97,6 +98,7 @@ def make_application(host: HttpHost) -> Starlette:
             Route("/health", routes.health, methods=["GET"]),
             Route("/openapi.json", routes.describe, methods=["GET"]),
             *SubscriptionRoutes(routes_host).routes(),
+            *DerivationRoutes(routes_host).routes(),
             *JobRoutes(routes_host).routes(),
             *EventRoutes(routes_host).routes(),
             *StreamRoutes(routes_host, host.follow).routes(),

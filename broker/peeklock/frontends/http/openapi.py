@@ -8,6 +8,7 @@ from typing import Final
 
 from peeklock.frontends.http import (
     openapi_administration,
+    openapi_derivations,
     openapi_events,
     openapi_jobs,
     openapi_registry,
@@ -18,6 +19,7 @@ from peeklock.frontends.http.openapi_parts import PROBLEM, Json
 PAGES: Final = (
     ("jobs", openapi_jobs.PATHS, openapi_jobs.SCHEMAS),
     ("events", openapi_events.PATHS, openapi_events.SCHEMAS),
+    ("derivations", openapi_derivations.PATHS, openapi_derivations.SCHEMAS),
     ("subscriptions", openapi_subscriptions.PATHS, openapi_subscriptions.SCHEMAS),
     ("registry", openapi_registry.PATHS, openapi_registry.SCHEMAS),
     ("administration", openapi_administration.PATHS, openapi_administration.SCHEMAS),
@@ -34,9 +36,9 @@ OPENAPI: Final[Json] = {
         "title": "Jobs and events over HTTP",
         "description": "Queues, topics and subscriptions of a peeklock broker: jobs in the "
         "form of Service Bus' REST API and its administration, CloudEvents with their "
-        "Subscriptions API, last values, and a registry of what there is. What can be had by "
-        "GET has HEAD, too, but for what has no end or changes something; OPTIONS says what "
-        "can be asked.",
+        "Subscriptions API, last values, derivations, and a registry of what there is. What "
+        "can be had by GET has HEAD, too, but for what has no end or changes something; "
+        "OPTIONS says what can be asked.",
         "version": "1",
     },
     "servers": [{"url": "/"}],
