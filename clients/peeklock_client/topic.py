@@ -49,9 +49,10 @@ class Topic:
 
         `path` is a subject, with all that is below it, or has MQTT's wildcards
         (`building/+/floor/#`); without it, all are told. `cesql` is an expression over an
-        event's attributes (`NOT occupied`), `sql` a condition as a rule has it: only those
-        for which it is true. What changes while they are asked for, slice by slice, is seen by
-        the slices that follow. Raises `NotFound`, and `Refused` for a filter that is none.
+        event's attributes (`NOT occupied`), `sql` a condition as a rule has it, which also
+        looks into JSON data (`[data.occupied] = FALSE`): only those for which it is true.
+        What changes while they are asked for, slice by slice, is seen by the slices that
+        follow. Raises `NotFound`, and `Refused` for a filter that is none.
         """
         if cesql is not None and sql is not None:
             raise ValueError("cesql and sql are two filters: give one")

@@ -59,6 +59,10 @@ async def test_which_rooms_in_building_41_are_unoccupied(rooms: Topic) -> None:
     assert await subjects(rooms, "41", cesql="NOT occupied") == ["41/2/attic"]
     assert await subjects(rooms, "41", sql="occupied = FALSE") == ["41/2/attic"]
     assert await subjects(rooms, sql="occupied AND sys.Label LIKE '42%'") == ["42/1/lobby"]
+    assert await subjects(rooms, "41", sql="[data.n] < 1 AND NOT occupied") == ["41/2/attic"]
+    await rooms.send(b"no JSON", subject="41/3")
+    assert await subjects(rooms, "41", sql="[data.n] < 1") == ["41/2/attic"]
+    assert await subjects(rooms, "41", sql="[data.n] IS NULL") == ["41/3"]
 
 
 async def test_a_value_is_the_newest_signal_with_all_that_it_has(rooms: Topic) -> None:

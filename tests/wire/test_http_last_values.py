@@ -125,6 +125,12 @@ class TestWhich:
         found = subjects(http, f"/{rooms}/last?dialect=sql&filter={wanted}")
         assert found == ["41/2/attic"]
 
+    def test_a_filter_of_rules_looks_into_the_data(self, http: HttpPeer, rooms: str) -> None:
+        tell(http, rooms, "41/2/attic", {"since": {"hour": 9}})
+        wanted = quote("[data.since.hour] = 9")
+        found = subjects(http, f"/{rooms}/last?dialect=sql&filter={wanted}")
+        assert found == ["41/2/attic"]
+
     def test_the_newest_counts(self, http: HttpPeer, rooms: str) -> None:
         tell(http, rooms, "41/2/attic", {"n": 2}, occupied=True)
         (one,) = batch(http.ask("GET", f"/{rooms}/last/41/2/attic"))

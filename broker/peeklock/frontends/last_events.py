@@ -1,7 +1,7 @@
 """Last values as a batch of CloudEvents, and which of them a filter takes.
 
 What is no event is told as one: see `made_event`. A CESQL filter is asked of the event, as it
-is told; other filters of the message, as rules of subscriptions ask.
+is told; other filters of the message, as rules of subscriptions ask, and of its JSON data.
 """
 
 from collections.abc import Callable
@@ -32,14 +32,16 @@ from peeklock.cloudevents.structured import ContentMode
 from peeklock.cloudevents.timestamps import from_milliseconds
 from peeklock.entities.last_values import LastValue
 from peeklock.entities.lens import Lens
+from peeklock.entities.signal_reader import NO_CAPTURES, SignalReader, SignalView
 from peeklock.entities.topic import Topic
 from peeklock.errors import FilterError, InvalidEvent, InvalidRequest, ProtocolViolation
-from peeklock.filters.filter import DIALECTS, CesqlFilter, Filter
+from peeklock.filters.filter import DIALECTS, CesqlFilter, ExpressionFilter, Filter
 from peeklock.filters.view import SystemProperty
 from peeklock.frontends.amqp_event import bare_of, for_an_attribute, parts_of
 from peeklock.limits import EVENT_DOCUMENT_BYTES_MAX
 from peeklock.message import Message
 
+IN_DATA: Final = "data."  # how a condition names a field of the JSON data: [data.NAME]
 MADE_TYPE: Final = "peeklock.signal"
 # Names that an application property cannot lend to an attribute.
 TAKEN: Final = frozenset([*CORE_KINDS, "data", "data_base64"])
@@ -67,7 +69,7 @@ def written(
         looked += 1
         event = told_event(topic, value, message, lens)
         asked = alone(event) if isinstance(wanted, CesqlFilter) else message
-        if wanted is None or takes(wanted, value, asked, lens):
+        if wanted is None or takes(wanted, topic, value, asked, lens):
             events.append(write_json(event))
     return events, looked
 
@@ -77,7 +79,7 @@ def passes(wanted: Filter, topic: Topic, look: Look, lens: Lens) -> bool:
     value, message = look
     if isinstance(wanted, CesqlFilter):
         message = alone(told_event(topic, value, message, lens))
-    return takes(wanted, value, message, lens)
+    return takes(wanted, topic, value, message, lens)
 
 
 def told_event(topic: Topic, value: LastValue, message: Message, lens: Lens) -> CloudEvent:
@@ -93,11 +95,15 @@ def alone(event: CloudEvent) -> Message:
     return Message(bare_of(AmqpParts(event.content_type, parts.properties, b"")))
 
 
-def takes(wanted: Filter, value: LastValue, message: Message, lens: Lens) -> bool:
-    """A filter that fails on one passes it over."""
+def takes(wanted: Filter, topic: Topic, value: LastValue, message: Message, lens: Lens) -> bool:
+    """A filter that fails on one passes it over. One that names `data.` looks into the data."""
     entry = value.entry
+    view = lens.view(message, entry.enqueued_at, entry.number, 0)
+    if isinstance(wanted, ExpressionFilter) and IN_DATA in wanted.text:
+        signal = SignalReader(message, view, lens, topic.path, entry.number, value.subject)
+        view = SignalView(signal, NO_CAPTURES)
     try:
-        return wanted.matches(lens.view(message, entry.enqueued_at, entry.number, 0))
+        return wanted.matches(view)
     except FilterError:
         return False
 

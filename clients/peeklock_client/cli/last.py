@@ -34,7 +34,9 @@ Cesql = Annotated[
 Sql = Annotated[
     str | None,
     typer.Option(
-        "--sql", metavar="CONDITION", help="The same, in the language of subscriptions' rules."
+        "--sql",
+        metavar="CONDITION",
+        help="The same, in the language of rules; [data.NAME] is a field of its JSON data.",
     ),
 ]
 
@@ -61,6 +63,7 @@ def last(
     \b
       peeklock last rooms
       peeklock last rooms 41 --cesql 'NOT occupied'
+      peeklock last rooms 41 --sql '[data.occupied] = FALSE'
       peeklock last rooms 'building/+/floor/3/#' --json
     """
     if cesql is not None and sql is not None:
