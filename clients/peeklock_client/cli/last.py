@@ -19,7 +19,7 @@ from peeklock_client.message import LastValue
 Path = Annotated[
     str,
     typer.Argument(
-        metavar="[PATH]",
+        metavar="PATH",
         help="A subject, with all below it; + is any level, # all that follow.",
     ),
 ]
