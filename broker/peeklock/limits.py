@@ -107,6 +107,12 @@ MQTT_UNREAD_BYTES_MAX: Final = 2 * MQTT_CONNECT_BYTES_MAX
 MQTT_CONNECT_TIMEOUT: Final = Millis(30_000)
 # Subscriptions of one session: each is a filter that signals are matched with, or a receiver.
 MQTT_SUBSCRIPTIONS_MAX: Final = 4096
+# Places in the tree of filters that the filters of one session can make a signal look at
+# (entities/filter_ways.py): some tenths of a millisecond. It is the levels of filters with `+`
+# at different places; ten filters of any kind have fewer than a hundred.
+MQTT_FILTER_WAYS_MAX: Final = 1024
+# Levels of all filters of one session that have a wildcard: half a KiB of memory each.
+MQTT_FILTER_LEVELS_MAX: Final = 8 * MQTT_SUBSCRIPTIONS_MAX
 # Jobs that a subscription with QoS 0 is handed in one go. Nothing acknowledges them: what the
 # socket does not take is lost with the connection.
 MQTT_QOS_0_CREDIT: Final = 32

@@ -230,6 +230,30 @@ class TestOptions:
             assert one.take().payload == b"small"
 
 
+def test_filters_that_cost_every_signal_too_much_are_refused(
+    shared: BrokerProcess, client: MqttPeer, other: MqttPeer, tree: str
+) -> None:
+    """`+` at ever other places: a signal would look at each of them."""
+    ways = ["/".join(one) for one in itertools.product(["a", "+"], repeat=10)]
+    codes: list[int] = []
+    for start in range(0, len(ways), 256):
+        filters = [f"{tree}/{one}" for one in ways[start : start + 256]]
+        codes += client.subscribe(*filters).suback.reason_codes
+    assert set(codes) == {1, 0x97}
+    refused = ways[codes.index(0x97)]
+    told = client.subscribe(f"{tree}/{refused}").suback
+    assert told.reason_codes == (0x97,)
+    assert "'+' at too many different places" in (told.properties.text(REASON_STRING) or "")
+    shared_one = client.subscribe(f"$share/g/{tree}/{refused}").suback
+    assert shared_one.reason_codes == (0x97,)
+    assert other.subscribe(f"{tree}/{refused}").suback.reason_codes == (
+        1,
+    )  # it is not others' fault
+    assert client.subscribe(f"{tree}/x/y/z").suback.reason_codes == (1,)
+    other.put(f"{tree}/x/y/z", b"still")
+    assert client.take().payload == b"still"
+
+
 def test_a_client_that_acknowledges_nothing_holds_up_nobody(
     shared: BrokerProcess, client: MqttPeer, other: MqttPeer, tree: str
 ) -> None:

@@ -5,7 +5,7 @@ The owner calls verbs as requests come in, `turn` once after each batch of them,
 Nothing here blocks, sleeps or knows a protocol.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Final, NoReturn, cast, final
 
@@ -634,8 +634,10 @@ class Engine:
         """It is over: forgotten, and what it holds is free; an MQTT session's queue goes."""
         facts: list[Fact] = [LinkClosed(link.link_id)]
         if link.is_session:
+            listener = self.namespace.listeners.by_queue.get(link.entity_id)
+            shared = [] if listener is None else listener.shared
             self.commit_registry([*facts, QueueDeleted(link.entity_id)])
-            self.end_empty_groups()
+            self.end_empty_groups(shared)
             return
         queue = self.namespace.by_id.get(link.entity_id)
         if queue is not None and not link.key.is_sender:
@@ -644,9 +646,9 @@ class Engine:
                 facts.extend(queue.settle(held, RELEASE, now))
         self.commit_facts(facts)
 
-    def end_empty_groups(self) -> None:
-        """Of MQTT sessions that shared a filter: nobody has it any more."""
-        facts = self.namespace.listeners.end_empty_groups()
+    def end_empty_groups(self, names: Iterable[str]) -> None:
+        """Of MQTT sessions that shared one of these filters, where nobody has it any more."""
+        facts = self.namespace.listeners.end_empty_groups(names)
         if facts:
             self.commit_registry(facts)
 
@@ -750,7 +752,9 @@ class Engine:
         So locks of others end, temporary queues go.
         """
         self._started_at = now
-        self.end_empty_groups()  # of those who were here, and kept nothing
+        self.end_empty_groups(
+            self.namespace.listeners.groups
+        )  # of those who were here, and kept nothing
         temporary = [queue for queue in self.namespace.queues() if queue.settings.temporary]
         for queue in temporary:
             self.commit_registry(self.namespace.delete(queue.path))

@@ -22,7 +22,6 @@ from peeklock.entities.listeners import (
     Listener,
     Wanted,
     how_of,
-    shared_by,
     under_of,
 )
 from peeklock.entities.mounts import check_signals
@@ -193,8 +192,9 @@ class SignalDesk:
         session.listener.unhear(session.ear)
         link = session.link
         if link is None:
+            shared = session.listener.shared
             engine.namespace.listeners.forget(session.listener)
-            engine.end_empty_groups()
+            engine.end_empty_groups(shared)
             return
         if engine.namespace.links.by_id.get(link.link_id) is not link:
             return  # it was ended meanwhile
@@ -206,6 +206,11 @@ class SignalDesk:
         engine.commit_facts([engine.namespace.links.suspend(link, now)])
 
     # ---- what they listen to
+
+    def check_filter(self, session: Session, topic_filter: str) -> None:
+        """Whether it may have this one, too; raises `InvalidRequest`, `QuotaExceeded`."""
+        check_topic_filter(topic_filter)
+        self._engine.namespace.listeners.check_ways(session.listener, topic_filter)
 
     def listen(self, session: Session, topic_filter: str, wanted: Wanted, now: UnixMs) -> None:
         """One topic filter more, or one in the place of the same; raises `InvalidRequest`."""
@@ -224,7 +229,7 @@ class SignalDesk:
             self._engine.commit_facts([rule])
         else:
             listeners.unlisten(session.listener, topic_filter)
-        self._engine.end_empty_groups()
+        self._engine.end_empty_groups([topic_filter])
 
     def group(self, name: str, now: UnixMs) -> Listener:
         """Those who share the filter `$share/…/…`: what they take from; raises
@@ -236,7 +241,7 @@ class SignalDesk:
         listeners = engine.namespace.listeners
         found = listeners.groups.get(name)
         if found is None:
-            check_topic_filter(shared_by(name))
+            check_topic_filter(name)
             topic = find_signals(engine, now)
             created = engine.namespace.create_session(topic, SESSION_SETTINGS, now)
             wanted = Wanted(Listener(None), 1)
@@ -309,7 +314,9 @@ def tag(side: bytes, packet_id: int) -> bytes:
 def find_signals(engine: Engine, now: UnixMs) -> Topic:
     """The built-in topic, which is made when it is first used; raises `NotAllowed`."""
     namespace = engine.namespace
-    if not namespace.has_topic(SIGNALS):
+    found = namespace.topic_named(SIGNALS)
+    if found is None:
         check_signals(namespace)
         engine.commit_registry(namespace.create_topic(SIGNALS, TopicSettings(), now))
-    return namespace.find_topic(SIGNALS)
+        found = namespace.find_topic(SIGNALS)
+    return found

@@ -12,12 +12,16 @@ session has its filter, `$share/{share name}/{filter}`.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, final
 
 from peeklock.entities.facts import Fact, QueueDeleted, RuleCreated, RuleDeleted
+from peeklock.entities.filter_ways import FilterWays
 from peeklock.entities.settings import RuleSettings, Scalar
 from peeklock.entities.submission import Publication
 from peeklock.entities.topic_filter import TopicFilterTree
+from peeklock.errors import QuotaExceeded
+from peeklock.limits import MQTT_FILTER_LEVELS_MAX, MQTT_FILTER_WAYS_MAX
 from peeklock.types import NEVER, NOWHERE, Lsn, QueueId, UnixMs
 
 if TYPE_CHECKING:  # what arrives in queues knows of hearings
@@ -51,7 +55,13 @@ class Listener:
         self.queue: Final = queue  # None: it goes with its connection
         self.group = ""  # the filter that its members share; "": it is a session
         self.wanted: Final[dict[str, Wanted]] = {}  # by topic filter
+        self.ways: Final = FilterWays()
         self._ears: Final[deque[Ear]] = deque()
+
+    @property
+    def shared(self) -> list[str]:
+        """Of its filters, those that others may have, too."""
+        return [one for one in self.wanted if one.startswith(SHARE_PREFIX)]
 
     @property
     def is_here(self) -> bool:
@@ -179,15 +189,34 @@ class Listeners:
         """It has this filter no more."""
         return RuleDeleted(queue_id, topic_filter)
 
-    def end_empty_groups(self) -> list[Fact]:
-        """Those that no session has any more go, with what waits for them."""
+    def end_empty_groups(self, names: Iterable[str]) -> list[Fact]:
+        """Those of these that no session has any more go, with what waits for them."""
         return [
-            QueueDeleted(listener.queue.queue_id)
-            for name, listener in self.groups.items()
-            if listener.queue is not None and not self._sizes.get(name)
+            QueueDeleted(group.queue.queue_id)
+            for group in map(self.groups.get, names)
+            if group is not None and group.queue is not None and group.group not in self._sizes
         ]
 
     # ---- looks
+
+    def check_ways(self, listener: Listener, topic_filter: str) -> None:
+        """Raises `QuotaExceeded` when a session with this filter, too, would cost too much."""
+        if topic_filter in listener.wanted:
+            return
+        matched = matched_by(topic_filter)
+        ways = listener.ways.count_with(matched)
+        if ways > max(MQTT_FILTER_WAYS_MAX, listener.ways.count):
+            raise QuotaExceeded(
+                f"{topic_filter!r:.80}: the session's topic filters have '+' at too many "
+                f"different places: {ways} ways for a signal, "
+                f"allowed are {MQTT_FILTER_WAYS_MAX}"
+            )
+        levels = listener.ways.level_count_with(matched)
+        if levels > max(MQTT_FILTER_LEVELS_MAX, listener.ways.level_count):
+            raise QuotaExceeded(
+                f"{topic_filter!r:.80}: the session's topic filters with wildcards have "
+                f"{levels} levels; allowed are {MQTT_FILTER_LEVELS_MAX}"
+            )
 
     def hearings(self, topic_name: str, publication: Publication | None) -> list[Hearing]:
         """Who is told of a signal. One that MQTT did not bring has each filter's own QoS.
@@ -196,6 +225,7 @@ class Listeners:
         their identifiers go along, each as often as it was given [MQTT-3.3.4-3] [MQTT-3.3.4-4].
         """
         found: dict[Listener, Hearing] = {}
+        named: dict[Hearing, list[int]] = {}
         for wanted in self._tree.matching(topic_name):
             listener = wanted.listener
             qos = wanted.qos
@@ -215,7 +245,9 @@ class Listeners:
             hearing.qos = max(hearing.qos, qos)
             hearing.retain = hearing.retain or retain
             if wanted.identifier:
-                hearing.identifiers = (*hearing.identifiers, wanted.identifier)
+                named.setdefault(hearing, []).append(wanted.identifier)
+        for hearing, identifiers in named.items():
+            hearing.identifiers = tuple(identifiers)
         return list(found.values())
 
     def rules_of(self, queue_id: QueueId) -> list[RuleSettings]:
@@ -257,12 +289,16 @@ class Listeners:
             self._tree.add(listener, topic_filter, wanted)
         elif topic_filter not in listener.wanted:
             self._sizes[topic_filter] = self._sizes.get(topic_filter, 0) + 1
+        if topic_filter not in listener.wanted:
+            listener.ways.add(matched_by(topic_filter))
         listener.wanted[topic_filter] = wanted
 
     def unlisten(self, listener: Listener, topic_filter: str) -> None:
         before = listener.wanted.pop(topic_filter, None)
-        if before is not None and not is_of_signals(topic_filter):
-            self._count_out(topic_filter)
+        if before is not None:
+            listener.ways.remove(matched_by(topic_filter))
+            if not is_of_signals(topic_filter):
+                self._count_out(topic_filter)
         self._tree.remove(listener, topic_filter)
 
     def _count_out(self, topic_filter: str) -> None:
@@ -282,6 +318,7 @@ class Listeners:
                 if not is_of_signals(topic_filter):
                     self._count_out(topic_filter)
         listener.wanted.clear()
+        listener.ways.clear()
         if listener.queue is not None:
             self.by_queue.pop(listener.queue.queue_id, None)
 
@@ -310,6 +347,11 @@ def is_shared(topic_filter: str) -> bool:
 def shared_by(topic_filter: str) -> str:
     """What is matched for the group."""
     return topic_filter[len(SHARE_PREFIX) :].partition("/")[2]
+
+
+def matched_by(topic_filter: str) -> str:
+    """What of it is in the tree: for its session, or for those who share it."""
+    return shared_by(topic_filter) if is_shared(topic_filter) else topic_filter
 
 
 def wanted_of(listener: Listener, rule: RuleSettings) -> Wanted:

@@ -70,6 +70,7 @@ class Subscriptions:
             raise QuotaExceeded(
                 f"more than {MQTT_SUBSCRIPTIONS_MAX} subscriptions of a session"
             )
+        self._desk.check_filter(session, topic_filter)
         qos = request.qos
         if is_shared(topic_filter) or (session.is_kept and not is_of_signals(topic_filter)):
             qos = min(qos, 1)  # [MQTT-3.8.4-8]

@@ -14,6 +14,8 @@ from peeklock.entities.listeners import (
     wanted_of,
 )
 from peeklock.entities.submission import Publication
+from peeklock.errors import QuotaExceeded
+from peeklock.limits import MQTT_FILTER_LEVELS_MAX
 from tests.support.house import House
 
 
@@ -122,3 +124,17 @@ def test_a_filter_is_a_rule() -> None:
     again = wanted_of(listener, rule)
     for name in ("qos", "no_local", "retain_as_published", "retain_handling", "identifier"):
         assert getattr(again, name) == getattr(wanted, name)
+
+
+def test_filters_of_many_levels_are_refused_from_some_place_on(wants: Wants) -> None:
+    one = wants.listener()
+    levels = "/x" * 100 + "/+"
+    for number in range(MQTT_FILTER_LEVELS_MAX // 102):
+        wants.all.check_ways(one, f"{number}{levels}")
+        wants.all.listen(one, f"{number}{levels}", Wanted(one, 0))
+    with pytest.raises(QuotaExceeded, match=r"levels; allowed are"):
+        wants.all.check_ways(one, f"a{levels}")
+    wants.all.check_ways(one, f"0{levels}")  # it has this one
+    wants.all.check_ways(one, "a/b/c")
+    wants.all.unlisten(one, f"0{levels}")
+    wants.all.check_ways(one, f"a{levels}")
