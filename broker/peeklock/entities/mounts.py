@@ -39,11 +39,10 @@ def mount_of(namespace: Namespace, topic_name: str) -> Mount | None:
         end = topic_name.rfind("/", 0, ENTITY_PATH_CHARACTERS_MAX + 1)
     while end > 0:
         path = topic_name[:end]
-        if namespace.has_topic(path):
-            topic = namespace.find_topic(path)
-            if topic.path == path and path != SIGNALS:
-                rest = topic_name[end + 1 :] if end < len(topic_name) else None
-                return Mount(topic, rest)
+        topic = namespace.topic_named(path)
+        if topic is not None and topic.path == path and path != SIGNALS:
+            rest = topic_name[end + 1 :] if end < len(topic_name) else None
+            return Mount(topic, rest)
         end = topic_name.rfind("/", 0, end)
     return None
 

@@ -285,10 +285,14 @@ class Namespace:
 
     def find_topic(self, name: str) -> Topic:
         """The topic with this path, in any case; raises `NotFound`."""
-        topic = self._topics_by_key.get(key_of(name))
+        topic = self.topic_named(name)
         if topic is None:
             raise NotFound(name)
         return topic
+
+    def topic_named(self, name: str) -> Topic | None:
+        """The same, where there need not be one."""
+        return self._topics_by_key.get(key_of(name))
 
     def target(self, name: str) -> EntityPath | None:
         """The path of the queue or topic with this name, which others may forward to."""
@@ -338,7 +342,7 @@ class Namespace:
         return key_of(name) in self._by_key
 
     def has_topic(self, name: str) -> bool:
-        return key_of(name) in self._topics_by_key
+        return self.topic_named(name) is not None
 
     def has_entity(self, entity: Queue | Topic) -> bool:
         """Is it still there?"""
