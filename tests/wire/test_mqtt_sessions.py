@@ -14,7 +14,11 @@ from peeklock.protocols.mqtt.events import (
     PublishRecorded,
     PublishReleased,
 )
-from peeklock.protocols.mqtt.properties import SESSION_EXPIRY_INTERVAL, Properties
+from peeklock.protocols.mqtt.properties import (
+    MESSAGE_EXPIRY_INTERVAL,
+    SESSION_EXPIRY_INTERVAL,
+    Properties,
+)
 from peeklock.protocols.mqtt.publish import write_publish
 from peeklock.protocols.mqtt.settings import ConnectionSettings
 from tests.support.amqp_operator import AmqpOperator
@@ -111,6 +115,33 @@ class TestKept:
             assert all(each.dup for each in again)
             for each in again:
                 one.acknowledge(each)
+            one.expect_silence()
+
+    def test_what_was_begun_with_qos_2_does_not_expire(
+        self, shared: BrokerProcess, name: str, v5: bool
+    ) -> None:
+        """[MQTT-4.3.3-7]: the client has its identifier in use, and has to hear how it ends."""
+        brief = Properties({MESSAGE_EXPIRY_INTERVAL: 1})
+        with connect(shared, name, v5=v5, settings=STEPWISE) as one:
+            one.subscribe(f"{name}/#", qos=2)
+            with mqtt_peer(shared.mqtt_port) as other:
+                for payload in (b"1", b"2"):
+                    other.publish(f"{name}/a", payload, 2, properties=brief)
+                    other.expect(PublishCompleted)
+                begun = [one.take() for _ in range(2)]
+                one.socket.close()
+                other.publish(f"{name}/a", b"3", 2, properties=brief)
+                other.expect(PublishCompleted)
+        time.sleep(1.2)
+        with connect(shared, name, v5=v5) as one:
+            again = [one.take() for _ in range(2)]
+            assert [(each.payload, each.packet_id) for each in again] == [
+                (each.payload, each.packet_id) for each in begun
+            ]
+            assert all(each.dup for each in again)
+            for each in again:
+                one.acknowledge(each)
+                one.expect(PublishReleased)
             one.expect_silence()
 
     def test_a_clean_start_forgets_it(self, shared: BrokerProcess, name: str, v5: bool) -> None:

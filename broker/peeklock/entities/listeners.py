@@ -263,6 +263,7 @@ class Listeners:
 
     def keep(self, queue: "Queue") -> None:
         """The queue of a kept session is there."""
+        queue.keeps_begun = True
         self.by_queue[queue.queue_id] = Listener(queue)
 
     def apply(self, fact: RuleCreated | RuleDeleted) -> None:

@@ -528,7 +528,7 @@ class Queue(QueueState):
         numbers: list[SequenceNumber] = []
         gained = 0
         for entry in self.entries.values():
-            if entry.state != LOCKED:
+            if entry.state != LOCKED and not self._is_begun(entry):
                 numbers.append(entry.number)
                 gained += entry.size
                 if gained >= over_bytes and len(numbers) >= places:
@@ -589,7 +589,9 @@ class Queue(QueueState):
 
     def _expires_now(self, number: SequenceNumber, now: UnixMs) -> bool:
         entry = self.entries.get(number)
-        return entry is not None and entry.state != LOCKED and entry.expires_at <= now
+        if entry is None or entry.state == LOCKED or self._is_begun(entry):
+            return False
+        return entry.expires_at <= now
 
     def _expired(self, numbers: list[SequenceNumber]) -> Fact:
         if self.settings.dead_letter_on_expiry and self.dead_letters_of == 0:

@@ -46,6 +46,7 @@ from peeklock.entities.facts import (
     TopicUpdated,
     Unlocked,
 )
+from peeklock.entities.listeners import QOS
 from peeklock.entities.message_session import MessageSessions
 from peeklock.entities.queue_index import (
     DEFERRED,
@@ -108,6 +109,7 @@ class QueueState:
         self.dead_letters_of: Final[QueueId] = (
             created.dead_letters_of if isinstance(created, QueueCreated) else ORDINARY
         )
+        self.keeps_begun = False  # of an MQTT session: see `_is_begun`
         self.created_at: Final[UnixMs] = created.created_at
         self.updated_at: UnixMs = created.updated_at or created.created_at  # its settings
         self.entries: Final[dict[SequenceNumber, Entry]] = {}
@@ -369,8 +371,17 @@ class QueueState:
         if self.sessions is not None:
             self.sessions.add(entry)
 
+    def _is_begun(self, entry: Entry) -> bool:
+        """A QoS 2 exchange that waits for its MQTT client to come again. It neither expires
+        [MQTT-4.3.3-7] nor gives way: the client would take a later message, under the same
+        packet identifier, for this one.
+        """
+        return self.keeps_begun and entry.delivery_count > 0 and entry.priority & QOS == 2
+
     def _watch_expiry(self, entry: Entry) -> None:
-        if entry.expires_at != NEVER and not entry.expiry_watched:
+        if entry.expires_at == NEVER or self._is_begun(entry):
+            return
+        if not entry.expiry_watched:
             entry.expiry_watched = True
             self._expiring.add(entry.expires_at, entry.number, self.entries)
 
@@ -572,7 +583,7 @@ class QueueState:
         while len(expiring):
             entry = entries.get(expiring.first_number())
             if entry is not None:
-                if entry.state != LOCKED:
+                if entry.state != LOCKED and not self._is_begun(entry):
                     break
                 entry.expiry_watched = False  # watched again when its lock ends
             expiring.drop_first()

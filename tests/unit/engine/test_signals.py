@@ -6,6 +6,7 @@ from peeklock.engine.capture import Capture
 from peeklock.engine.effects import Accepted, Overheard
 from peeklock.engine.link_desk import LinkDesk
 from peeklock.engine.signal_desk import RELEASED, TAKEN, Session, SignalDesk, find_signals
+from peeklock.entities.dispositions import ABANDON
 from peeklock.entities.facts import TopicCreated
 from peeklock.entities.kept_links import SESSION_LINK, LinkKey
 from peeklock.entities.listeners import Ear, Listener, Wanted
@@ -158,6 +159,32 @@ class TestStored:
         desk.publish("a", 1, ttl=100)
         desk.house.advance(100)
         assert stored(one) == []
+
+    def test_a_qos_2_exchange_that_has_begun_stays(self, desk: Desk) -> None:
+        """[MQTT-4.3.3-7]: it neither expires nor gives way; one with QoS 1 does."""
+        one = desk.enter("one")
+        desk.listen(one)
+        for qos in (1, 2):
+            desk.publish(f"sent-{qos}", qos, ttl=100)
+        receiver = desk.house.receiver(one.queue, 2)
+        desk.house.turn()
+        tokens = desk.house.held(receiver)
+        assert len(tokens) == 2
+        desk.publish("waits", 2, ttl=100)
+        desk.house.engine.settle(
+            receiver, 0, tokens, ABANDON, None, desk.house.now, settled=True
+        )
+        desk.house.engine.detach(receiver, desk.house.now)
+        desk.house.advance(100)
+        assert stored(one) == [("sent-2", 2)]
+        assert desk.house.namespace.by_id[one.queue.queue_id].next_deadline() == NEVER
+        check_recovery(desk)
+        for namespace in recovered(desk):
+            assert namespace.by_id[one.queue.queue_id].next_deadline() == NEVER
+        for number in range(MQTT_QUEUED_MESSAGES_MAX):
+            desk.publish(str(number), 1)
+        assert stored(one)[:2] == [("sent-2", 2), ("1", 1)]
+        assert len(stored(one)) == MQTT_QUEUED_MESSAGES_MAX
 
 
 class TestTold:
