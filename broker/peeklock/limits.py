@@ -130,6 +130,9 @@ MQTT_SESSIONS_MAX: Final = 10_000
 # How long a session is kept while its client is away, at most: 3.1.1's never end by
 # themselves, and a device that was scrapped does not say so.
 MQTT_SESSION_LIFETIME_MAX: Final = Millis(30 * 86_400_000)
+# How long, after a restart, the wills of clients that were cut off by its end wait at least: it
+# was the broker that was away, and they try again every minute or sooner.
+MQTT_WILL_GRACE: Final = Millis(60_000)
 # Signals that wait for one session that is kept, and their bytes: beyond either, oldest ones
 # that are not under way give way to the new one. Ten times what can be under way.
 MQTT_QUEUED_MESSAGES_MAX: Final = 10_000

@@ -53,6 +53,7 @@ from peeklock.entities.facts import (
     TopicDeleted,
     TopicUpdated,
     Unlocked,
+    WillSet,
 )
 from peeklock.entities.facts import (
     Cause as Left,
@@ -317,6 +318,7 @@ facts = st.one_of(
     st.builds(LinkClosed, link_ids),
     st.builds(DeliveryKept, link_ids, tags, st.sampled_from(Verdict)),
     st.builds(DeliveryForgotten, link_ids, tags),
+    st.builds(WillSet, link_ids, st.binary(max_size=8), st.integers(0, 2**62).map(Millis)),
     st.builds(HeldFor, queue_ids, runs, link_ids),
     st.builds(
         _last_value,

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from peeklock.limits import MQTT_WILL_GRACE
 from peeklock.protocols.mqtt.connect import Connect, Will
 from peeklock.protocols.mqtt.events import ConnectRefused
 from peeklock.protocols.mqtt.properties import (
     CONTENT_TYPE,
-    SESSION_EXPIRY_INTERVAL,
     WILL_DELAY_INTERVAL,
     Properties,
 )
 from tests.support.broker_process import BrokerProcess
 from tests.support.mqtt_peer import MqttPeer, mqtt_peer
+from tests.support.stepped_clock import VARIABLE
 from tests.wire.test_mqtt_publish import CONFIG
 from tests.wire.test_mqtt_sessions import connect
 
@@ -155,17 +156,86 @@ class TestRefused:
                 assert one.expect(ConnectRefused).connack.reason_code == 0x87
 
 
-def test_when_the_broker_ends_none_is_sent(tmp_path: Path) -> None:
-    """Everybody is cut off then: that says nothing of anybody."""
-    kept = Properties({SESSION_EXPIRY_INTERVAL: 600})
-    for end in ("kill", "terminate"):
-        with BrokerProcess(data_dir=tmp_path / end) as broker:
-            with mqtt_peer(broker.mqtt_port, "w", clean_start=False, properties=kept) as one:
-                one.subscribe("#")
-                with connect(broker, "x", will=will("x")):
-                    getattr(broker, end)()
-            broker.restart()
-            with connect(broker, "w") as one:
-                assert one.connack is not None
-                assert one.connack.session_present
-                one.expect_silence()
+@pytest.fixture
+def clock(tmp_path: Path) -> Path:
+    """What is added to the wall clock."""
+    return tmp_path / "clock"
+
+
+@pytest.fixture
+def stepped(tmp_path: Path, clock: Path) -> Iterator[BrokerProcess]:
+    with BrokerProcess(
+        data_dir=tmp_path / "data",
+        env={VARIABLE: str(clock)},
+        module="tests.support.stepped_clock",
+    ) as broker:
+        with connect(broker, "witness") as one:
+            one.subscribe("#")
+        yield broker
+
+
+def step(clock: Path, ms: int) -> None:
+    clock.write_text(str(int(clock.read_text() if clock.exists() else "0") + ms))
+
+
+@pytest.mark.parametrize("end", ["kill", "terminate"])
+class TestTheBrokerEnds:
+    """Everybody is cut off then: that says nothing of anybody (docs/adr/0028)."""
+
+    def test_wills_of_kept_sessions_wait_for_their_clients(
+        self, stepped: BrokerProcess, clock: Path, end: str
+    ) -> None:
+        """[MQTT-3.1.2-7]"""
+        with (
+            connect(stepped, "gone", will=will("gone", qos=1)),
+            connect(stepped, "back", will=will("back", qos=1)),
+            connect(stepped, "five", v5=False, will=Will("five/gone", b"3.1.1", 1, True)),
+            connect(stepped, "other", will=will("other", qos=1)) as other,
+            mqtt_peer(stepped.mqtt_port, "passing", will=will("passing", qos=1)),
+        ):
+            other.disconnect()
+            other.expect_silence()
+            getattr(stepped, end)()
+        stepped.restart()
+        with connect(stepped, "witness") as witness:
+            with connect(stepped, "back") as back:
+                witness.expect_silence()
+                step(clock, MQTT_WILL_GRACE)
+                heard = {}
+                for _ in range(2):
+                    one = witness.take()
+                    witness.acknowledge(one)
+                    heard[one.topic_name] = (one.payload, one.qos, one.properties.values)
+                assert heard == {
+                    "gone/gone": (b"gone", 1, {CONTENT_TYPE: "text/plain"}),
+                    "five/gone": (b"3.1.1", 1, {}),
+                }
+                back.put("x", b"all is well")
+                witness.acknowledge(witness.take())
+                for _ in range(2):  # what came before the second one is on disk
+                    witness.unsubscribe("none")
+            stepped.kill()
+        stepped.restart()
+        step(clock, 2 * MQTT_WILL_GRACE)
+        with connect(stepped, "witness") as witness:
+            witness.expect_silence()  # each once
+            with mqtt_peer(stepped.mqtt_port) as late:
+                late.subscribe("five/gone")
+                assert late.take().retain
+
+    def test_a_delay_that_runs_goes_on(
+        self, stepped: BrokerProcess, clock: Path, end: str
+    ) -> None:
+        connect(stepped, "short", 30, will=will("short", 600, qos=1)).socket.close()
+        connect(stepped, "long", 6000, will=will("long", 600, qos=1)).socket.close()
+        with connect(stepped, "witness") as witness:
+            witness.expect_silence()
+            getattr(stepped, end)()
+        stepped.restart()
+        for after, name in ((30, "short"), (600, "long")):
+            step(clock, 1000 * after)
+            with connect(stepped, "witness") as witness:
+                one = witness.take()
+                assert one.topic_name == f"{name}/gone"
+                witness.acknowledge(one)
+                witness.expect_silence()

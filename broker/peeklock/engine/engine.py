@@ -694,11 +694,11 @@ class Engine:
             self._let_go(entity_id, now)
         if NEVER != self.namespace.expiring.first_at() <= now:
             self.last_values.expire(now)
+        self.alarms.ring(now)  # before sessions end, whose wills are due then
         links = self.namespace.links
         if NEVER != links.next_deadline() <= now:
             for link in links.lapsed(now):
                 self.close_link(link, now)
-        self.alarms.ring(now)
         self.turn(now)
 
     def _make_due_jobs(self, topic_id: QueueId, now: UnixMs) -> None:

@@ -14,8 +14,15 @@ from peeklock.engine.effects import Peer
 from peeklock.engine.engine import Engine
 from peeklock.entities.arrivals import Arrivals
 from peeklock.entities.dispositions import Verdict
-from peeklock.entities.facts import Cause, DeliveryForgotten, DeliveryKept, Fact, Removed
-from peeklock.entities.kept_links import KeptLink, opened
+from peeklock.entities.facts import (
+    Cause,
+    DeliveryForgotten,
+    DeliveryKept,
+    Fact,
+    LinkSuspended,
+    Removed,
+)
+from peeklock.entities.kept_links import NO_WILL, KeptLink, opened
 from peeklock.entities.listeners import (
     Ear,
     Hearing,
@@ -39,11 +46,13 @@ from peeklock.limits import (
     MESSAGE_BYTES_MAX,
     MQTT_QUEUED_BYTES_MAX,
     MQTT_QUEUED_MESSAGES_MAX,
+    MQTT_WILL_GRACE,
 )
 from peeklock.message import Message
 from peeklock.types import NOWHERE, Lsn, Millis, SequenceNumber, SessionId, UnixMs
 
-PublishWill: TypeAlias = Callable[[UnixMs], object]
+# Publishes a will, and records by the same append that it is owed no more; or neither.
+PublishWill: TypeAlias = Callable[[UnixMs, list[Fact]], object]
 NO_DELAY: Final = Millis(0)
 
 # What is remembered of packet identifiers: the client's own, whose QoS 2 messages were taken
@@ -117,8 +126,12 @@ class SignalDesk:
         now: UnixMs,
         *,
         is_clean: bool,
+        will: bytes = NO_WILL,
+        will_delay_ms: Millis = NO_DELAY,
     ) -> Session:
-        """A client is here (5.0 §3.1.2.4): its session of before, or a new one.
+        """A client is here (5.0 §3.1.2.4): its session of before, or a new one [MQTT-3.1.2-6].
+
+        Its will is kept with a session that is kept [MQTT-3.1.2-7].
 
         Raises `Unauthorized` when the session is another user's, `QuotaExceeded`, `NotAllowed`.
         """
@@ -130,15 +143,14 @@ class SignalDesk:
         lsn = NOWHERE
         is_whole = found is not None and found.entity_id in engine.namespace.listeners.by_queue
         if found is not None and (is_clean or not is_whole):  # [MQTT-3.1.2-4]; or damaged
+            self._end_delay(client_id, now, is_over=True)
             engine.close_link(found, now)
             lsn = engine.journal.end
             found = None
-            self._end_delay(client_id, now, is_over=True)
         if found is not None:  # [MQTT-3.1.2-5]
             self._end_delay(client_id, now, is_over=False)
-            lsn = engine.commit_facts(
-                [opened(found.link_id, found.key, found.entity_id, lifetime_ms)]
-            )
+            comes = opened(found.link_id, found.key, found.entity_id, lifetime_ms)
+            lsn = engine.commit_facts([comes, *links.leave_will(found, will, will_delay_ms)])
             listener = engine.namespace.listeners.by_queue[found.entity_id]
             return Session(listener, Ear(peer, lsn), found, lsn, is_present=True)
         if lifetime_ms == 0:
@@ -147,8 +159,10 @@ class SignalDesk:
         created = engine.namespace.create_session(topic, SESSION_SETTINGS, now)
         link_opened = links.open_session(user, client_id, created.queue_id, lifetime_ms)
         lsn = engine.commit_facts([created, link_opened])
-        listener = engine.namespace.listeners.by_queue[created.queue_id]
         link = links.by_id[link_opened.link_id]
+        if will != NO_WILL:
+            lsn = engine.commit_facts(links.leave_will(link, will, will_delay_ms))
+        listener = engine.namespace.listeners.by_queue[created.queue_id]
         return Session(listener, Ear(peer, lsn), link, lsn, is_present=False)
 
     def leave(
@@ -162,20 +176,45 @@ class SignalDesk:
         """The connection is gone; so long the session is kept.
 
         Its will, if it is due, is published after its delay or when the session ends, whichever
-        comes first [MQTT-3.1.2-8] [MQTT-3.1.3-9].
+        comes first [MQTT-3.1.2-8] [MQTT-3.1.3-9]; if not, it is forgotten [MQTT-3.1.2-10].
         """
-        self._leave(session, lifetime_ms, now)
+        engine = self._engine
+        session.listener.unhear(session.ear)
+        link = session.link
+        if link is None:
+            shared = session.listener.shared
+            engine.namespace.listeners.forget(session.listener)
+            engine.end_empty_groups(shared)
+        waits = link is not None and min(will_delay_ms, lifetime_ms) > 0
+        if will is not None and not waits:
+            self._publish(will, link, now)
+        links = engine.namespace.links
+        if link is None or links.by_id.get(link.link_id) is not link:
+            return  # it was ended meanwhile
+        if lifetime_ms == 0:
+            engine.close_link(link, now)
+            return
+        facts: list[Fact] = []
         if will is None:
-            return
-        delay = min(will_delay_ms, lifetime_ms)
-        if session.link is None or delay == 0:
-            will(now)
-            return
-        client_id = session.link.key.container_id
-        alarm = self._engine.alarms.set(
-            UnixMs(now + delay), partial(self._end_delay, client_id, is_over=True)
-        )
-        self._wills[client_id] = (alarm, will)
+            facts += links.leave_will(link, NO_WILL, NO_DELAY)
+        if lifetime_ms != link.lifetime_ms:
+            facts.append(opened(link.link_id, link.key, link.entity_id, lifetime_ms))
+        engine.commit_facts([*facts, LinkSuspended(link.link_id, UnixMs(now + lifetime_ms))])
+        if will is not None and waits:
+            self._delay(will, link, link.will_at)
+
+    def resume_wills(self, publishes: Callable[[KeptLink], PublishWill], now: UnixMs) -> None:
+        """After a restart nobody is here: the wills that are kept are due in their time, or
+        when their sessions end, but clients have a while to come back."""
+        for link in self._engine.namespace.links.sessions.values():
+            if link.will != NO_WILL:
+                at = max(link.will_at, now + MQTT_WILL_GRACE)
+                self._delay(publishes(link), link, UnixMs(min(at, link.until)))
+
+    def _delay(self, will: PublishWill, link: KeptLink, at: UnixMs) -> None:
+        client_id = link.key.container_id
+        ends = partial(self._end_delay, client_id, is_over=True)
+        self._wills[client_id] = (self._engine.alarms.set(at, ends), will)
 
     def _end_delay(self, client_id: str, now: UnixMs, *, is_over: bool) -> None:
         """Of a will: it is to be published now, or the client has come back before."""
@@ -185,25 +224,17 @@ class SignalDesk:
         alarm, will = found
         self._engine.alarms.cancel(alarm)
         if is_over:
-            will(now)
+            self._publish(will, self._engine.namespace.links.sessions.get(client_id), now)
 
-    def _leave(self, session: Session, lifetime_ms: Millis, now: UnixMs) -> None:
-        engine = self._engine
-        session.listener.unhear(session.ear)
-        link = session.link
-        if link is None:
-            shared = session.listener.shared
-            engine.namespace.listeners.forget(session.listener)
-            engine.end_empty_groups(shared)
+    def _publish(self, will: PublishWill, link: KeptLink | None, now: UnixMs) -> None:
+        """Once, whatever is refused or cut off. While the broker ends, it is left for later:
+        everybody is cut off then, and that says nothing of anybody."""
+        if self._engine.draining:
             return
-        if engine.namespace.links.by_id.get(link.link_id) is not link:
-            return  # it was ended meanwhile
-        if lifetime_ms == 0:
-            engine.close_link(link, now)
-            return
-        if lifetime_ms != link.lifetime_ms:
-            engine.commit_facts([opened(link.link_id, link.key, link.entity_id, lifetime_ms)])
-        engine.commit_facts([engine.namespace.links.suspend(link, now)])
+        links = self._engine.namespace.links
+        will(now, [] if link is None else links.leave_will(link, NO_WILL, NO_DELAY))
+        if link is not None and link.will != NO_WILL:  # it was refused
+            self._engine.commit_facts(links.leave_will(link, NO_WILL, NO_DELAY))
 
     # ---- what they listen to
 

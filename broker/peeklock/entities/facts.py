@@ -657,6 +657,20 @@ class DeliveryForgotten:
 
 
 @final
+class WillSet:
+    """What is to be published when an MQTT session's client does not come back."""
+
+    __slots__ = ("delay_ms", "link_id", "queue_id", "will")
+    __match_args__ = ("link_id", "will", "delay_ms")
+
+    def __init__(self, link_id: LinkId, will: bytes, delay_ms: Millis) -> None:
+        self.queue_id: Final = NO_QUEUE
+        self.link_id: Final = link_id
+        self.will: Final = will  # as its front-end writes it; empty: nothing any more
+        self.delay_ms: Final = delay_ms  # from when the client goes
+
+
+@final
 class HeldFor:
     """These locked messages stay locked for a recoverable link while it is away.
 
@@ -721,6 +735,7 @@ Fact: TypeAlias = (
     | LinkClosed
     | DeliveryKept
     | DeliveryForgotten
+    | WillSet
     | HeldFor
     | LastValueSet
     | LastValueCleared
@@ -735,4 +750,6 @@ Fact: TypeAlias = (
     | KeyKept
 )
 
-LinkFact: TypeAlias = LinkOpened | LinkSuspended | LinkClosed | DeliveryKept | DeliveryForgotten
+LinkFact: TypeAlias = (
+    LinkOpened | LinkSuspended | LinkClosed | DeliveryKept | DeliveryForgotten | WillSet
+)

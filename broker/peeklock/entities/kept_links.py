@@ -21,6 +21,7 @@ from peeklock.entities.facts import (
     LinkFact,
     LinkOpened,
     LinkSuspended,
+    WillSet,
 )
 from peeklock.errors import InvalidRequest, QuotaExceeded
 from peeklock.limits import (
@@ -31,6 +32,7 @@ from peeklock.limits import (
 )
 from peeklock.types import NEVER, LinkId, Millis, QueueId, UnixMs
 
+NO_WILL: Final = b""
 # The name of the link that keeps an MQTT session; its container-id is the client identifier.
 SESSION_LINK: Final = "$mqtt"
 
@@ -49,7 +51,16 @@ class LinkKey:
 class KeptLink:
     """One recoverable link."""
 
-    __slots__ = ("entity_id", "key", "lifetime_ms", "link_id", "outcomes", "until")
+    __slots__ = (
+        "entity_id",
+        "key",
+        "lifetime_ms",
+        "link_id",
+        "outcomes",
+        "until",
+        "will",
+        "will_delay_ms",
+    )
 
     def __init__(
         self, link_id: LinkId, key: LinkKey, entity_id: QueueId, lifetime_ms: Millis
@@ -60,11 +71,21 @@ class KeptLink:
         self.lifetime_ms = lifetime_ms
         self.until: UnixMs = NEVER  # when it is forgotten; NEVER: somebody has it
         self.outcomes: Final[dict[bytes, Verdict]] = {}  # by delivery tag, oldest first
+        self.will = NO_WILL  # of an MQTT session: what is to be said when its client is gone
+        self.will_delay_ms = Millis(0)
 
     @property
     def is_session(self) -> bool:
         """Does it keep an MQTT session? Its tags say which packet identifiers are in use."""
         return self.key.name == SESSION_LINK
+
+    @property
+    def will_at(self) -> UnixMs:
+        """When its will is due, while its client is away: after its delay, or when the session
+        ends, whichever comes first (MQTT 5.0 §3.1.2.5)."""
+        assert self.until != NEVER
+        went_at = self.until - self.lifetime_ms
+        return UnixMs(went_at + min(self.will_delay_ms, self.lifetime_ms))
 
 
 @final
@@ -133,6 +154,12 @@ class KeptLinks:
         """Nobody has it any more; it is remembered for its lifetime."""
         return LinkSuspended(link.link_id, UnixMs(now + link.lifetime_ms))
 
+    def leave_will(self, link: KeptLink, will: bytes, delay_ms: Millis) -> list[Fact]:
+        """This one from now on, or NO_WILL."""
+        if will == link.will and (will == NO_WILL or delay_ms == link.will_delay_ms):
+            return []
+        return [WillSet(link.link_id, will, delay_ms)]
+
     def facts(self) -> Iterator[Fact]:
         """What makes all of them again, each as of when it is asked for."""
         for link in list(self.by_id.values()):
@@ -147,6 +174,8 @@ class KeptLinks:
                 run.append(tag)
             if run:
                 yield DeliveryKept(link.link_id, run, last)
+            if link.will != NO_WILL:
+                yield WillSet(link.link_id, link.will, link.will_delay_ms)
             if link.until != NEVER:
                 yield LinkSuspended(link.link_id, link.until)
 
@@ -172,6 +201,9 @@ class KeptLinks:
             heappush(self._ends, (fact.until, fact.link_id))
         elif isinstance(fact, LinkClosed):
             self._close(link)
+        elif isinstance(fact, WillSet):
+            link.will = fact.will
+            link.will_delay_ms = fact.delay_ms
         else:
             assert_never(fact)
 

@@ -48,6 +48,7 @@ from peeklock.entities.facts import (
     TopicCreated,
     TopicDeleted,
     TopicUpdated,
+    WillSet,
 )
 from peeklock.entities.forwarding import FORWARD_TO, check_loop, checked
 from peeklock.entities.kept_links import KeptLinks
@@ -418,7 +419,8 @@ class Namespace:
                 topic.derivations.apply(fact)
                 self.waking.note(topic.derivations.next_wake(), topic.topic_id)
         elif isinstance(
-            fact, (LinkOpened, LinkSuspended, LinkClosed, DeliveryKept, DeliveryForgotten)
+            fact,
+            (LinkOpened, LinkSuspended, LinkClosed, DeliveryKept, DeliveryForgotten, WillSet),
         ):
             self.links.apply(fact)
 

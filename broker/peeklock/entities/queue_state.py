@@ -45,6 +45,7 @@ from peeklock.entities.facts import (
     TopicDeleted,
     TopicUpdated,
     Unlocked,
+    WillSet,
 )
 from peeklock.entities.listeners import QOS
 from peeklock.entities.message_session import MessageSessions
@@ -87,6 +88,7 @@ def not_a_queues(
     | LinkClosed
     | DeliveryKept
     | DeliveryForgotten
+    | WillSet
     | DerivationFact,
 ) -> None:
     raise AssertionError("a link's fact or a derivation's, not a queue's")

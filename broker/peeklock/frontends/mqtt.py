@@ -19,6 +19,7 @@ from peeklock.engine.effects import (
 )
 from peeklock.engine.engine import Engine
 from peeklock.engine.signal_desk import RELEASED, TAKEN, Session, SignalDesk
+from peeklock.entities.kept_links import NO_WILL
 from peeklock.errors import BrokerError, Unauthorized
 from peeklock.frontends.closing import Closing
 from peeklock.frontends.mqtt_deliveries import Deliveries
@@ -28,6 +29,7 @@ from peeklock.frontends.mqtt_login import Logins, renew
 from peeklock.frontends.mqtt_subscriptions import Subscriptions
 from peeklock.frontends.mqtt_system import SystemTopics
 from peeklock.frontends.mqtt_topics import Finder
+from peeklock.frontends.mqtt_wills import Testament, delay_of, testament_of
 from peeklock.limits import (
     MQTT_CLIENT_ID_CHARACTERS_MAX,
     MQTT_PACKET_IDS_OF_SESSIONS,
@@ -48,7 +50,7 @@ from peeklock.protocols.mqtt.events import (
     SubscribeReceived,
     UnsubscribeReceived,
 )
-from peeklock.protocols.mqtt.properties import NO_PROPERTIES, WILL_DELAY_INTERVAL
+from peeklock.protocols.mqtt.properties import NO_PROPERTIES
 from peeklock.protocols.mqtt.publish import Publish
 from peeklock.protocols.mqtt.reason_codes import (
     ADMINISTRATIVE_ACTION,
@@ -124,6 +126,7 @@ class MqttFrontend:
         self._logins: Final = Logins(self._connection, host.authenticator, certificate_name)
         self._deliveries: Final = Deliveries(host.engine, host.desk, self, self._connection)
         self._session: Session | None = None  # None: it is not let in yet
+        self._testament: Testament | None = None
         self._subscriptions: Subscriptions | None = None
         self._obey_rights_of(ANONYMOUS)
 
@@ -274,12 +277,14 @@ class MqttFrontend:
         assigned = None if connect.client_id else f"auto-{self._engine.ids.name()}"
         client_id = assigned or connect.client_id
         clients = self._host.clients
+        testament = testament_of(connect, self._engine, self._finder)
         try:
-            if connect.will is not None:
-                self._intake.check_will(connect.will, now)
+            if testament is not None:
+                testament.check(now)
         except BrokerError as error:
             connection.refuse(connect_code(error), str(error))
             return
+        self._testament = testament
         other = clients.get(client_id)
         if other is not None:
             if other.user_name != self.user_name:
@@ -291,7 +296,10 @@ class MqttFrontend:
         lifetime = lifetime_of(asked)
         try:
             session = self._host.desk.enter(
-                self, self.user_name, client_id, lifetime, now, is_clean=connect.clean_start
+                *(self, self.user_name, client_id, lifetime, now),
+                is_clean=connect.clean_start,
+                will=NO_WILL if testament is None else testament.kept(),
+                will_delay_ms=delay_of(connect.will),
             )
         except BrokerError as error:
             connection.refuse(connect_code(error), str(error))
@@ -348,13 +356,10 @@ class MqttFrontend:
         self._host.system.leave(self._connection)
         lifetime = lifetime_of(self._connection.session_expiry_interval)
         connect = self._connection.connect
-        will = None if connect is None or not is_will_due else connect.will
-        if will is None:
-            self._host.desk.leave(session, lifetime, now)
-        else:
-            delay = Millis(1000 * will.properties.number(WILL_DELAY_INTERVAL, 0))
-            publish = partial(self._intake.publish_will, will)
-            self._host.desk.leave(session, lifetime, now, publish, delay)
+        assert connect is not None
+        testament = self._testament if is_will_due else None
+        publish = None if testament is None else testament.publish
+        self._host.desk.leave(session, lifetime, now, publish, delay_of(connect.will))
         clients = self._host.clients
         if clients.get(self._client_id) is self:
             del clients[self._client_id]

@@ -1,4 +1,4 @@
-"""What a client sends into the broker: its messages, their QoS exchanges, and its will."""
+"""What a client sends into the broker: its messages, and their QoS exchanges."""
 
 from functools import partial
 from typing import Final, final
@@ -6,15 +6,11 @@ from typing import Final, final
 from peeklock.engine.effects import Peer, Replied
 from peeklock.engine.engine import Engine
 from peeklock.engine.signal_desk import Session, SignalDesk
-from peeklock.entities.listeners import Listener
-from peeklock.entities.submission import Submission
 from peeklock.errors import BrokerError
 from peeklock.frontends.mqtt_errors import publish_code, reasoned
 from peeklock.frontends.mqtt_message import submission_of_publish
-from peeklock.frontends.mqtt_topics import Finder, Place
-from peeklock.protocols.mqtt.connect import Will
+from peeklock.frontends.mqtt_topics import Finder
 from peeklock.protocols.mqtt.connection import Connection
-from peeklock.protocols.mqtt.properties import WILL_DELAY_INTERVAL
 from peeklock.protocols.mqtt.publish import Publish
 from peeklock.types import UnixMs
 
@@ -49,7 +45,10 @@ class Intake:
         qos = publish.qos
         try:
             place = self._finder.target(publish.topic_name, now)
-            given = self._submission_at(place, publish, now, session.listener)
+            given = submission_of_publish(
+                *(publish, place.subject, place.entity, engine.ids, now, session.listener),
+                is_v5=self._connection.is_v5,
+            )
         except BrokerError as error:
             if qos:
                 self.refuse(packet_id, error)
@@ -63,14 +62,6 @@ class Intake:
             )
         else:
             engine.send(self._peer, None, packet_id, place.entity, given, now, settled=qos == 0)
-
-    def _submission_at(
-        self, place: Place, publish: Publish, now: UnixMs, publisher: Listener | None = None
-    ) -> Submission:
-        return submission_of_publish(
-            *(publish, place.subject, place.entity, self._engine.ids, now, publisher),
-            is_v5=self._connection.is_v5,
-        )
 
     def on_released(self, packet_id: int, session: Session) -> None:
         """PUBCOMP leaves when the identifier is forgotten for good: the client may use it for
@@ -92,27 +83,3 @@ class Intake:
             connection.messages.acknowledge(packet_id, code, reasoned(str(error)))
         else:
             connection.disconnect(code, str(error))
-
-    # ---- its will
-
-    def check_will(self, will: Will, now: UnixMs) -> None:
-        """Raises what a PUBLISH of it would be refused with: now there is somebody to tell."""
-        publish = publish_of(will)
-        self._submission_at(self._finder.target(publish.topic_name, now), publish, now)
-
-    def publish_will(self, will: Will, now: UnixMs) -> None:
-        """What is refused by now, nobody hears of."""
-        engine = self._engine
-        publish = publish_of(will)
-        try:
-            place = self._finder.target(publish.topic_name, now)
-            given = self._submission_at(place, publish, now)
-        except BrokerError:
-            return
-        engine.send(self._peer, None, 0, place.entity, given, now, settled=True)
-
-
-def publish_of(will: Will) -> Publish:
-    """A will is published as its client would have [MQTT-3.1.2-14] [MQTT-3.1.2-15]."""
-    properties = will.properties.without(WILL_DELAY_INTERVAL)
-    return Publish(will.topic_name, will.payload, will.qos, will.retain, properties=properties)

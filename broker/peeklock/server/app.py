@@ -24,6 +24,7 @@ from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.frontends.closing import Closing
 from peeklock.frontends.mqtt import MqttFrontend, MqttHost
 from peeklock.frontends.mqtt_system import SystemTopics
+from peeklock.frontends.mqtt_wills import resume_wills
 from peeklock.limits import CONNECTIONS_REFUSED_MAX
 from peeklock.management.definitions import TopicDefinition, ensure, in_order
 from peeklock.management.views import describe, describe_topic
@@ -219,7 +220,9 @@ class App:
     async def run(self) -> None:
         """Serve until `stop`. Raises what made the broker unable to go on."""
         self._create_configured_entities()
-        self.engine.start(self._clock.now())
+        now = self._clock.now()
+        self.engine.start(now)
+        resume_wills(self.engine, self._mqtt_host.desk, now, creates_queues=self._config.dev)
         self._webhooks.start()
         await self._listen()
         self._mqtt = await listen_for_mqtt(self._config, self._make_mqtt_connection)

@@ -66,6 +66,7 @@ from peeklock.entities.facts import (
     TopicDeleted,
     TopicUpdated,
     Unlocked,
+    WillSet,
 )
 from peeklock.entities.key_account import account_from
 from peeklock.entities.settings import QueueSettings, TopicSettings
@@ -122,6 +123,7 @@ HELD_FOR: Final = 29
 REWRITTEN: Final = 30
 LAST_VALUE_SET: Final = 31
 LAST_VALUE_CLEARED: Final = 32
+WILL_SET: Final = 33
 DERIVATION_CREATED: Final = 40  # from here on: of a topic's derivations
 DERIVATION_DELETED: Final = 41
 CAUSE_SEEN: Final = 42
@@ -341,7 +343,8 @@ def encode_rare(fact: Fact) -> bytes:
         head = CODE.pack(HELD_FOR, fact.queue_id) + U32.pack(fact.link_id)
         return head + encode_numbers(fact.numbers)
     if isinstance(
-        fact, (LinkOpened, LinkSuspended, LinkClosed, DeliveryKept, DeliveryForgotten)
+        fact,
+        (LinkOpened, LinkSuspended, LinkClosed, DeliveryKept, DeliveryForgotten, WillSet),
     ):
         return encode_of_link(fact)
     if isinstance(fact, LastValueCleared):
@@ -396,6 +399,9 @@ def encode_of_link(fact: LinkFact) -> bytes:
     if isinstance(fact, DeliveryForgotten):
         head = CODE.pack(DELIVERY_FORGOTTEN, fact.queue_id) + link_id
         return head + encode_tags(fact.tags)
+    if isinstance(fact, WillSet):
+        head = CODE.pack(WILL_SET, fact.queue_id) + link_id + U64.pack(fact.delay_ms)
+        return head + encode_bytes(fact.will)
     assert_never(fact)
 
 
@@ -625,7 +631,7 @@ class FactReader:
             return MessageIdSeen(queue_id, self._bytes(), seen_at)
         if SESSION_LOCKED <= code <= SESSION_STATE_SET:
             return self._read_of_session(code, queue_id)
-        if LINK_OPENED <= code <= HELD_FOR:
+        if LINK_OPENED <= code <= HELD_FOR or code == WILL_SET:
             return self._read_of_link(code, queue_id)
         if code >= DERIVATION_CREATED:
             return self._read_of_derivations(code, queue_id)
@@ -669,6 +675,9 @@ class FactReader:
         if code == DELIVERY_KEPT:
             verdict = Verdict(self._u8())
             return DeliveryKept(link_id, self._tags(), verdict)
+        if code == WILL_SET:
+            delay_ms = Millis(self._u64())
+            return WillSet(link_id, self._bytes(), delay_ms)
         return DeliveryForgotten(link_id, self._tags())
 
     def _tags(self) -> list[bytes]:

@@ -7,7 +7,7 @@ from peeklock.engine.effects import Accepted, Overheard
 from peeklock.engine.link_desk import LinkDesk
 from peeklock.engine.signal_desk import RELEASED, TAKEN, Session, SignalDesk, find_signals
 from peeklock.entities.dispositions import ABANDON
-from peeklock.entities.facts import TopicCreated
+from peeklock.entities.facts import Fact, TopicCreated
 from peeklock.entities.kept_links import SESSION_LINK, LinkKey
 from peeklock.entities.listeners import Ear, Listener, Wanted
 from peeklock.entities.namespace import Namespace
@@ -95,6 +95,7 @@ def kept_of(namespace: Namespace) -> dict[str, object]:
     return {
         client_id: (
             link.key.user, link.lifetime_ms, link.until, sorted(link.outcomes),
+            link.will, link.will_delay_ms,
             [(rule.name, rule.properties)
              for rule in namespace.listeners.rules_of(link.entity_id)],
         )
@@ -327,6 +328,47 @@ class TestSessions:
         desk.listen(again)
         desk.publish("a", 1)
         assert stored(again) == [("a", 1)]
+
+    def test_its_will_is_kept_until_it_is_published_or_taken_back(self, desk: Desk) -> None:
+        house, signals = desk.house, desk.desk
+        published: list[tuple[str, int]] = []
+
+        def come(client_id: str, will: bytes, delay_ms: int) -> Session:
+            session = signals.enter(
+                house.peer, "u", client_id, Millis(MINUTE), house.now,
+                is_clean=False, will=will, will_delay_ms=Millis(delay_ms),
+            )  # fmt: skip
+            check_recovery(desk)
+            return session
+
+        def go(session: Session, client_id: str, delay_ms: int, *, is_due: bool) -> None:
+            def publish(now: UnixMs, beside: list[Fact]) -> None:
+                published.append((client_id, now))
+                house.engine.commit_facts(beside)
+
+            delay = Millis(delay_ms)
+            will = publish if is_due else None
+            signals.leave(session, Millis(MINUTE), house.now, will, delay)
+            check_recovery(desk)
+
+        began = house.now
+        go(come("at once", b"w", 0), "at once", 0, is_due=True)
+        go(come("later", b"w", 500), "later", 500, is_due=True)
+        go(come("taken back", b"w", 500), "taken back", 500, is_due=False)
+        go(come("at its end", b"w", 2 * MINUTE), "at its end", 2 * MINUTE, is_due=True)
+        go(come("back", b"w", 500), "back", 500, is_due=True)
+        wills = {one: link.will for one, link in house.namespace.links.sessions.items()}
+        assert wills == {
+            "at once": b"", "later": b"w", "taken back": b"", "at its end": b"w", "back": b"w",
+        }  # fmt: skip
+        come("back", b"", 0)
+        house.advance(500)
+        house.advance(MINUTE - 500)
+        assert [(one, at - began) for one, at in published] == [
+            ("at once", 0), ("later", 500), ("at its end", MINUTE),
+        ]  # fmt: skip
+        assert set(house.namespace.links.sessions) == {"back"}
+        check_recovery(desk)
 
     def test_no_recoverable_link_of_amqp_can_take_it(self, desk: Desk) -> None:
         house = desk.house
