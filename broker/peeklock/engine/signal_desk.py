@@ -137,12 +137,13 @@ class SignalDesk:
         """
         engine = self._engine
         links = engine.namespace.links
-        found = links.sessions.get(client_id)
+        found = links.sessions.get(client_id)  # [MQTT-3.1.3-2]
         if found is not None and found.key.user != user:
             raise Unauthorized(f"client identifier {client_id!r} has a session of another user")
         lsn = NOWHERE
         is_whole = found is not None and found.entity_id in engine.namespace.listeners.by_queue
-        if found is not None and (is_clean or not is_whole):  # [MQTT-3.1.2-4]; or damaged
+        # [MQTT-3.1.2-4] [MQTT-3.1.4-4]; or it is damaged.
+        if found is not None and (is_clean or not is_whole):
             self._end_delay(client_id, now, is_over=True)
             engine.close_link(found, now)
             lsn = engine.journal.end
@@ -153,7 +154,7 @@ class SignalDesk:
             lsn = engine.commit_facts([comes, *links.leave_will(found, will, will_delay_ms)])
             listener = engine.namespace.listeners.by_queue[found.entity_id]
             return Session(listener, Ear(peer, lsn), found, lsn, is_present=True)
-        if lifetime_ms == 0:
+        if lifetime_ms == 0:  # else it is kept, and the client's QoS with it [MQTT-3.1.2-23]
             return Session(Listener(None), Ear(peer), None, lsn, is_present=False)
         topic = find_signals(engine, now)
         created = engine.namespace.create_session(topic, SESSION_SETTINGS, now)
@@ -199,6 +200,7 @@ class SignalDesk:
             facts += links.leave_will(link, NO_WILL, NO_DELAY)
         if lifetime_ms != link.lifetime_ms:
             facts.append(opened(link.link_id, link.key, link.entity_id, lifetime_ms))
+        # It ends by then [MQTT-4.1.0-2], and never while its client is here [MQTT-4.1.0-1].
         engine.commit_facts([*facts, LinkSuspended(link.link_id, UnixMs(now + lifetime_ms))])
         if will is not None and waits:
             self._delay(will, link, link.will_at)

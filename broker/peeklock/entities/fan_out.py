@@ -122,8 +122,9 @@ class FanOut:
     def _tell(
         self, given: Submission, audience: Audience, publication: Publication | None
     ) -> None:
-        """Each as its hearing says. Who has no room loses the message: its publisher is not
-        held up by it. What is scheduled cannot be told yet, so it is for those who store it.
+        """Each as its hearing says [MQTT-4.5.0-1]. Who has no room loses the message: its
+        publisher is not held up by it. What is scheduled cannot be told yet, so it is for those
+        who store it.
         """
         signal: NamedSignal | None = None
         for hearing in audience.hearings:

@@ -219,7 +219,8 @@ class Listeners:
             )
 
     def hearings(self, topic_name: str, publication: Publication | None) -> list[Hearing]:
-        """Who is told of a signal. One that MQTT did not bring has each filter's own QoS.
+        """Who is told of a signal: those whose filters match its name [MQTT-3.3.2-3]. One that
+        MQTT did not bring has each filter's own QoS.
 
         Of several filters of a listener the highest QoS counts [MQTT-3.3.4-2], and all of
         their identifiers go along, each as often as it was given [MQTT-3.3.4-3] [MQTT-3.3.4-4].

@@ -229,13 +229,15 @@ class MqttFrontend:
     # ---- coming and going
 
     def _on_connect(self, connect: Connect) -> None:
-        """§3.1.4. Who it is takes a moment to find out: the server does, and tells."""
+        """§3.1.4. Who it is takes a moment to find out: the server does, and tells. Whoever is
+        refused here or there is closed [MQTT-3.1.4-2]."""
         connection = self._connection
         if self._refusal:
             connection.refuse(QUOTA_EXCEEDED, self._refusal)
         elif len(connect.client_id) > MQTT_CLIENT_ID_CHARACTERS_MAX:
             what = f"a client identifier has up to {MQTT_CLIENT_ID_CHARACTERS_MAX} characters"
-            connection.refuse(CLIENT_IDENTIFIER_NOT_VALID, what)  # [MQTT-3.1.3-8]
+            # [MQTT-3.1.3-8]; any of 23 characters are taken [MQTT-3.1.3-5].
+            connection.refuse(CLIENT_IDENTIFIER_NOT_VALID, what)
         else:
             self.login = self._logins.of_connect(connect)
 
@@ -274,6 +276,7 @@ class MqttFrontend:
         connection = self._connection
         connect = connection.connect
         assert connect is not None
+        # [MQTT-3.1.3-6]
         assigned = None if connect.client_id else f"auto-{self._engine.ids.name()}"
         client_id = assigned or connect.client_id
         clients = self._host.clients
@@ -389,6 +392,7 @@ class MqttFrontend:
         self._answer(partial(requests.suback, subscribe.packet_id, tuple(codes), why))
 
     def _on_unsubscribe(self, unsubscribe: Unsubscribe, now: UnixMs) -> None:
+        """Each filter has its own answer [MQTT-3.10.4-6] [MQTT-3.11.3-1]."""
         subscriptions = self._subscriptions
         assert subscriptions is not None
         codes = tuple(

@@ -174,7 +174,7 @@ class Deliveries:
     def on_heard(self, effect: Overheard, now: UnixMs) -> None:
         heard = effect.heard
         group = heard.hearing.listener.group
-        if group:
+        if group:  # beside its own subscriptions, each with its identifier [MQTT-3.3.4-5]
             lease = self._leases.get(group)
             if lease is None:
                 return  # it has left meanwhile
@@ -196,6 +196,7 @@ class Deliveries:
             return
         for entry in effect.entries:
             handed = Handed(lease, entry, effect.nonce)
+            # One after the other, as they were published [MQTT-4.6.0-5] [MQTT-4.6.0-6].
             waits = self._held_back or not self._connection.messages.quota
             if lease.qos and (waits or not self._send(handed, now)):
                 self._held_back.append(handed)

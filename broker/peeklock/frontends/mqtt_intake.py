@@ -65,7 +65,8 @@ class Intake:
 
     def on_released(self, packet_id: int, session: Session) -> None:
         """PUBCOMP leaves when the identifier is forgotten for good: the client may use it for
-        its next message then [MQTT-4.3.3-11] [MQTT-4.3.3-12]."""
+        its next message then [MQTT-4.3.3-11] [MQTT-4.3.3-12]. Whether the message
+        has expired meanwhile is no question [MQTT-4.3.3-13]."""
         complete = partial(self._connection.messages.complete, packet_id)
         if session.is_kept:
             lsn = self._desk.release(session, packet_id)

@@ -63,7 +63,7 @@ class Lease:
             return Terms(self.topic_name, self.qos, False, self.identifiers)
         topic_name, identifiers = named_under(entry.session_id or "")
         how = entry.priority
-        if self.session is None:
+        if self.session is None:  # each member's own [MQTT-4.8.2-3]
             return Terms(topic_name, min(self.qos, how & QOS), False, self.identifiers)
         return Terms(topic_name, how & QOS, how & RETAIN != 0, identifiers)
 

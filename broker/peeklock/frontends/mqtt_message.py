@@ -131,6 +131,7 @@ def submission_of_publish(
     passage: Passage | None = None
     if expires_at != NEVER:
         passage = Passage(SharedBytes(), expires_at=expires_at)
+    # Without RETAIN nothing is kept [MQTT-3.3.1-8], unless who made the topic wants it so.
     last_value = AS_THE_TOPIC_SAYS
     if publish.retain:  # [MQTT-3.3.1-5]; an empty one clears [MQTT-3.3.1-6] [MQTT-3.3.1-7]
         last_value = KEEP if publish.payload else CLEAR

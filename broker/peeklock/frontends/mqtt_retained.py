@@ -2,6 +2,7 @@
 
 They are looked up page by page, each in a turn of its own, and no faster than the client takes
 them. For a session that is kept they go into its queue, as other signals with QoS 1 and 2 do.
+They are no session's own, and stay when it ends [MQTT-3.1.2-7 of 3.1.1].
 """
 
 from collections import deque

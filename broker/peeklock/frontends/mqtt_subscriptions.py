@@ -62,7 +62,9 @@ class Subscriptions:
     def subscribe(
         self, request: FilterRequest, identifiers: tuple[int, ...], now: UnixMs
     ) -> int:
-        """The QoS that is granted [MQTT-3.8.4-6] [MQTT-3.9.3-1]; raises `BrokerError`."""
+        """The QoS that is granted [MQTT-3.8.4-6] [MQTT-3.8.4-7] [MQTT-3.9.3-1]; raises
+        `BrokerError`. What waits for the same filter of before is not lost [MQTT-3.8.4-4].
+        """
         topic_filter = request.topic_filter
         session = self._session
         known = session.listener.wanted

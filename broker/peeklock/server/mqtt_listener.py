@@ -17,7 +17,8 @@ log = structlog.get_logger()
 async def listen_for_mqtt(
     config: Config, make_connection: Callable[[], SocketConnection]
 ) -> asyncio.Server | None:
-    """Where nobody said so, an address that is taken is no reason not to start."""
+    """TCP, or TLS on it [MQTT-4.2.0-1]. Where nobody said so, an address that is taken is no
+    reason not to start."""
     where = mqtt_address(config)
     if where is None:
         return None

@@ -13,7 +13,7 @@ from peeklock.server.connection import SocketConnection
 
 AMQP: Final = "amqp"  # as IANA has it, and the AMQP WebSocket binding (§2.1)
 AMQP_BEFORE: Final = "AMQPWSB10"  # as the binding's drafts, and Azure's SDKs, have it
-MQTT: Final = "mqtt"  # MQTT 5.0 §6 [MQTT-6.0.0-3]
+MQTT: Final = "mqtt"  # MQTT 5.0 §6 [MQTT-6.0.0-3] [MQTT-6.0.0-4]
 # Where clients look for it: Azure's SDKs, Mosquitto and MQTT.js, EMQX's and Artemis' users.
 PATHS: Final = frozenset({"/$servicebus/websocket", "/amqp", "/mqtt", "/ws", "/"})
 ANY_ORIGIN: Final = "*"

@@ -165,7 +165,7 @@ class WebSocket(asyncio.Protocol):
             if self._is_full and not self._is_choked:
                 self._is_choked = True
                 self._transport.pause_reading()
-        elif isinstance(event, TextMessage):
+        elif isinstance(event, TextMessage):  # [MQTT-6.0.0-1]
             what = "text, where binary messages are exchanged"
             return CloseConnection(CloseReason.UNSUPPORTED_DATA, what)
         elif isinstance(event, CloseConnection):

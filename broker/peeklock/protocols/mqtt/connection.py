@@ -553,7 +553,7 @@ class Connection:
             self._refuse_unread(code, violation)
         elif self.is_server and self._state is not State.CONNECTED:
             self.refuse(code, what)
-        else:
+        else:  # also of a re-authentication [MQTT-4.12.1-2]
             self.disconnect(code, what)
 
     def _refuse_unread(self, code: int, violation: MqttViolation) -> None:

@@ -86,7 +86,8 @@ class MessageFlow:
         if is_v5:
             self._aliases_in = IncomingAliases(settings.topic_alias_maximum)
             used = min(limits.topic_alias_maximum, settings.topic_aliases_sent)
-            self._aliases_out = OutgoingAliases(used)  # [MQTT-3.1.2-26] [MQTT-3.2.2-17]
+            # [MQTT-3.1.2-26] [MQTT-3.2.2-17], and none without [MQTT-3.1.2-27] [MQTT-3.2.2-18].
+            self._aliases_out = OutgoingAliases(used)
         else:
             self.incoming.maximum = 0xFFFF  # 3.1.1 has no receive maximum
 
@@ -119,7 +120,8 @@ class MessageFlow:
             return NOT_OFFERED  # [MQTT-3.2.2-11] [MQTT-3.2.2-14]
         packet_id = NO_PACKET_ID
         if qos:
-            if self.outgoing.quota == 0:  # nothing else is held up [MQTT-3.3.4-8]
+            # Nothing else is held up [MQTT-3.3.4-8] [MQTT-3.3.4-10] [MQTT-4.9.0-3].
+            if self.outgoing.quota == 0:
                 return NO_QUOTA  # [MQTT-3.3.4-7] [MQTT-3.3.4-9]
             packet_id = self.outgoing.allot()
             if packet_id == NONE:
@@ -149,7 +151,7 @@ class MessageFlow:
         """Send a message under the identifier that its owner has chosen for it; as `publish`.
 
         The same message has the same one on each connection [MQTT-4.4.0-1]. `publish.dup` says
-        that it may have been sent before [MQTT-3.3.1-1].
+        that it may have been sent before [MQTT-3.3.1-1], to this client [MQTT-3.3.1-3].
         """
         packet_id = publish.packet_id
         assert 0 < packet_id <= self._settings.packet_ids_reserved
