@@ -49,7 +49,7 @@ class TestFilters:
     def test_wildcards(
         self, shared: BrokerProcess, other: MqttPeer, tree: str, v5: bool
     ) -> None:
-        """§4.7.1"""
+        """§4.7.1: what they match, and nothing else [MQTT-3.3.2-3] [MQTT-4.5.0-1]."""
         with mqtt_peer(shared.mqtt_port, v5=v5) as one:
             wanted = (f"{tree}/+/b", f"{tree}/deep/#", f"{tree}/exact")
             assert one.subscribe(*wanted).suback.reason_codes == (1, 1, 1)
@@ -118,7 +118,7 @@ class TestQos:
                     one.acknowledge(heard)
 
     def test_many_in_their_order(self, client: MqttPeer, other: MqttPeer, tree: str) -> None:
-        """[MQTT-4.6.0-6], with more than may be under way."""
+        """[MQTT-4.6.0-5] [MQTT-4.6.0-6], with more than may be under way."""
         client.subscribe(f"{tree}/#")
         payloads = [b"%d" % number for number in range(600)]
         other.put(f"{tree}/a", *payloads)

@@ -46,7 +46,7 @@ class TestBothVersions:
     def test_a_cut_connection(
         self, shared: BrokerProcess, witness: MqttPeer, name: str, v5: bool
     ) -> None:
-        """[MQTT-3.1.2-8]"""
+        """[MQTT-3.1.2-8] [MQTT-3.1.2-14]"""
         left = Will(f"{name}/gone", b"gone", 1)
         mqtt_peer(shared.mqtt_port, name, v5=v5, will=left).socket.close()
         heard = witness.take()

@@ -71,6 +71,7 @@ class TestHandshake:
     def test_the_first_known_protocol_is_spoken(
         self, client: WebSocketPeer, path: str, offered: str, chosen: str
     ) -> None:
+        """MQTT 5.0 [MQTT-6.0.0-3] [MQTT-6.0.0-4]"""
         assert client.open(path, offered) == 101
         assert client.headers["sec-websocket-protocol"] == chosen
         assert "sec-websocket-extensions" not in client.headers
@@ -218,6 +219,7 @@ class TestBadInput:
     def test_frames_that_are_none(
         self, opened: WebSocketPeer, shared: BrokerProcess, frames: bytes, code: int
     ) -> None:
+        """Text is none, either (MQTT 5.0 [MQTT-6.0.0-1])."""
         with ready_peer(shared.amqp_port) as other:
             opened.socket.sendall(frames)
             assert opened.expect_close()[0] == code

@@ -7,6 +7,7 @@ from peeklock.protocols.mqtt.reason_codes import MqttViolation
 
 
 def test_a_name_is_remembered_until_another_takes_its_place() -> None:
+    """[MQTT-3.3.2-10]"""
     aliases = IncomingAliases(2)
     assert aliases.resolve(1, "a/b") == "a/b"
     assert aliases.resolve(1, "") == "a/b"
@@ -19,6 +20,8 @@ def test_a_name_is_remembered_until_another_takes_its_place() -> None:
 
 
 def test_the_first_names_get_ours() -> None:
+    """[MQTT-3.3.2-11] [MQTT-3.2.2-17] [MQTT-3.2.2-18]: and no others do."""
+    assert OutgoingAliases(0).free() == NO_ALIAS
     aliases = OutgoingAliases(1)
     assert aliases.known("a") == NO_ALIAS
     assert aliases.free() == 1

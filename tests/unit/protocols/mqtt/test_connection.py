@@ -105,7 +105,7 @@ class TestTime:
         assert one.tick(after(10_000_000)) == []
 
     def test_the_servers_own_keep_alive_counts(self) -> None:
-        """[MQTT-3.2.2-21]: where the client asked for more, or for none."""
+        """[MQTT-3.1.2-21] [MQTT-3.2.2-21]: where the client asked for more, or for none."""
         for asked in (0, 100):
             ends = ConnectionSettings(keep_alive_max=10)
             pair = Pair(Connect("c", keep_alive=asked), server=ends)
@@ -457,7 +457,9 @@ class TestMessages:
 
     @BOTH
     def test_a_session_goes_on(self, version: int) -> None:
-        """[MQTT-4.4.0-1]: PUBLISH with DUP, PUBREL, their old identifiers, in their order."""
+        """[MQTT-4.4.0-1] [MQTT-4.6.0-1]: PUBLISH with DUP, PUBREL, their old identifiers, in
+        their order.
+        """
         pair = Pair(
             Connect("c", version, clean_start=False),
             acceptance=Acceptance(

@@ -1,6 +1,12 @@
 """Packets no larger than the peer takes, and no wordier than it wants."""
 
-from peeklock.protocols.mqtt.acknowledgements import PUBACK, Acknowledgement
+from peeklock.protocols.mqtt.acknowledgements import (
+    PUBACK,
+    PUBCOMP,
+    PUBREC,
+    PUBREL,
+    Acknowledgement,
+)
 from peeklock.protocols.mqtt.connect import Connack
 from peeklock.protocols.mqtt.packet_writer import PacketWriter
 from peeklock.protocols.mqtt.packets import Auth, Disconnect, Packet
@@ -11,12 +17,15 @@ from peeklock.protocols.mqtt.properties import (
     Properties,
 )
 from peeklock.protocols.mqtt.publish import Publish
-from peeklock.protocols.mqtt.reason_codes import NOT_AUTHORIZED
+from peeklock.protocols.mqtt.reason_codes import NOT_AUTHORIZED, PACKET_IDENTIFIER_NOT_FOUND
 from peeklock.protocols.mqtt.subscribe import Suback, Unsuback
 
 WORDS = Properties({REASON_STRING: "because"}, (("k", "value"),))
 WORDY: list[Packet] = [
     Acknowledgement(PUBACK, 1, NOT_AUTHORIZED, WORDS),
+    Acknowledgement(PUBREC, 1, NOT_AUTHORIZED, WORDS),
+    Acknowledgement(PUBREL, 1, PACKET_IDENTIFIER_NOT_FOUND, WORDS),
+    Acknowledgement(PUBCOMP, 1, PACKET_IDENTIFIER_NOT_FOUND, WORDS),
     Suback(1, (NOT_AUTHORIZED,), WORDS),
     Unsuback(1, (NOT_AUTHORIZED,), WORDS),
     Connack(NOT_AUTHORIZED, False, WORDS),
@@ -34,7 +43,11 @@ def sent(given: Packet, *, size: int = 1000, wanted: bool = True) -> bytes:
 
 
 def test_first_the_user_properties_go_and_then_the_reason() -> None:
-    """[MQTT-3.4.2-2] and its like."""
+    """[MQTT-3.2.2-19] [MQTT-3.2.2-20] [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2]
+    [MQTT-3.5.2-3] [MQTT-3.6.2-2] [MQTT-3.6.2-3] [MQTT-3.7.2-2] [MQTT-3.7.2-3] [MQTT-3.9.2-1]
+    [MQTT-3.9.2-2] [MQTT-3.11.2-1] [MQTT-3.11.2-2] [MQTT-3.14.2-3] [MQTT-3.14.2-4]
+    [MQTT-3.15.2-2] [MQTT-3.15.2-3]
+    """
     for given in WORDY:
         full = sent(given)
         assert b"because" in full
