@@ -470,6 +470,28 @@ def test_an_empty_client_identifier_without_a_clean_session(shared: BrokerProces
         assert is_present(one)
 
 
+@VERSIONS
+def test_all_at_once(shared: BrokerProcess, client: MqttPeer, tree: str, v5: bool) -> None:
+    """A client need not wait for CONNACK (§3.1.4). What it says before it leaves counts."""
+    client.subscribe(f"{tree}/#")
+    name = text(tree.encode())
+    kept = b"\x05\x11\0\0\0\x3c"  # a Session Expiry Interval of 60
+    head = text(b"MQTT") + bytes((5 if v5 else 4, 0)) + b"\0\0"
+    heard = answer(
+        shared,
+        packet(0x10, head, kept if v5 else b"", name)
+        + packet(0x82, b"\0\1", none(v5), text(f"{tree}/a".encode()), b"\1")
+        + packet(0x32, text(f"{tree}/b".encode()), b"\0\2", none(v5), b"said")
+        + b"\xe0\0",
+    )
+    assert heard[:1] == b"\x20"
+    assert client.take().payload == b"said"
+    client.put(f"{tree}/a", b"waits")
+    with connect(shared, tree, 0, v5=v5) as one:
+        assert is_present(one)
+        assert one.take().payload == b"waits"
+
+
 def test_a_second_connect(shared: BrokerProcess) -> None:
     """[MQTT-3.1.0-2] [MQTT-3.2.0-2]: one CONNACK, and the end."""
     heard = answer(shared, hello(v5=True), hello(v5=True))

@@ -328,15 +328,14 @@ class MqttFrontend:
             self._engine.outbox.hold(session.lsn, Replied(self, welcome))
 
     def _let_in(self, acceptance: Acceptance, session: Session) -> None:
-        self._connection.accept(acceptance, self._elapsed)
-        if self._connection.closed:
-            return
         host = self._host
         subscriptions = Subscriptions(
             host.desk, session, self._finder, self._deliveries, host.system
         )
         self._subscriptions = subscriptions
-        if session.is_kept:
+        # What came ahead may end it: what stands before that counts all the same.
+        self._connection.accept(acceptance, self._elapsed)
+        if session.is_kept and not self._connection.closed:
             self._deliveries.resume(session)
             subscriptions.resume(self._now)
 
