@@ -14,6 +14,7 @@ from peeklock.protocols.mqtt.properties import (
     ASSIGNED_CLIENT_IDENTIFIER,
     AUTHENTICATION_METHOD,
     REASON_STRING,
+    SERVER_KEEP_ALIVE,
     Properties,
 )
 from tests.support.amqp_peer import ready_peer
@@ -141,6 +142,23 @@ class TestTheWire:
         """[MQTT-3.1.2-22]"""
         with mqtt_peer(shared.mqtt_port, "", keep_alive=1) as one:
             assert "MQTT-3.1.2-22" in one.expect_closed(0x8D)
+
+    def test_the_brokers_own_keep_alive(self) -> None:
+        """[MQTT-3.2.2-21] [MQTT-3.2.2-22]: 5.0's clients are told, 3.1.1's are as they ask."""
+        with BrokerProcess(env={"PEEKLOCK_MQTT_KEEP_ALIVE_MAX": "1"}) as broker:
+            for asked, v5, told in (
+                (0, True, 1),
+                (60, True, 1),
+                (1, True, None),
+                (0, False, None),
+            ):
+                with mqtt_peer(broker.mqtt_port, "", v5=v5, keep_alive=asked) as one:
+                    assert one.connack is not None
+                    assert one.connack.properties.values.get(SERVER_KEEP_ALIVE) == told
+                    if v5:
+                        assert "MQTT-3.1.2-22" in one.expect_closed(0x8D)
+                    else:
+                        one.expect_silence(2)
 
     @pytest.mark.parametrize(
         "nonsense",

@@ -96,6 +96,7 @@ class MqttHost:
     desk: SignalDesk
     creates_queues: bool  # --dev: an unknown queue is made when somebody names it
     system: SystemTopics
+    settings: ConnectionSettings = SETTINGS
     clients: "dict[str, MqttFrontend]" = field(default_factory=dict)  # by client id
 
 
@@ -122,7 +123,7 @@ class MqttFrontend:
         self._elapsed: ElapsedMs = elapsed  # that moment, by the clock that nobody sets
         self._client_id = ""  # its own, or one that was assigned
         self._refusal = ""  # why it is not let in, whoever it is
-        self._connection: Final = Connection.server(SETTINGS, elapsed)
+        self._connection: Final = Connection.server(host.settings, elapsed)
         self._logins: Final = Logins(self._connection, host.authenticator, certificate_name)
         self._deliveries: Final = Deliveries(host.engine, host.desk, self, self._connection)
         self._session: Session | None = None  # None: it is not let in yet

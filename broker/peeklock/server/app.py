@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ from peeklock.frontends.amqp10 import AmqpFrontend, AmqpHost
 from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.frontends.closing import Closing
+from peeklock.frontends.mqtt import SETTINGS as MQTT_SETTINGS
 from peeklock.frontends.mqtt import MqttFrontend, MqttHost
 from peeklock.frontends.mqtt_system import SystemTopics
 from peeklock.frontends.mqtt_wills import resume_wills
@@ -123,6 +125,7 @@ class App:
             SignalDesk(self.engine),
             config.dev,
             SystemTopics(self.engine, version(), self._uptime_ms),
+            replace(MQTT_SETTINGS, keep_alive_max=config.mqtt_keep_alive_max),
         )
         self._live_signals: Final = LiveSignals(self.engine, self._clock)
         self._webhooks: Final = Webhooks(

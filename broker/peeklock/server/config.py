@@ -251,6 +251,8 @@ class Config(BaseSettings):
     """HOST:PORT to listen on for AMQP; port 0 takes any free one."""
     mqtt: str | None = None
     """HOST:PORT for MQTT; else 127.0.0.1:1883 if that is free; `off`: none."""
+    mqtt_keep_alive_max: int | None = Field(default=None, ge=1, le=65_535)
+    """Seconds; MQTT 5 clients that want a longer keep alive, or none, are told this one."""
     http: str | None = None
     """HOST:PORT for HTTP and HTTPS; else 127.0.0.1:8180 if that is free; `off`: none."""
     tls_cert: Path | None = None
