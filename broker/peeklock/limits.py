@@ -127,6 +127,9 @@ MQTT_PACKET_IDS_OF_SESSIONS: Final = 32_767
 # Sessions that outlive their connections, each with a queue: as many as there may be
 # connections.
 MQTT_SESSIONS_MAX: Final = 10_000
+# Shared subscriptions of all sessions, each with a queue, too: so clients of MQTT that think of
+# ever new names for them leave room for the entities of others.
+MQTT_GROUPS_MAX: Final = 10_000
 # How long a session is kept while its client is away, at most: 3.1.1's never end by
 # themselves, and a device that was scrapped does not say so.
 MQTT_SESSION_LIFETIME_MAX: Final = Millis(30 * 86_400_000)

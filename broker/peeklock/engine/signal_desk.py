@@ -44,6 +44,7 @@ from peeklock.limits import (
     LOCK_DURATION_MAX,
     MAX_DELIVERY_COUNT_MAX,
     MESSAGE_BYTES_MAX,
+    MQTT_GROUPS_MAX,
     MQTT_QUEUED_BYTES_MAX,
     MQTT_QUEUED_MESSAGES_MAX,
     MQTT_WILL_GRACE,
@@ -275,6 +276,10 @@ class SignalDesk:
         found = listeners.groups.get(name)
         if found is None:
             check_topic_filter(name)
+            if len(listeners.groups) >= MQTT_GROUPS_MAX:
+                raise QuotaExceeded(
+                    f"there are {MQTT_GROUPS_MAX} shared subscriptions, the limit"
+                )
             topic = find_signals(engine, now)
             created = engine.namespace.create_session(topic, SESSION_SETTINGS, now)
             wanted = Wanted(Listener(None), 1)

@@ -13,7 +13,7 @@ from peeklock.entities.listeners import Ear, Listener, Wanted
 from peeklock.entities.namespace import Namespace
 from peeklock.entities.submission import Publication, Submission
 from peeklock.errors import InvalidRequest, NotAllowed, QuotaExceeded, Unauthorized
-from peeklock.limits import MQTT_QUEUED_MESSAGES_MAX, MQTT_SESSIONS_MAX
+from peeklock.limits import MQTT_GROUPS_MAX, MQTT_QUEUED_MESSAGES_MAX, MQTT_SESSIONS_MAX
 from peeklock.message import Message
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import NEVER, NOWHERE, Lsn, Millis, UnixMs
@@ -277,6 +277,14 @@ class TestSessions:
             desk.enter("three")
         desk.enter("three", 0)
         assert desk.enter("one").is_present
+
+    def test_too_many_shared_filters(self, desk: Desk) -> None:
+        group = desk.desk.group("$share/g/a", desk.house.now)
+        groups = desk.house.namespace.listeners.groups
+        groups.update({f"$share/{n}/a": group for n in range(MQTT_GROUPS_MAX - 1)})
+        with pytest.raises(QuotaExceeded, match="10000 shared subscriptions"):
+            desk.desk.group("$share/new/a", desk.house.now)
+        assert desk.desk.group("$share/g/a", desk.house.now) is group
 
     def test_filters_are_kept_as_they_are_written(self, desk: Desk) -> None:
         """[MQTT-4.7.3-4]"""
