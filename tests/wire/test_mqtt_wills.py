@@ -8,12 +8,13 @@ import pytest
 
 from peeklock.limits import MQTT_WILL_GRACE
 from peeklock.protocols.mqtt.connect import Connect, Will
-from peeklock.protocols.mqtt.events import ConnectRefused
+from peeklock.protocols.mqtt.events import ConnectRefused, SubackReceived
 from peeklock.protocols.mqtt.properties import (
     CONTENT_TYPE,
     WILL_DELAY_INTERVAL,
     Properties,
 )
+from peeklock.protocols.mqtt.subscribe import FilterRequest
 from tests.support.broker_process import BrokerProcess
 from tests.support.mqtt_peer import MqttPeer, mqtt_peer
 from tests.support.stepped_clock import VARIABLE
@@ -130,6 +131,19 @@ class TestFive:
     ) -> None:
         mqtt_peer(shared.mqtt_port, name, will=will(name, 600)).socket.close()
         assert witness.take().payload == b"gone"
+
+    def test_it_is_no_news_to_its_own_session(
+        self, shared: BrokerProcess, witness: MqttPeer, name: str
+    ) -> None:
+        """[MQTT-3.8.3-3]: where it wants nothing of its own."""
+        with connect(shared, name, will=will(name, qos=1)) as one:
+            own = FilterRequest(f"{name}/#", 1, no_local=True)
+            one.engine.requests.subscribe((own,))
+            one.flush()
+            one.expect(SubackReceived)
+        assert witness.take().payload == b"gone"
+        with connect(shared, name) as one:
+            one.expect_silence()
 
     def test_take_over(self, shared: BrokerProcess, witness: MqttPeer, name: str) -> None:
         with connect(shared, name, will=will(name)), connect(shared, name):

@@ -309,6 +309,8 @@ class MqttFrontend:
             connection.refuse(connect_code(error), str(error))
             return
         self._session = session
+        if testament is not None:
+            testament.publisher = session.listener  # [MQTT-3.8.3-3]
         self._host.system.enter(connection, session.listener)
         self._client_id = client_id
         clients[client_id] = self

@@ -14,6 +14,7 @@ from peeklock.engine.engine import Engine
 from peeklock.engine.signal_desk import PublishWill, SignalDesk
 from peeklock.entities.facts import Fact
 from peeklock.entities.kept_links import KeptLink
+from peeklock.entities.listeners import Listener
 from peeklock.entities.submission import Submission
 from peeklock.errors import BrokerError
 from peeklock.frontends.mqtt_message import submission_of_publish
@@ -48,6 +49,7 @@ class Testament:
         self._finder: Final = finder
         self._publish: Final = publish
         self._is_v5: Final = is_v5
+        self.publisher: Listener | None = None  # its client's session, once it is there
 
     def check(self, now: UnixMs) -> None:
         """Raises what a PUBLISH of it would be refused with: now there is somebody to tell."""
@@ -66,7 +68,14 @@ class Testament:
     def _submission(self, now: UnixMs) -> tuple[Place, Submission]:
         place = self._finder.target(self._publish.topic_name, now)
         given = submission_of_publish(
-            *(self._publish, place.subject, place.entity, self._engine.ids, now),
+            *(
+                self._publish,
+                place.subject,
+                place.entity,
+                self._engine.ids,
+                now,
+                self.publisher,
+            ),
             is_v5=self._is_v5,
         )
         return place, given
@@ -118,4 +127,6 @@ def resume_wills(
 
 def publisher_of(engine: Engine, creates_queues: bool, link: KeptLink) -> PublishWill:
     finder = Finder(engine, Principal(link.key.user), creates=creates_queues)
-    return testament_in(link.will, engine, finder).publish
+    testament = testament_in(link.will, engine, finder)
+    testament.publisher = engine.namespace.listeners.by_queue.get(link.entity_id)
+    return testament.publish
