@@ -29,7 +29,7 @@ from peeklock.frontends.mqtt_login import Logins, renew
 from peeklock.frontends.mqtt_subscriptions import Subscriptions
 from peeklock.frontends.mqtt_system import SystemTopics
 from peeklock.frontends.mqtt_topics import Finder
-from peeklock.frontends.mqtt_wills import Testament, delay_of, testament_of
+from peeklock.frontends.mqtt_wills import LastWill, delay_of, last_will_of
 from peeklock.limits import (
     MQTT_CLIENT_ID_CHARACTERS_MAX,
     MQTT_PACKET_IDS_OF_SESSIONS,
@@ -127,7 +127,7 @@ class MqttFrontend:
         self._logins: Final = Logins(self._connection, host.authenticator, certificate_name)
         self._deliveries: Final = Deliveries(host.engine, host.desk, self, self._connection)
         self._session: Session | None = None  # None: it is not let in yet
-        self._testament: Testament | None = None
+        self._last_will: LastWill | None = None
         self._subscriptions: Subscriptions | None = None
         self._obey_rights_of(ANONYMOUS)
 
@@ -281,14 +281,14 @@ class MqttFrontend:
         assigned = None if connect.client_id else f"auto-{self._engine.ids.name()}"
         client_id = assigned or connect.client_id
         clients = self._host.clients
-        testament = testament_of(connect, self._engine, self._finder)
+        last_will = last_will_of(connect, self._engine, self._finder)
         try:
-            if testament is not None:
-                testament.check(now)
+            if last_will is not None:
+                last_will.check(now)
         except BrokerError as error:
             connection.refuse(connect_code(error), str(error))
             return
-        self._testament = testament
+        self._last_will = last_will
         other = clients.get(client_id)
         if other is not None:
             if other.user_name != self.user_name:
@@ -302,15 +302,15 @@ class MqttFrontend:
             session = self._host.desk.enter(
                 *(self, self.user_name, client_id, lifetime, now),
                 is_clean=connect.clean_start,
-                will=NO_WILL if testament is None else testament.kept(),
+                will=NO_WILL if last_will is None else last_will.kept(),
                 will_delay_ms=delay_of(connect.will),
             )
         except BrokerError as error:
             connection.refuse(connect_code(error), str(error))
             return
         self._session = session
-        if testament is not None:
-            testament.publisher = session.listener  # [MQTT-3.8.3-3]
+        if last_will is not None:
+            last_will.publisher = session.listener  # [MQTT-3.8.3-3]
         self._host.system.enter(connection, session.listener)
         self._client_id = client_id
         clients[client_id] = self
@@ -362,8 +362,8 @@ class MqttFrontend:
         lifetime = lifetime_of(self._connection.session_expiry_interval)
         connect = self._connection.connect
         assert connect is not None
-        testament = self._testament if is_will_due else None
-        publish = None if testament is None else testament.publish
+        last_will = self._last_will if is_will_due else None
+        publish = None if last_will is None else last_will.publish
         self._host.desk.leave(session, lifetime, now, publish, delay_of(connect.will))
         clients = self._host.clients
         if clients.get(self._client_id) is self:

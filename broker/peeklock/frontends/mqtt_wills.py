@@ -23,6 +23,7 @@ from peeklock.protocols.mqtt.connect import MQTT_3_1_1, MQTT_5_0, Connect, Will
 from peeklock.protocols.mqtt.packets import encode_packet
 from peeklock.protocols.mqtt.properties import WILL_DELAY_INTERVAL
 from peeklock.protocols.mqtt.publish import Publish, read_publish
+from peeklock.protocols.mqtt.reason_codes import MqttViolation
 from peeklock.protocols.mqtt.varint import read_varint
 from peeklock.security.principal import Principal
 from peeklock.types import Millis, UnixMs
@@ -39,7 +40,7 @@ class Nobody:
 
 
 @final
-class Testament:
+class LastWill:
     """One client's will, with what it takes to publish it."""
 
     def __init__(
@@ -66,16 +67,10 @@ class Testament:
         )
 
     def _submission(self, now: UnixMs) -> tuple[Place, Submission]:
-        place = self._finder.target(self._publish.topic_name, now)
+        publish = self._publish
+        place = self._finder.target(publish.topic_name, now)
         given = submission_of_publish(
-            *(
-                self._publish,
-                place.subject,
-                place.entity,
-                self._engine.ids,
-                now,
-                self.publisher,
-            ),
+            *(publish, place.subject, place.entity, self._engine.ids, now, self.publisher),
             is_v5=self._is_v5,
         )
         return place, given
@@ -86,12 +81,12 @@ class Testament:
         return bytes((version,)) + encode_packet(self._publish, is_v5=self._is_v5)
 
 
-def testament_of(connect: Connect, engine: Engine, finder: Finder) -> Testament | None:
+def last_will_of(connect: Connect, engine: Engine, finder: Finder) -> LastWill | None:
     """Of a client that comes; None: it leaves none."""
     if connect.will is None:
         return None
     publish = publish_of(connect.will)
-    return Testament(engine, finder, publish, is_v5=connect.version == MQTT_5_0)
+    return LastWill(engine, finder, publish, is_v5=connect.version == MQTT_5_0)
 
 
 def delay_of(will: Will | None) -> Millis:
@@ -107,13 +102,13 @@ def publish_of(will: Will) -> Publish:
     )
 
 
-def testament_in(kept: bytes, engine: Engine, finder: Finder) -> Testament:
-    """What `Testament.kept` gave."""
+def last_will_in(kept: bytes, engine: Engine, finder: Finder) -> LastWill:
+    """What `LastWill.kept` gave; raises `MqttViolation` for what is not taken any more."""
     is_v5 = kept[0] == MQTT_5_0
     found = read_varint(kept, 2, len(kept))
     assert found is not None
     publish = read_publish(kept[1], kept, found[1], len(kept), is_v5=is_v5)
-    return Testament(engine, finder, publish, is_v5=is_v5)
+    return LastWill(engine, finder, publish, is_v5=is_v5)
 
 
 def resume_wills(
@@ -127,6 +122,13 @@ def resume_wills(
 
 def publisher_of(engine: Engine, creates_queues: bool, link: KeptLink) -> PublishWill:
     finder = Finder(engine, Principal(link.key.user), creates=creates_queues)
-    testament = testament_in(link.will, engine, finder)
-    testament.publisher = engine.namespace.listeners.by_queue.get(link.entity_id)
-    return testament.publish
+    try:
+        last_will = last_will_in(link.will, engine, finder)
+    except MqttViolation:
+        return let_go  # an earlier version took it; no reason not to start
+    last_will.publisher = engine.namespace.listeners.by_queue.get(link.entity_id)
+    return last_will.publish
+
+
+def let_go(now: UnixMs, beside: Sequence[Fact]) -> None:
+    """Publishes nothing."""
