@@ -752,9 +752,8 @@ class Engine:
         So locks of others end, temporary queues go.
         """
         self._started_at = now
-        self.end_empty_groups(
-            self.namespace.listeners.groups
-        )  # of those who were here, and kept nothing
+        # Of those who were here, and kept nothing.
+        self.end_empty_groups(self.namespace.listeners.groups)
         temporary = [queue for queue in self.namespace.queues() if queue.settings.temporary]
         for queue in temporary:
             self.commit_registry(self.namespace.delete(queue.path))

@@ -182,17 +182,19 @@ class SignalDesk:
         """
         engine = self._engine
         session.listener.unhear(session.ear)
+        links = engine.namespace.links
         link = session.link
         if link is None:
             shared = session.listener.shared
             engine.namespace.listeners.forget(session.listener)
             engine.end_empty_groups(shared)
+        elif links.by_id.get(link.link_id) is not link:
+            link = None  # it was ended meanwhile
         waits = link is not None and min(will_delay_ms, lifetime_ms) > 0
         if will is not None and not waits:
             self._publish(will, link, now)
-        links = engine.namespace.links
-        if link is None or links.by_id.get(link.link_id) is not link:
-            return  # it was ended meanwhile
+        if link is None:
+            return
         if lifetime_ms == 0:
             engine.close_link(link, now)
             return

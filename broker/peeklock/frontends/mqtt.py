@@ -277,7 +277,7 @@ class MqttFrontend:
         connection = self._connection
         connect = connection.connect
         assert connect is not None
-        # [MQTT-3.1.3-6]
+        # Who brings none is given one [MQTT-3.1.3-6].
         assigned = None if connect.client_id else f"auto-{self._engine.ids.name()}"
         client_id = assigned or connect.client_id
         clients = self._host.clients
