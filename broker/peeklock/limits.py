@@ -157,6 +157,11 @@ MQTT_PING_TIMEOUT: Final = Millis(10_000)
 CONNECTIONS_MAX: Final = 10_000
 # Those beyond it that are told so, at a time; who comes beyond these is cut off without a word.
 CONNECTIONS_REFUSED_MAX: Final = 100
+# TCP probes a peer that is silent for so many seconds, then every so many seconds, so often:
+# in three minutes it is gone. MQTT and AMQP let clients ask for no heartbeat of their own.
+PROBE_AFTER: Final = 120
+PROBE_EVERY: Final = 15
+PROBE_COUNT: Final = 4
 
 # Bytes in a socket's buffer above which its peer's receivers are not served.
 WRITE_PAUSE_BYTES: Final = 1 * MIB

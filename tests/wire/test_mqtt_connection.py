@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from peeklock.limits import PROBE_AFTER
 from peeklock.protocols.mqtt.connect import MQTT_3_1_1, Connect
 from peeklock.protocols.mqtt.events import ConnectRefused, PublishAcknowledged
 from peeklock.protocols.mqtt.properties import (
@@ -22,6 +23,7 @@ from tests.support.broker_process import BrokerProcess, serve_until_it_ends
 from tests.support.certificates import make_certificate
 from tests.support.mqtt_peer import MqttPeer, RawMqtt, mqtt_peer
 
+TCP_TABLE = Path("/proc/net/tcp")
 VERSIONS = pytest.mark.parametrize("v5", [True, False], ids=["5.0", "3.1.1"])
 
 
@@ -142,6 +144,17 @@ class TestTheWire:
         """[MQTT-3.1.2-22]"""
         with mqtt_peer(shared.mqtt_port, "", keep_alive=1) as one:
             assert "MQTT-3.1.2-22" in one.expect_closed(0x8D)
+
+    @pytest.mark.skipif(not TCP_TABLE.exists(), reason="Linux tells of a connection's timers")
+    def test_who_asks_for_no_keep_alive_is_probed_by_tcp(self, shared: BrokerProcess) -> None:
+        """Else the broker would never know of a machine that was switched off."""
+        with mqtt_peer(shared.mqtt_port) as one:
+            ends = [f"{port:04X}" for port in (shared.mqtt_port, one.socket.getsockname()[1])]
+            rows = [row.split() for row in TCP_TABLE.read_text().splitlines()]
+            (timer,) = [row[5] for row in rows if [one[-4:] for one in row[1:3]] == ends]
+            kind, _colon, left = timer.partition(":")
+            assert kind == "02", "keep-alive"
+            assert 0 < int(left, 16) / 100 <= PROBE_AFTER
 
     def test_the_brokers_own_keep_alive(self) -> None:
         """[MQTT-3.2.2-21] [MQTT-3.2.2-22]: 5.0's clients are told, 3.1.1's are as they ask."""

@@ -5,6 +5,7 @@ so. Nobody else notices.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias, cast
 
@@ -16,6 +17,9 @@ from peeklock.frontends.closing import Closing
 from peeklock.limits import (
     CONNECTION_LOOK_AGAIN,
     LINGER_TIMEOUT,
+    PROBE_AFTER,
+    PROBE_COUNT,
+    PROBE_EVERY,
     READ_PAUSE_BYTES,
     WRITE_PAUSE_BYTES,
 )
@@ -91,6 +95,9 @@ class SocketConnection(asyncio.Protocol):
         # uvloop's transports have asyncio.Transport's methods but are none of its subclasses.
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_PAUSE_BYTES)
+        opened = transport.get_extra_info("socket")
+        if opened is not None:
+            probe_silence(opened)
         peer = transport.get_extra_info("peername")
         if peer:
             self.peer_name = f"{peer[0]}:{peer[1]}"
@@ -214,3 +221,15 @@ class SocketConnection(asyncio.Protocol):
         self._after_read(self)
         if self._transport is not None and not self._transport.is_closing():
             self._set_timer()
+
+
+def probe_silence(opened: socket.socket) -> None:
+    """Whoever asked for no heartbeat, and whose machine is gone, is missed all the same."""
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE", PROBE_AFTER),
+        ("TCP_KEEPINTVL", PROBE_EVERY),
+        ("TCP_KEEPCNT", PROBE_COUNT),
+    ):
+        if hasattr(socket, option):  # macOS has no TCP_KEEPIDLE before Python 3.14, say
+            opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
