@@ -1,5 +1,5 @@
-"""Writes settings.md, entities.md, limits.md and commands.md from the code, and service-bus.md
-from the tests; `make docs` runs it.
+"""Writes settings.md, entities.md, limits.md, commands.md and monitoring.md from the code, and
+service-bus.md from the tests; `make docs` runs it.
 
 Also what `peeklock queue create --help` says of the settings: the command line may not look into
 the broker, so it is told here.
@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from docs.reference.markdown import MADE, table
+from docs.reference.monitoring import monitoring_page
 from docs.reference.service_bus import service_bus_page
 from peeklock import limits
 from peeklock.entities import push as push_settings
@@ -72,6 +73,7 @@ def pages() -> dict[str, str]:
         "entities.md": entities_page(),
         "limits.md": limits_page(),
         "commands.md": commands_page(),
+        "monitoring.md": monitoring_page(),
         "service-bus.md": service_bus_page(),
         HELP_TABLE: help_table(),
     }

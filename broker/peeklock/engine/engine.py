@@ -144,6 +144,7 @@ class Engine:
         self.outbox: Final = Outbox()
         self.alarms: Final = Alarms()
         self.draining = False  # shutting down: no new work is taken
+        self.sessions_lapsed = 0  # of MQTT, whose client did not come back in time
         self._lines: Final[dict[QueueId, Line]] = {}
         self._topics_accessed: Final[dict[QueueId, UnixMs]] = {}  # when each was sent to
         # Who wants a topic's messages live.
@@ -698,6 +699,7 @@ class Engine:
         links = self.namespace.links
         if NEVER != links.next_deadline() <= now:
             for link in links.lapsed(now):
+                self.sessions_lapsed += link.is_session
                 self.close_link(link, now)
         self.turn(now)
 
@@ -764,6 +766,7 @@ class Engine:
         if away:
             self.commit_facts(away)
         for queue in list(self.namespace.by_id.values()):
+            queue.tally.clear()
             recalled = queue.recall_locks(links.by_id)
             if recalled:
                 self._commit(queue, self.relay.with_moves(queue, recalled, now))

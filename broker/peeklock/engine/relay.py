@@ -85,6 +85,9 @@ class Relay:
             self.heard.extend(arrivals.heard)
         if arrivals.signals:
             self.signals.extend(arrivals.signals)
+        if arrivals.turned_away is not None:
+            for tally in arrivals.turned_away:
+                tally.turned_away_count += 1
 
     def room(self, arrivals: Arrivals) -> list[Fact]:
         """What gives way to all that an append brings in; raises `QuotaExceeded`."""

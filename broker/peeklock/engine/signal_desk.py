@@ -311,7 +311,8 @@ class SignalDesk:
         try:
             room = self._engine.relay.room(arrivals)
         except QuotaExceeded:
-            return  # all that it has is under way
+            queue.tally.turned_away_count += 1  # all that it has is under way
+            return
         self._engine.commit_facts([*room, stored])
 
     # ---- packet identifiers of kept sessions

@@ -11,6 +11,7 @@ from peeklock.entities.last_values import Keeping
 from peeklock.entities.listeners import Hearing
 from peeklock.entities.scratch import Scratch
 from peeklock.entities.submission import Submission
+from peeklock.entities.tally import Tally
 from peeklock.message import Message
 from peeklock.types import QueueId, SequenceNumber, UnixMs
 
@@ -183,9 +184,10 @@ class Arrivals:
     """Loads by entity, and what does not stay: it goes on, or to the dead letters.
 
     `signals` are told live, when the append is durable; `heard` by those who listen to names.
+    `turned_away` counts for those who had no room for one.
     """
 
-    __slots__ = ("derived", "heard", "loads", "onward", "signals", "stillborn")
+    __slots__ = ("derived", "heard", "loads", "onward", "signals", "stillborn", "turned_away")
 
     def __init__(self) -> None:
         self.loads: Final[dict[QueueId, Load]] = {}
@@ -194,6 +196,13 @@ class Arrivals:
         self.signals: Final[list[Signal]] = []
         self.heard: Final[list[Heard]] = []
         self.derived: Final[list[Derived]] = []
+        self.turned_away: list[Tally] | None = None  # seldom any
+
+    def turn_away(self, tally: Tally) -> None:
+        """The queue that has this tally cannot take a signal."""
+        if self.turned_away is None:
+            self.turned_away = []
+        self.turned_away.append(tally)
 
     def load(self, entity_id: QueueId) -> Load:
         load = self.loads.get(entity_id)
@@ -215,3 +224,5 @@ class Arrivals:
         self.loads.update(other.loads)
         self.signals.extend(other.signals)
         self.heard.extend(other.heard)
+        for tally in other.turned_away or ():
+            self.turn_away(tally)

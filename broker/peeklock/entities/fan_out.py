@@ -137,6 +137,8 @@ class FanOut:
                         queue.take_signal(given, under, how, self._now, self._arrivals)
                     )
                     self._copy_count += 1
+                else:
+                    self._arrivals.turn_away(queue.tally)
             elif given.not_before <= self._now:
                 if signal is None:
                     publish = None if publication is None else publication.publish

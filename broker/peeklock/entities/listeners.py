@@ -153,12 +153,25 @@ class Listeners:
         self.by_queue: Final[dict[QueueId, Listener]] = {}
         self.groups: Final[dict[str, Listener]] = {}  # by the filter that members share
         self._sizes: Final[dict[str, int]] = {}  # how many sessions have it
+        self._lost_before = 0  # by those that are over
         self._tree: Final[TopicFilterTree[Wanted]] = TopicFilterTree()
 
     @property
     def any(self) -> bool:
         """Does anybody listen? Else nobody need look at a signal's name."""
         return len(self._tree) > 0
+
+    @property
+    def shared_count(self) -> int:
+        """How many filters there are that are shared, of signals or of a queue's jobs."""
+        sizes = self._sizes.items()
+        return sum([size for name, size in sizes if name.startswith(SHARE_PREFIX)])
+
+    @property
+    def lost_count(self) -> int:
+        """How many stored signals gave way to newer ones, or expired, so far."""
+        lost = [one.queue.tally.lost_count for one in self.by_queue.values() if one.queue]
+        return self._lost_before + sum(lost)
 
     # ---- verbs
 
@@ -322,6 +335,7 @@ class Listeners:
         listener.wanted.clear()
         listener.ways.clear()
         if listener.queue is not None:
+            self._lost_before += listener.queue.tally.lost_count
             self.by_queue.pop(listener.queue.queue_id, None)
 
 

@@ -64,6 +64,7 @@ from peeklock.entities.queue_index import (
 from peeklock.entities.residency import Residency
 from peeklock.entities.selection import Selection, Selector
 from peeklock.entities.settings import QueueSettings
+from peeklock.entities.tally import Tally
 from peeklock.limits import PRIORITY_MAX
 from peeklock.message import Message
 from peeklock.types import (
@@ -118,6 +119,7 @@ class QueueState:
         self.next_number = SequenceNumber(1)
         self.size_bytes = 0
         self.counts: Final[list[int]] = [0] * STATES
+        self.tally: Final = Tally()
         self.seen: Final = Deduplication()
         # None: it has none, and hands its messages out in common lanes.
         self.sessions: Final[MessageSessions | None] = (
@@ -230,8 +232,10 @@ class QueueState:
             self._lock(fact.numbers, fact.nonce, fact.until)
         elif isinstance(fact, Removed):
             self._remove(fact.numbers)
+            self.tally.leave(fact.cause, len(fact.numbers))
         elif isinstance(fact, Unlocked):
             self._unlock(fact.numbers, fact.failed, fact.not_before)
+            self.tally.give_back(len(fact.numbers), failed=fact.failed)
         elif isinstance(fact, Renewed):
             self._renew(fact.numbers, fact.until)
         elif isinstance(fact, Deferred):

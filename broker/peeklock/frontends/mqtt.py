@@ -66,6 +66,7 @@ from peeklock.protocols.mqtt.reason_codes import (
 )
 from peeklock.protocols.mqtt.settings import ConnectionSettings
 from peeklock.protocols.mqtt.subscribe import Subscribe, Unsubscribe
+from peeklock.protocols.mqtt.traffic import Traffic
 from peeklock.security.authenticators import (
     Admission,
     Answer,
@@ -130,6 +131,7 @@ class MqttFrontend:
         self._last_will: LastWill | None = None
         self._subscriptions: Subscriptions | None = None
         self._obey_rights_of(ANONYMOUS)
+        host.system.socket_count += 1
 
     # ---- the wire's face
 
@@ -233,6 +235,7 @@ class MqttFrontend:
         """§3.1.4. Who it is takes a moment to find out: the server does, and tells. Whoever is
         refused here or there is closed [MQTT-3.1.4-2]."""
         connection = self._connection
+        self._host.system.connect_count += 1
         if self._refusal:
             connection.refuse(QUOTA_EXCEEDED, self._refusal)
         elif len(connect.client_id) > MQTT_CLIENT_ID_CHARACTERS_MAX:
@@ -311,7 +314,7 @@ class MqttFrontend:
         self._session = session
         if last_will is not None:
             last_will.publisher = session.listener  # [MQTT-3.8.3-3]
-        self._host.system.enter(connection, session.listener)
+        self._host.system.enter(self, session.listener)
         self._client_id = client_id
         clients[client_id] = self
         told = lifetime // 1000
@@ -343,6 +346,18 @@ class MqttFrontend:
             subscriptions.resume(self._now)
 
     @property
+    def traffic(self) -> Traffic:
+        """So far."""
+        found = self._connection.traffic
+        found.publishes_dropped = self._deliveries.dropped_count
+        return found
+
+    @property
+    def in_flight_count(self) -> int:
+        """QoS 1 and 2 messages that the client has not acknowledged."""
+        return self._connection.messages.outgoing.count
+
+    @property
     def user_name(self) -> str:
         return self._principal.name
 
@@ -358,7 +373,7 @@ class MqttFrontend:
         if session is None:
             return
         self._deliveries.end(now)
-        self._host.system.leave(self._connection)
+        self._host.system.leave(self)
         lifetime = lifetime_of(self._connection.session_expiry_interval)
         connect = self._connection.connect
         assert connect is not None

@@ -65,6 +65,12 @@ class Deliveries:
         self._held_back: Final[deque[Handed]] = deque()
         self._session: Session | None = None  # if it is kept
         self._is_due = False  # `settle_up` has something to do
+        self._dropped_count = 0
+
+    @property
+    def dropped_count(self) -> int:
+        """Messages that the client was not sent, and that nobody else is."""
+        return self._dropped_count + self._overhearing.dropped_count
 
     def hear_only(self, may_hear: Callable[[str], bool]) -> None:
         """Signals of these topic names."""
@@ -273,10 +279,11 @@ class Deliveries:
         lease = handed.lease
         self._is_due = True
         if lease.qos == 0 or lease.receiver is None:
-            return
-        if lease.is_of_jobs:
+            self._dropped_count += 1
+        elif lease.is_of_jobs:
             self._settle(lease.receiver, handed.token, dead_letter(code, what), now)
         else:
+            self._dropped_count += 1
             lease.done.append(handed.token)
 
     def _settle(

@@ -17,7 +17,7 @@ from peeklock.frontends.mqtt_message import contents_of, with_expiry
 from peeklock.limits import MIB, MQTT_WAITING_BYTES_MAX, MQTT_WAITING_MESSAGES_MAX
 from peeklock.protocols.mqtt.connection import Connection
 from peeklock.protocols.mqtt.properties import Properties
-from peeklock.protocols.mqtt.publish import EncodedPublish, Publish
+from peeklock.protocols.mqtt.publish import NO_PACKET_ID, EncodedPublish, Publish
 from peeklock.protocols.mqtt.varint import VARINT_MAX
 from peeklock.types import NEVER, UnixMs
 
@@ -33,6 +33,7 @@ class Overhearing:
     def __init__(self, connection: Connection) -> None:
         self.writable = True  # the socket takes more
         self.may_hear: Callable[[str], bool] | None = None  # of a topic name; None: all
+        self.dropped_count = 0  # signals that the client was not sent
         self._connection: Final = connection
         self._waiting: Final[deque[Heard]] = deque()
         self._waiting_bytes = 0
@@ -50,6 +51,8 @@ class Overhearing:
         if heard.hearing.qos == 0:
             if self.writable:
                 self._send(heard, now)
+            else:
+                self.dropped_count += 1
         elif self._waiting or not self.writable or messages.quota == 0:
             self._wait(heard)
         else:
@@ -76,21 +79,26 @@ class Overhearing:
             or self._waiting_bytes > MQTT_WAITING_BYTES_MAX
         ):
             self._waiting_bytes -= waiting.popleft().signal.message.size
+            self.dropped_count += 1
 
     def _send(self, heard: Heard, now: UnixMs) -> None:
-        """Unless it has expired [MQTT-3.3.2-5], or is too large for the client: that is then
+        if not self._is_sent(heard, now):
+            self.dropped_count += 1
+
+    def _is_sent(self, heard: Heard, now: UnixMs) -> bool:
+        """Not if it has expired [MQTT-3.3.2-5], or is too large for the client: that is then
         as if it had been sent [MQTT-3.1.2-25].
         """
         signal = heard.signal
         if NEVER != signal.expires_at <= now:
-            return
+            return False
         if signal.message.size > PAYLOAD_BYTES_MAX:
-            return
+            return False
         try:
             encoded = encoded_of(signal, heard.hearing, now, is_v5=self._connection.is_v5)
         except ProtocolViolation:  # nobody has looked into it when it came
-            return
-        self._connection.messages.publish_encoded(encoded)
+            return False
+        return self._connection.messages.publish_encoded(encoded) >= NO_PACKET_ID
 
 
 def encoded_of(

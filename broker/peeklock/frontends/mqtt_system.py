@@ -7,7 +7,6 @@ what has changed, every `MQTT_SYSTEM_INTERVAL`; while nobody asks, nothing is lo
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Protocol, cast, final
 
 from peeklock.engine.effects import Overheard, Peer
@@ -15,6 +14,8 @@ from peeklock.engine.engine import Engine
 from peeklock.entities.arrivals import Heard, NamedSignal
 from peeklock.entities.listeners import Hearing, Listener, Wanted
 from peeklock.entities.topic_filter import is_match
+from peeklock.frontends.mqtt_load import LoadAverages
+from peeklock.frontends.mqtt_system_topics import Counters, loads_of, system_topics
 from peeklock.limits import MQTT_SYSTEM_INTERVAL
 from peeklock.message import Message
 from peeklock.protocols.amqp10.sections import DataBody, encode_bare
@@ -22,48 +23,17 @@ from peeklock.protocols.mqtt.traffic import Traffic
 from peeklock.types import NEVER, UnixMs
 
 
-@dataclass(frozen=True)
-class Counters:
-    """Of MQTT, but for last values: those of all topics, however they came."""
-
-    version: str
-    uptime_ms: int
-    connected_count: int  # clients that are let in
-    connected_most: int  # of them at one time, so far
-    away_count: int  # sessions that are kept, and whose clients are not here
-    subscription_count: int  # of clients that are here, and of those kept sessions
-    last_value_count: int
-    traffic: Traffic  # of clients that were let in
-
-
-def system_topics(found: Counters) -> dict[str, str]:
-    """Each topic name with its value."""
-    traffic = found.traffic
-    values: dict[str, object] = {
-        "version": f"peeklock {found.version}",
-        "uptime": f"{found.uptime_ms // 1000} seconds",
-        "clients/connected": found.connected_count,
-        "clients/disconnected": found.away_count,
-        "clients/total": found.connected_count + found.away_count,
-        "clients/maximum": found.connected_most,
-        "subscriptions/count": found.subscription_count,
-        "retained messages/count": found.last_value_count,
-        "messages/received": traffic.packets_received,
-        "messages/sent": traffic.packets_sent,
-        "publish/messages/received": traffic.publishes_received,
-        "publish/messages/sent": traffic.publishes_sent,
-        "bytes/received": traffic.bytes_received,
-        "bytes/sent": traffic.bytes_sent,
-    }
-    return {f"$SYS/broker/{name}": str(value) for name, value in values.items()}
-
-
 class Counted(Protocol):
-    """A client's connection."""
+    """A client that is let in."""
 
     @property
     def traffic(self) -> Traffic:
         """So far."""
+        ...
+
+    @property
+    def in_flight_count(self) -> int:
+        """QoS 1 and 2 messages that it has not acknowledged."""
         ...
 
 
@@ -71,13 +41,24 @@ class Counted(Protocol):
 class SystemTopics:
     """Of one broker: who is here, and who wants to be told."""
 
-    def __init__(self, engine: Engine, version: str, uptime_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        version: str,
+        uptime_ms: Callable[[], int],
+        memory: Callable[[], tuple[int, int]],
+    ) -> None:
+        """`memory`: how many bytes the process has, and had at most; 0: nobody knows."""
         self._engine: Final = engine
         self._version: Final = version
         self._uptime_ms: Final = uptime_ms
+        self._memory: Final = memory
+        self.connect_count = 0  # CONNECT packets so far
+        self.socket_count = 0  # connections so far
         self._here: Final[dict[Counted, Listener]] = {}
         self._here_most = 0
         self._gone: Final = Traffic()  # of those that were here
+        self._loads: LoadAverages | None = None  # nobody has asked yet
         self._told: dict[str, str] = {}  # at the last look
         self._is_watching = False
 
@@ -91,7 +72,7 @@ class SystemTopics:
 
     def tell(self, topic_filter: str, wanted: Wanted, now: UnixMs) -> None:
         """All that a new subscription matches, as retained messages."""
-        for name, text in system_topics(self._counters()).items():
+        for name, text in self._topics().items():
             if is_match(topic_filter, name):
                 hearing = Hearing(wanted.listener)
                 hearing.retain = True
@@ -108,7 +89,7 @@ class SystemTopics:
     def _look(self, now: UnixMs) -> None:
         self._is_watching = False
         listeners = self._engine.namespace.listeners
-        values = system_topics(self._counters())
+        values = self._topics()
         told = self._told
         self._told = values
         for name, text in values.items():
@@ -127,21 +108,35 @@ class SystemTopics:
             told = Overheard(cast(Peer, ear.peer), Heard(signal, hearing))
             self._engine.outbox.release_now(told)
 
-    def _counters(self) -> Counters:
+    def _topics(self) -> dict[str, str]:
+        found = self.counters()
+        counts = list(loads_of(found).values())
+        if self._loads is None:
+            self._loads = LoadAverages(len(counts))
+        return system_topics(found, self._loads.look(counts, found.uptime_ms))
+
+    def counters(self) -> Counters:
+        """As of now; a look at all clients and queues."""
         namespace = self._engine.namespace
         traffic = Traffic()
         traffic.add(self._gone)
+        traffic.publishes_dropped += namespace.listeners.lost_count
         subscription_count = 0
+        in_flight_count = 0
         for client, listener in self._here.items():
             traffic.add(client.traffic)
+            in_flight_count += client.in_flight_count
             subscription_count += len(listener.wanted)
         away_count = 0
         for link in namespace.links.sessions.values():
-            kept = namespace.listeners.by_queue.get(link.entity_id)
-            if kept is not None and not kept.is_here:
+            away = namespace.listeners.by_queue.get(link.entity_id)
+            if away is not None and not away.is_here:
                 away_count += 1
-                subscription_count += len(kept.wanted)
-        kept_values = [len(topic.last_values.entries) for topic in namespace.topics()]
+                subscription_count += len(away.wanted)
+        kept = [topic.last_values for topic in namespace.topics()]
+        last_value_count = sum([len(one.entries) for one in kept])
+        queues = namespace.by_id.values()
+        memory_bytes, memory_bytes_most = self._memory()
         return Counters(
             version=self._version,
             uptime_ms=self._uptime_ms(),
@@ -149,7 +144,17 @@ class SystemTopics:
             connected_most=self._here_most,
             away_count=away_count,
             subscription_count=subscription_count,
-            last_value_count=sum(kept_values),
+            lapsed_count=self._engine.sessions_lapsed,
+            connect_count=self.connect_count,
+            socket_count=self.socket_count,
+            shared_count=namespace.listeners.shared_count,
+            last_value_count=last_value_count,
+            in_flight_count=in_flight_count,
+            stored_count=last_value_count + sum([len(queue.entries) for queue in queues]),
+            stored_bytes=sum([one.size_bytes for one in kept])
+            + sum([queue.size_bytes for queue in queues]),
+            memory_bytes=memory_bytes,
+            memory_bytes_most=memory_bytes_most,
             traffic=traffic,
         )
 

@@ -53,6 +53,7 @@ from peeklock.server.http_listener import HttpListener
 from peeklock.server.listening import address_of, port_of, reason_of
 from peeklock.server.live_signals import LiveSignals
 from peeklock.server.login_desk import LoginDesk
+from peeklock.server.memory import process_memory
 from peeklock.server.mqtt_listener import listen_for_mqtt
 from peeklock.server.progress import RecoveryProgress
 from peeklock.server.switchboard import Switchboard
@@ -124,7 +125,7 @@ class App:
             self._authenticator,
             SignalDesk(self.engine),
             config.dev,
-            SystemTopics(self.engine, version(), self._uptime_ms),
+            SystemTopics(self.engine, version(), self._uptime_ms, process_memory),
             replace(MQTT_SETTINGS, keep_alive_max=config.mqtt_keep_alive_max),
         )
         self._live_signals: Final = LiveSignals(self.engine, self._clock)

@@ -80,6 +80,10 @@ def stored(session: Session) -> list[tuple[str | None, int]]:
     return [(one.session_id, one.priority) for one in session.queue.entries.values()]
 
 
+def lost(desk: Desk) -> int:
+    return desk.house.namespace.listeners.lost_count
+
+
 def recovered(desk: Desk) -> list[Namespace]:
     """From the journal, and from a snapshot."""
     journal = desk.house.journal
@@ -139,6 +143,7 @@ class TestStored:
             desk.publish(str(number), 1)
         assert len(stored(one)) == MQTT_QUEUED_MESSAGES_MAX
         assert stored(one)[0] == ("2", 1)
+        assert lost(desk) == 2
 
     def test_without_any_that_can_give_way_the_new_one_is_lost(self, desk: Desk) -> None:
         """And its publisher hears nothing of that: others have it."""
@@ -151,6 +156,7 @@ class TestStored:
         desk.publish("b", 1, b"x")
         assert stored(one) == [("a", 1)]
         assert stored(other) == [("b", 1)]
+        assert lost(desk) == 1
         assert all(isinstance(effect, Accepted) for effect in desk.house.sync()[-1:])
 
     def test_what_expires_goes(self, desk: Desk) -> None:
@@ -160,6 +166,18 @@ class TestStored:
         desk.publish("a", 1, ttl=100)
         desk.house.advance(100)
         assert stored(one) == []
+        assert lost(desk) == 1
+        desk.leave(one, 0)
+        assert lost(desk) == 1  # also of those that are over
+
+    def test_what_was_counted_before_is_not_after_a_restart(self, desk: Desk) -> None:
+        """As Mosquitto's counters: since the broker started."""
+        one = desk.enter("one")
+        desk.listen(one)
+        desk.publish("a", 1, ttl=100)
+        desk.house.advance(100)
+        desk.house.engine.start(desk.house.now)
+        assert lost(desk) == 0
 
     def test_a_qos_2_exchange_that_has_begun_stays(self, desk: Desk) -> None:
         """[MQTT-4.3.3-7]: it neither expires nor gives way; one with QoS 1 does."""

@@ -6,14 +6,21 @@ from peeklock.engine.effects import Overheard
 from peeklock.engine.signal_desk import Session, SignalDesk
 from peeklock.entities.listeners import Wanted
 from peeklock.entities.submission import KEEP
+from peeklock.frontends.mqtt_load import LoadAverages
 from peeklock.frontends.mqtt_message import contents_of
-from peeklock.frontends.mqtt_system import Counters, SystemTopics, system_topics
+from peeklock.frontends.mqtt_system import SystemTopics
+from peeklock.frontends.mqtt_system_topics import (
+    TOPICS,
+    Counters,
+    loads_of,
+    system_topics,
+)
 from peeklock.limits import MQTT_SYSTEM_INTERVAL
 from peeklock.protocols.mqtt.traffic import Traffic
 from peeklock.types import NEVER, Millis
 from tests.support.house import House, Recorder
 
-WHAT = ("bytes", "packets", "publishes")
+WHAT = ("bytes", "packets", "publishes", "payload_bytes")
 
 
 class Client:
@@ -22,6 +29,7 @@ class Client:
     def __init__(self, packets: int = 0) -> None:
         self.traffic = Traffic()
         self.traffic.packets_received = packets
+        self.in_flight_count = 0
 
 
 class Desk:
@@ -31,7 +39,9 @@ class Desk:
         self.house = House()
         self.signals = SignalDesk(self.house.engine)
         self.uptime_ms = 0
-        self.system = SystemTopics(self.house.engine, "1.2", lambda: self.uptime_ms)
+        self.system = SystemTopics(
+            self.house.engine, "1.2", lambda: self.uptime_ms, lambda: (1000, 2000)
+        )
 
     def enter(self, client: Client, name: str, lifetime: int = 0) -> tuple[Session, Recorder]:
         peer = Recorder()
@@ -71,36 +81,102 @@ def test_what_mosquitto_calls_them() -> None:
     traffic.bytes_received, traffic.bytes_sent = 1, 2
     traffic.packets_received, traffic.packets_sent = 3, 4
     traffic.publishes_received, traffic.publishes_sent = 5, 6
+    traffic.publishes_dropped = 12
+    traffic.payload_bytes_received, traffic.payload_bytes_sent = 13, 14
     found = Counters(
         version="1.2", uptime_ms=61_999, connected_count=7, connected_most=9, away_count=2,
-        subscription_count=10, last_value_count=11, traffic=traffic,
+        lapsed_count=15, connect_count=16, socket_count=17, subscription_count=10,
+        shared_count=18, last_value_count=11, in_flight_count=19, stored_count=20,
+        stored_bytes=21, memory_bytes=22, memory_bytes_most=23, traffic=traffic,
     )  # fmt: skip
-    assert system_topics(found) == {
+    loads = [[place + 0.125, place + 0.5, 0.0] for place in range(9)]
+    values = system_topics(found, loads)
+    assert {name: one for name, one in values.items() if "/load/" not in name} == {
         "$SYS/broker/version": "peeklock 1.2",
         "$SYS/broker/uptime": "61 seconds",
         "$SYS/broker/clients/connected": "7",
         "$SYS/broker/clients/disconnected": "2",
         "$SYS/broker/clients/total": "9",
         "$SYS/broker/clients/maximum": "9",
+        "$SYS/broker/clients/expired": "15",
         "$SYS/broker/subscriptions/count": "10",
+        "$SYS/broker/shared_subscriptions/count": "18",
         "$SYS/broker/retained messages/count": "11",
+        "$SYS/broker/store/messages/count": "20",
+        "$SYS/broker/store/messages/bytes": "21",
+        "$SYS/broker/heap/current": "22",
+        "$SYS/broker/heap/maximum": "23",
         "$SYS/broker/messages/received": "3",
         "$SYS/broker/messages/sent": "4",
+        "$SYS/broker/messages/inflight": "19",
+        "$SYS/broker/messages/stored": "20",
         "$SYS/broker/publish/messages/received": "5",
         "$SYS/broker/publish/messages/sent": "6",
+        "$SYS/broker/publish/messages/dropped": "12",
+        "$SYS/broker/publish/bytes/received": "13",
+        "$SYS/broker/publish/bytes/sent": "14",
         "$SYS/broker/bytes/received": "1",
         "$SYS/broker/bytes/sent": "2",
     }
+    assert values["$SYS/broker/load/messages/received/1min"] == "0.12"
+    assert values["$SYS/broker/load/sockets/5min"] == "8.50"
+    assert values["$SYS/broker/load/sockets/15min"] == "0.00"
+    assert loads_of(found) == {
+        "messages/received": 3, "messages/sent": 4, "publish/received": 5, "publish/sent": 6,
+        "publish/dropped": 12, "bytes/received": 1, "bytes/sent": 2, "connections": 16,
+        "sockets": 17,
+    }  # fmt: skip
+    described = [
+        f"$SYS/broker/{name.replace('{1min,5min,15min}', ending)}"
+        for name in (topic.name for topic in TOPICS)
+        for ending in (("1min", "5min", "15min") if name.startswith("load/") else ("",))
+    ]
+    assert sorted(described) == sorted(values)
 
 
 def test_traffic_adds_up() -> None:
     one, other = Traffic(), Traffic()
     names = [f"{what}_{way}" for what in WHAT for way in ("received", "sent")]
+    names.append("publishes_dropped")
+    assert sorted(names) == sorted(Traffic.__slots__)
     for number, name in enumerate(names):
         setattr(one, name, number)
         setattr(other, name, 10 * number)
     one.add(other)
-    assert [getattr(one, name) for name in names] == [0, 11, 22, 33, 44, 55]
+    assert [getattr(one, name) for name in names] == [11 * place for place in range(len(names))]
+
+
+class TestLoads:
+    def test_nothing_yet(self) -> None:
+        assert LoadAverages(1).look([0], 0) == [[0.0, 0.0, 0.0]]
+
+    def test_a_steady_load_becomes_its_own_average(self) -> None:
+        loads = LoadAverages(2)
+        for seconds in range(10, 3610, 10):  # five a second, and nothing
+            found = loads.look([5 * seconds, 0], 1000 * seconds)
+        assert [round(one) for one in found[0]] == [300, 300, 295]  # 15 min remember the start
+        assert found[1] == [0.0, 0.0, 0.0]
+
+    def test_how_often_is_looked_makes_no_difference_to_an_even_load(self) -> None:
+        often, once = LoadAverages(1), LoadAverages(1)
+        for seconds in range(1, 121):
+            found = often.look([7 * seconds], 1000 * seconds)
+        assert found[0] == pytest.approx(once.look([7 * 120], 120_000)[0])
+
+    def test_it_decays(self) -> None:
+        loads = LoadAverages(1)
+        first = list(loads.look([600], 10_000)[0])
+        assert first == pytest.approx([552.6, 118.0, 39.8], abs=0.1)  # of 3600 a minute
+        after = loads.look([600], 70_000)[0]
+        assert after[0] == pytest.approx(first[0] / 2.71828, abs=0.01)
+        assert after[1] == pytest.approx(first[1] / 2.71828 ** (1 / 5), abs=0.01)
+
+    def test_two_looks_at_once(self) -> None:
+        loads = LoadAverages(1)
+        first = list(loads.look([600], 10_000)[0])
+        assert loads.look([600], 10_000)[0] == first
+        assert loads.look([900], 10_000)[0] == first  # it is told at the next look
+        assert loads.look([900], 10_001)[0][0] > first[0]
 
 
 def test_a_new_subscription_is_told_at_once_and_then_of_changes(desk: Desk) -> None:
@@ -111,6 +187,7 @@ def test_a_new_subscription_is_told_at_once_and_then_of_changes(desk: Desk) -> N
         "$SYS/broker/clients/disconnected": (b"0", True),
         "$SYS/broker/clients/total": (b"1", True),
         "$SYS/broker/clients/maximum": (b"1", True),
+        "$SYS/broker/clients/expired": (b"0", True),
     }
     desk.wait()
     desk.heard()  # the first look has nothing to compare with

@@ -175,6 +175,8 @@ class Connection:
         found.packets_sent = self._writer.packet_count
         found.publishes_received = self.messages.received_count
         found.publishes_sent = self.messages.sent_count
+        found.payload_bytes_received = self.messages.received_bytes
+        found.payload_bytes_sent = self.messages.sent_bytes
         return found
 
     def accept(self, given: Acceptance, now: ElapsedMs) -> None:

@@ -49,6 +49,11 @@ class Outgoing:
         self._last = reserved
 
     @property
+    def count(self) -> int:
+        """Messages under way: not acknowledged yet."""
+        return self._count
+
+    @property
     def quota(self) -> int:
         """How many QoS 1 and 2 messages may be sent now."""
         return max(0, self.maximum - self._count)

@@ -74,7 +74,9 @@ class MessageFlow:
         self._aliases_in = IncomingAliases(0)
         self._aliases_out = OutgoingAliases(0)
         self.received_count = 0  # PUBLISH packets, those that came again included
+        self.received_bytes = 0  # of their payloads
         self.sent_count = 0
+        self.sent_bytes = 0
 
     def open(self, limits: PeerLimits, *, is_v5: bool) -> None:
         settings = self._settings
@@ -145,6 +147,7 @@ class MessageFlow:
             self.outgoing.send(packet_id, encoded.qos)
         self._writer.write(encoded.with_packet_id(packet_id))
         self.sent_count += 1
+        self.sent_bytes += encoded.payload_bytes
         return packet_id
 
     def deliver(self, publish: Publish) -> int:
@@ -225,6 +228,7 @@ class MessageFlow:
             self.outgoing.send(packet_id, qos)
         self._writer.write(packet)
         self.sent_count += 1
+        self.sent_bytes += len(payload)
         return packet_id
 
     def release(self, packet_id: int) -> None:
@@ -264,6 +268,7 @@ class MessageFlow:
 
     def on_publish(self, publish: Publish) -> Event | None:
         self.received_count += 1
+        self.received_bytes += len(publish.payload)
         found = publish.properties
         if self._is_v5 and found.has(TOPIC_ALIAS):
             publish = self._resolved(publish)

@@ -142,7 +142,7 @@ class EncodedPublish:
     For one version, QoS and set of properties. Without aliases, which are a connection's own.
     """
 
-    __slots__ = ("head", "is_v5", "packet_bytes", "qos", "tail")
+    __slots__ = ("head", "is_v5", "packet_bytes", "payload_bytes", "qos", "tail")
 
     def __init__(
         self,
@@ -162,6 +162,7 @@ class EncodedPublish:
         self.tail: Final = written + payload
         self.qos: Final = qos
         self.is_v5: Final = is_v5
+        self.payload_bytes: Final = len(payload)
         self.packet_bytes: Final = len(self.head) + len(self.tail) + (2 if qos else 0)
 
     def with_packet_id(self, packet_id: int) -> bytes:

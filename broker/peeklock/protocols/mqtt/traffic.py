@@ -12,6 +12,9 @@ class Traffic:
         "bytes_sent",
         "packets_received",
         "packets_sent",
+        "payload_bytes_received",
+        "payload_bytes_sent",
+        "publishes_dropped",
         "publishes_received",
         "publishes_sent",
     )
@@ -23,6 +26,9 @@ class Traffic:
         self.packets_sent = 0
         self.publishes_received = 0
         self.publishes_sent = 0
+        self.publishes_dropped = 0  # by its owner, instead of being sent
+        self.payload_bytes_received = 0
+        self.payload_bytes_sent = 0
 
     def add(self, other: "Traffic") -> None:
         self.bytes_received += other.bytes_received
@@ -31,3 +37,6 @@ class Traffic:
         self.packets_sent += other.packets_sent
         self.publishes_received += other.publishes_received
         self.publishes_sent += other.publishes_sent
+        self.publishes_dropped += other.publishes_dropped
+        self.payload_bytes_received += other.payload_bytes_received
+        self.payload_bytes_sent += other.payload_bytes_sent
