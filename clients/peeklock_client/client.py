@@ -163,8 +163,28 @@ class Client:
         """Settings and state of all topics whose name begins with `prefix`, by name."""
         return await self.query("topic", "", prefix)
 
+    async def mqtt_sessions(self, prefix: str = "") -> list[dict[str, object]]:
+        """MQTT sessions whose client identifier begins with `prefix`, by that.
+
+        Those whose clients are here, and those that are kept. Takes the right to manage.
+        """
+        return await self.query("mqtt-session", "", prefix)
+
+    async def mqtt_session(self, client_id: str) -> dict[str, object]:
+        """One of them, with its topic filters; raises `NotFound`."""
+        return await self.request("", "READ", client_id, {}, kind="mqtt-session")
+
+    async def end_mqtt_session(self, client_id: str) -> None:
+        """End it, with all that waits for it; its client is disconnected. Raises `NotFound`."""
+        await self.request("", "DELETE", client_id, {}, kind="mqtt-session")
+
+    async def mqtt_groups(self, prefix: str = "") -> list[dict[str, object]]:
+        """Those who share a filter of signals, `$share/…/…`."""
+        return await self.query("mqtt-group", "", prefix)
+
     async def query(self, kind: str, owner: str, prefix: str) -> list[dict[str, object]]:
-        """Entities of a kind (queue, topic, subscription, rule, derivation).
+        """Entities of a kind (queue, topic, mqtt-session, mqtt-group; subscription, rule,
+        derivation).
 
         The latter three are those of an `owner`.
         """

@@ -1,13 +1,20 @@
 """An AMQP front-end in a house, without a socket: a test says when the disk syncs."""
 
 from peeklock.engine.link_desk import LinkDesk
+from peeklock.engine.signal_desk import SignalDesk
 from peeklock.frontends.amqp10 import AmqpFrontend, AmqpHost
 from peeklock.frontends.amqp_management import ManagementNode
+from peeklock.management.mqtt_sessions import MqttSessions
 from peeklock.security.authenticators import AnyoneIn
 from peeklock.security.tokens import Tokens
 from tests.support.amqp_bytes import AMQP_HEADER, Composite, composite, decode, frame
 from tests.support.amqp_peer import Heard
 from tests.support.house import House
+
+
+def no_sessions(house: House) -> MqttSessions:
+    """Of MQTT: nobody is here."""
+    return MqttSessions(house.namespace, SignalDesk(house.engine), {})
 
 
 class AmqpHouse(House):
@@ -18,7 +25,7 @@ class AmqpHouse(House):
         host = AmqpHost(
             engine=self.engine,
             link_desk=LinkDesk(self.engine),
-            management=ManagementNode(self.engine, dict),
+            management=ManagementNode(self.engine, dict, no_sessions(self)),
             authenticator=AnyoneIn(),
             tokens=Tokens([]),
             container_id="broker",

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from tests.support.amqp_operator import AmqpOperator
 from tests.support.broker_process import BrokerProcess
 from tests.support.http_peer import Answer, HttpPeer
+from tests.support.mqtt_peer import mqtt_peer
 
 EVIL = {"Host": "rebound.example"}
 SCHEMA_GROUP = "/schemagroups/topics"
@@ -65,7 +66,7 @@ class Reader(HttpPeer):
 def test_each_page_is_asked_here(shared: BrokerProcess) -> None:
     tags = [tag["name"] for tag in Reader(shared).document["tags"]]
     tags.remove("derivations")  # in test_http_derivations.py
-    assert tags == ["jobs", "events", "subscriptions", "registry", "administration"]
+    assert tags == ["jobs", "events", "subscriptions", "registry", "mqtt", "administration"]
 
 
 @pytest.fixture
@@ -145,6 +146,21 @@ def test_each_operation_and_what_may_become_of_it(
     statuses = {status for _template, _method, status in reader.seen}
     assert statuses >= {200, 201, 204, 400, 401, 404}
     assert reader.asked("jobs", "events")
+
+
+def test_mqtt(reader: Reader) -> None:
+    sessions, session = "/mqtt/sessions", "/mqtt/sessions/{client_id}"
+    with mqtt_peer(reader.process.mqtt_port, "described/1") as one:
+        one.subscribe("$share/g/a")
+        for many in (sessions, "/mqtt/groups"):
+            for query in ("", "?limit=1", "?limit=x"):
+                reader.ask_as(many, "GET", many + query)
+            reader.ask_as(many, "GET", many, **EVIL)
+        for name in ("described/1", "nobody"):
+            for method in ("GET", "DELETE"):
+                reader.ask_as(session, method, f"{sessions}/{name}")
+    assert {status for _template, _method, status in reader.seen} == {200, 204, 400, 401, 404}
+    assert reader.asked("mqtt")
 
 
 def test_the_registry_the_administration_and_the_rest(

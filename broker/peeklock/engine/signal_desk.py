@@ -221,6 +221,11 @@ class SignalDesk:
         ends = partial(self._end_delay, client_id, is_over=True)
         self._wills[client_id] = (self._engine.alarms.set(at, ends), will)
 
+    def end(self, link: KeptLink, now: UnixMs) -> None:
+        """An operator ends a session whose client is away; its will comes before its delay."""
+        self._engine.close_link(link, now)
+        self._end_delay(link.key.container_id, now, is_over=True)
+
     def _end_delay(self, client_id: str, now: UnixMs, *, is_over: bool) -> None:
         """Of a will: it is to be published now, or the client has come back before."""
         found = self._wills.pop(client_id, None)

@@ -64,6 +64,11 @@ class Listener:
         return [one for one in self.wanted if one.startswith(SHARE_PREFIX)]
 
     @property
+    def ear_count(self) -> int:
+        """How many connections there are that can be told."""
+        return len(self._ears)
+
+    @property
     def is_here(self) -> bool:
         """Can somebody be told?"""
         return bool(self._ears)
@@ -166,6 +171,10 @@ class Listeners:
         """How many filters there are that are shared, of signals or of a queue's jobs."""
         sizes = self._sizes.items()
         return sum([size for name, size in sizes if name.startswith(SHARE_PREFIX)])
+
+    def sharing_count(self, name: str) -> int:
+        """How many sessions have this filter, which is shared."""
+        return self._sizes.get(name, 0)
 
     @property
     def lost_count(self) -> int:

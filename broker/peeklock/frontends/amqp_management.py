@@ -51,6 +51,7 @@ from peeklock.frontends.amqp_rules import RuleOperations
 from peeklock.frontends.amqp_session_operations import SessionOperations, holder_for
 from peeklock.frontends.errors_on_the_wire import condition_of, status_of
 from peeklock.limits import BATCH_DELETE_COUNT_MAX
+from peeklock.management.mqtt_sessions import MqttSessions
 from peeklock.management.operations import (
     dead_letter_reasons,
     delete_oldest,
@@ -79,11 +80,16 @@ from peeklock.types import SequenceNumber, UnixMs
 class ManagementNode:
     """Answers requests."""
 
-    def __init__(self, engine: Engine, stats: Callable[[], dict[str, object]]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        stats: Callable[[], dict[str, object]],
+        mqtt_sessions: MqttSessions,
+    ) -> None:
         self._engine: Final = engine
         self._stats: Final = stats
         self._operations: Final[dict[str, Callable[[Request, Reply], None]]] = {
-            **NamespaceOperations(engine).by_name(),
+            **NamespaceOperations(engine, mqtt_sessions).by_name(),
             **RuleOperations(engine).by_name(),
             **SessionOperations(engine).by_name(),
             **LastValueOperations(engine).by_name(),

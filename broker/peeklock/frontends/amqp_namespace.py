@@ -4,7 +4,9 @@ A request names an entity by its path: `orders`, `tickets`, `tickets/Subscriptio
 `tickets/Subscriptions/erp/Rules/paid`. What cannot be told from the path, its `type` says:
 of a new entity `topic` or, by default, `queue`; of a QUERY `topic`, `subscription` or `rule`,
 the latter two with the owner's path as the request's name. Of a derivation, it always does:
-`derivation` (amqp_derivations.py).
+`derivation` (amqp_derivations.py); so it does of what MQTT's clients have, `mqtt-session`,
+whose name is the client identifier, and `mqtt-group`. These are for those who may manage: they
+tell who is here, and from where.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,6 +21,7 @@ from peeklock.errors import InvalidRequest
 from peeklock.frontends.amqp_derivations import DERIVATION, DerivationOperations
 from peeklock.frontends.amqp_rule_values import read_arguments, written
 from peeklock.limits import PEEK_COUNT_MAX
+from peeklock.management.mqtt_sessions import MqttSessions
 from peeklock.management.operations import (
     create_queue,
     delete_queue,
@@ -51,14 +54,17 @@ QUEUE: Final = "queue"
 TOPIC: Final = "topic"
 SUBSCRIPTION: Final = "subscription"
 RULE: Final = "rule"
+MQTT_SESSION: Final = "mqtt-session"
+MQTT_GROUP: Final = "mqtt-group"
 
 
 @final
 class NamespaceOperations:
     """Each checks the right, does it, and tells what is there then."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, mqtt_sessions: MqttSessions) -> None:
         self._engine: Final = engine
+        self._mqtt_sessions: Final = mqtt_sessions
         self._derivations: Final = DerivationOperations(engine)
 
     def by_name(self) -> dict[str, Callable[["Request", "Reply"], None]]:
@@ -108,6 +114,9 @@ class NamespaceOperations:
         namespace = self._engine.namespace
         if request.entity_type == DERIVATION:
             reply.tell(self._derivations.read(request))
+        elif request.entity_type == MQTT_SESSION:
+            request.principal.require(Right.MANAGE, request.name)
+            reply.tell(self._mqtt_sessions.describe(request.name))
         elif rule is not None:
             subscription = subscription_at(self._engine, rule[0])
             reply.tell(told(subscription, subscription.find_rule(rule[1])))
@@ -141,6 +150,8 @@ class NamespaceOperations:
         rule = rule_parts(request.name)
         if request.entity_type == DERIVATION:
             self._derivations.delete(request)
+        elif request.entity_type == MQTT_SESSION:
+            self._mqtt_sessions.end(request.name, request.now)
         elif rule is not None:
             remove_rule(self._engine, subscription_at(self._engine, rule[0]), rule[1])
         elif self._engine.namespace.has_topic(request.name):
@@ -155,6 +166,8 @@ class NamespaceOperations:
         skip = request.whole("skip", 0)
         top = min(request.whole("top", 100), PEEK_COUNT_MAX)
         kind = request.entity_type or QUEUE
+        if kind in (MQTT_SESSION, MQTT_GROUP):
+            request.principal.require(Right.MANAGE, request.name)
         reply.result = {"entities": [*self._found(kind, request.name, prefix, skip, top)]}
 
     def _found(self, kind: str, owner: str, prefix: str, skip: int, top: int) -> list[View]:
@@ -176,7 +189,13 @@ class NamespaceOperations:
             return [told(subscription, rule) for rule in rules]
         if kind == DERIVATION:
             return self._derivations.found(owner, prefix, skip, top)
-        kinds = ", ".join((QUEUE, TOPIC, SUBSCRIPTION, RULE, DERIVATION))
+        if kind == MQTT_SESSION:
+            return self._mqtt_sessions.page(prefix, skip, top)
+        if kind == MQTT_GROUP:
+            return self._mqtt_sessions.groups(prefix, skip, top)
+        kinds = ", ".join(
+            (QUEUE, TOPIC, SUBSCRIPTION, RULE, DERIVATION, MQTT_SESSION, MQTT_GROUP)
+        )
         raise InvalidRequest(f"no entities of type {kind!r}; there are {kinds}")
 
 

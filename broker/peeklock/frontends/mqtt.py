@@ -127,7 +127,8 @@ class MqttFrontend:
         self._connection: Final = Connection.server(host.settings, elapsed)
         self._logins: Final = Logins(self._connection, host.authenticator, certificate_name)
         self._deliveries: Final = Deliveries(host.engine, host.desk, self, self._connection)
-        self._session: Session | None = None  # None: it is not let in yet
+        self.session: Session | None = None  # None: it is not let in yet
+        self.entered_at: UnixMs = NEVER
         self._last_will: LastWill | None = None
         self._subscriptions: Subscriptions | None = None
         self._obey_rights_of(ANONYMOUS)
@@ -201,7 +202,7 @@ class MqttFrontend:
         self._deliveries.settle_up(now)
 
     def _on_event(self, event: Event, now: UnixMs) -> None:
-        session = self._session
+        session = self.session
         if isinstance(event, Publish):
             assert session is not None
             self._intake.on_publish(event, session, now)
@@ -311,7 +312,8 @@ class MqttFrontend:
         except BrokerError as error:
             connection.refuse(connect_code(error), str(error))
             return
-        self._session = session
+        self.session = session
+        self.entered_at = now
         if last_will is not None:
             last_will.publisher = session.listener  # [MQTT-3.8.3-3]
         self._host.system.enter(self, session.listener)
@@ -345,12 +347,32 @@ class MqttFrontend:
             self._deliveries.resume(session)
             subscriptions.resume(self._now)
 
+    def end_session(self, now: UnixMs) -> None:
+        """An operator wants it so: nothing is kept of it, and its client is cut off."""
+        self._connection.session_expiry_interval = 0
+        self._cut_off(ADMINISTRATIVE_ACTION, "an operator has ended the session", now)
+
+    def _cut_off(self, reason_code: int, what: str, now: UnixMs) -> None:
+        """At once, and not when it has said something next."""
+        self._connection.disconnect(reason_code, what)
+        self._handle(self._connection.take_events(), now)
+        self._engine.outbox.release_now(LinkStolen(self, None))  # so that its socket is seen to
+
+    @property
+    def protocol_version(self) -> str:
+        return "5.0" if self._connection.is_v5 else "3.1.1"
+
     @property
     def traffic(self) -> Traffic:
         """So far."""
         found = self._connection.traffic
-        found.publishes_dropped = self._deliveries.dropped_count
+        found.publishes_dropped = self.dropped_count
         return found
+
+    @property
+    def dropped_count(self) -> int:
+        """Messages that the client was not sent, and that nobody else is."""
+        return self._deliveries.dropped_count
 
     @property
     def in_flight_count(self) -> int:
@@ -364,12 +386,10 @@ class MqttFrontend:
     def be_taken_over(self, now: UnixMs) -> None:
         """Its client has connected anew: what this connection holds is free at once."""
         what = "a client with the same identifier has connected"
-        self._connection.disconnect(SESSION_TAKEN_OVER, what)
-        self._handle(self._connection.take_events(), now)
-        self._engine.outbox.release_now(LinkStolen(self, None))  # so that its socket is seen to
+        self._cut_off(SESSION_TAKEN_OVER, what, now)
 
     def _leave(self, now: UnixMs, *, is_will_due: bool) -> None:
-        session = self._session
+        session = self.session
         if session is None:
             return
         self._deliveries.end(now)
@@ -421,7 +441,7 @@ class MqttFrontend:
 
     def _answer(self, answer: Callable[[], object]) -> None:
         """Of a session that is kept when what it rests on is."""
-        if self._session is not None and self._session.is_kept:
+        if self.session is not None and self.session.is_kept:
             self._engine.outbox.hold(self._engine.journal.end, Replied(self, answer))
         else:
             answer()

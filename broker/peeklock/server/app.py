@@ -29,6 +29,7 @@ from peeklock.frontends.mqtt_system import SystemTopics
 from peeklock.frontends.mqtt_wills import resume_wills
 from peeklock.limits import CONNECTIONS_REFUSED_MAX
 from peeklock.management.definitions import TopicDefinition, ensure, in_order
+from peeklock.management.mqtt_sessions import MqttSessions
 from peeklock.management.views import describe, describe_topic
 from peeklock.security.authenticators import AnyoneIn, Authenticator, KnownUsers, User
 from peeklock.security.passwords import hash_password
@@ -108,10 +109,14 @@ class App:
             self._login_desk,
             journal.sync if self._committer is None else self._committer.commit,
         )
+        self._mqtt_host: Final = self._make_mqtt_host()
+        self._mqtt_sessions: Final = MqttSessions(
+            self._namespace, self._mqtt_host.desk, self._mqtt_host.clients
+        )
         self._host: Final = AmqpHost(
             engine=self.engine,
             link_desk=LinkDesk(self.engine),
-            management=ManagementNode(self.engine, self.stats),
+            management=ManagementNode(self.engine, self.stats, self._mqtt_sessions),
             authenticator=self._authenticator,
             tokens=self._tokens,
             container_id=f"peeklock-{os.getpid()}",
@@ -119,14 +124,6 @@ class App:
         )
         self._waiting_room: Final = WaitingRoom(
             self.engine, self._clock, self._switchboard.turn
-        )
-        self._mqtt_host: Final = MqttHost(
-            self.engine,
-            self._authenticator,
-            SignalDesk(self.engine),
-            config.dev,
-            SystemTopics(self.engine, version(), self._uptime_ms, process_memory),
-            replace(MQTT_SETTINGS, keep_alive_max=config.mqtt_keep_alive_max),
         )
         self._live_signals: Final = LiveSignals(self.engine, self._clock)
         self._webhooks: Final = Webhooks(
@@ -206,6 +203,16 @@ class App:
         if any(user.verifier is not None for user in users):
             salt_key = load_or_make_salt_key(data_dir)
         return KnownUsers(users, SystemIds(), salt_key, self._tokens)
+
+    def _make_mqtt_host(self) -> MqttHost:
+        return MqttHost(
+            self.engine,
+            self._authenticator,
+            SignalDesk(self.engine),
+            self._config.dev,
+            SystemTopics(self.engine, version(), self._uptime_ms, process_memory),
+            replace(MQTT_SETTINGS, keep_alive_max=self._config.mqtt_keep_alive_max),
+        )
 
     def _create_configured_entities(self) -> None:
         now = self._clock.now()
@@ -336,6 +343,7 @@ class App:
             self._live_signals,
             self._webhooks,
             self._addresses,
+            self._mqtt_sessions,
         )
 
     def _addresses(self, host: str) -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ from peeklock.frontends.http.authorization import Doorkeeper
 from peeklock.frontends.http.jobs import Jobs
 from peeklock.frontends.http.pages import pages_of
 from peeklock.frontends.http.registry import Addresses, Registry
+from peeklock.management.mqtt_sessions import MqttSessions
 from peeklock.security.authenticators import Authenticator
 from peeklock.security.tokens import Tokens
 from peeklock.server.apart import apart
@@ -37,6 +38,7 @@ def make_http_application(
     live_signals: LiveSignals,
     webhooks: Webhooks,
     addresses: Addresses,
+    mqtt_sessions: MqttSessions,
 ) -> Starlette:
     names = HostNames(config)
     desk = Desk(engine, clock, switchboard.turn)
@@ -67,6 +69,7 @@ def make_http_application(
             jobs=Jobs(engine, creates_queues=config.dev),
             registry=Registry(engine, clock.now(), addresses),
             pages=pages_of(config.http_origins, local=config.dev and not config.emulator),
+            mqtt_sessions=mqtt_sessions,
         )
     )
 

@@ -21,6 +21,7 @@ VERBS: Final = (
     "subscription",
     "rule",
     "derive",
+    "mqtt",
     "dlq",
     "purge",
     "top",

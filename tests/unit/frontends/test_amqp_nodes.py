@@ -10,6 +10,7 @@ from peeklock.security.authenticators import AnyoneIn
 from peeklock.security.principal import Principal
 from peeklock.security.rights import Right
 from peeklock.security.tokens import Tokens
+from tests.support.amqp_house import no_sessions
 from tests.support.house import House
 
 
@@ -18,7 +19,7 @@ def host_of(house: House) -> AmqpHost:
     return AmqpHost(
         engine=house.engine,
         link_desk=LinkDesk(house.engine),
-        management=ManagementNode(house.engine, dict),
+        management=ManagementNode(house.engine, dict, no_sessions(house)),
         authenticator=AnyoneIn(),
         tokens=Tokens([]),
         container_id="test",

@@ -34,6 +34,7 @@ from peeklock.frontends.http.job_routes import JobRoutes
 from peeklock.frontends.http.jobs import Jobs
 from peeklock.frontends.http.last_value_routes import LastValueRoutes
 from peeklock.frontends.http.live_events import Follow
+from peeklock.frontends.http.mqtt_session_routes import MqttSessionRoutes
 from peeklock.frontends.http.openapi import OPENAPI
 from peeklock.frontends.http.problems import CHALLENGE, problem
 from peeklock.frontends.http.registry import Registry
@@ -44,6 +45,7 @@ from peeklock.frontends.http.subscription_routes import SubscriptionRoutes
 from peeklock.frontends.http.waiting import Wait
 from peeklock.frontends.http.xml_tree import Element, write_xml
 from peeklock.limits import HTTP_BODY_BYTES_MAX
+from peeklock.management.mqtt_sessions import MqttSessions
 from peeklock.types import UnixMs
 
 SUB_CODES: Final = {409: "40900. Conflict", 404: "40400. Not Found", 400: "40000. Bad Request"}
@@ -73,6 +75,7 @@ class HttpHost:
     jobs: Jobs
     registry: Registry
     pages: list[Middleware]  # what answers pages of elsewhere
+    mqtt_sessions: MqttSessions
 
     def for_routes(self) -> RoutesHost:
         return RoutesHost(
@@ -105,6 +108,7 @@ def make_application(host: HttpHost) -> Starlette:
             *CallbackRoutes(routes_host, host.grant).routes(),
             *LastValueRoutes(routes_host).routes(),
             *RegistryRoutes(routes_host, host.registry).routes(),
+            *MqttSessionRoutes(routes_host, host.mqtt_sessions).routes(),
             Route("/{path:path}", routes.administer, methods=["GET", "PUT", "DELETE"]),
         ],
         middleware=host.pages,
