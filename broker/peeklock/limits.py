@@ -465,6 +465,18 @@ HTTP_ACCEPT_PAUSE: Final = Millis(500)
 # Entities of one page of a list; clients ask for 100.
 HTTP_PAGE_MAX: Final = 1000
 
+# ---- metrics (management/metrics.py, server/loop_lag.py)
+
+# Queues and subscriptions that metrics have labels for, and topics: each is some fifteen time
+# series for whoever stores them, and 50 µs of the broker's whenever it is asked.
+METRICS_ENTITIES_MAX: Final = 1000
+# How often it is looked how late the event loop is, once somebody has asked, and how many looks
+# the worst of is told: a minute's, so that no pause falls between two scrapes of Prometheus.
+LOOP_LAG_INTERVAL: Final = Millis(1_000)
+LOOP_LAG_LOOKS: Final = 60
+# Nobody has asked for so long: nobody looks any more.
+LOOP_LAG_IDLE: Final = Millis(300_000)
+
 # ---- webhooks (entities/push.py, frontends/push_gate.py, server/pusher.py)
 
 # A URL that is pushed to: what servers commonly take as a request line is 8 KiB.

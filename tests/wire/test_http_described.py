@@ -66,7 +66,8 @@ class Reader(HttpPeer):
 def test_each_page_is_asked_here(shared: BrokerProcess) -> None:
     tags = [tag["name"] for tag in Reader(shared).document["tags"]]
     tags.remove("derivations")  # in test_http_derivations.py
-    assert tags == ["jobs", "events", "subscriptions", "registry", "mqtt", "administration"]
+    asked = "jobs events subscriptions registry metrics mqtt administration"
+    assert tags == asked.split()
 
 
 @pytest.fixture
@@ -146,6 +147,12 @@ def test_each_operation_and_what_may_become_of_it(
     statuses = {status for _template, _method, status in reader.seen}
     assert statuses >= {200, 201, 204, 400, 401, 404}
     assert reader.asked("jobs", "events")
+
+
+def test_metrics(reader: Reader) -> None:
+    for headers in ({}, {"Accept": "application/openmetrics-text"}, EVIL):
+        reader.ask_as("/metrics", "GET", "/metrics", **headers)
+    assert reader.asked("metrics")
 
 
 def test_mqtt(reader: Reader) -> None:

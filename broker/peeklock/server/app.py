@@ -75,6 +75,8 @@ from peeklock.types import Lsn
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from peeklock.server.metrics import Metrics
+
 log = structlog.get_logger()
 
 
@@ -344,6 +346,22 @@ class App:
             self._webhooks,
             self._addresses,
             self._mqtt_sessions,
+            self._make_metrics(),
+        )
+
+    def _make_metrics(self) -> "Metrics":
+        from peeklock.server.metrics import Metrics
+
+        assert self._http is not None
+        return Metrics(
+            self.engine,
+            self._clock,
+            self._switchboard,
+            self._http,
+            self._mqtt_host.system,
+            self._committer,
+            self._data_dir.snapshots if self._data_dir is not None else None,
+            self._config.connections_max,
         )
 
     def _addresses(self, host: str) -> dict[str, list[str]]:

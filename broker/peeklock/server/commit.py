@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final
@@ -31,6 +32,8 @@ class Committer:
 
     def __init__(self, journal: Journal, release: Callable[[], None]) -> None:
         self.failed: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
+        self.sync_count = 0
+        self.sync_seconds = 0.0  # that they took
         self._journal: Final = journal
         self._release: Final = release
         self._loop: Final = asyncio.get_running_loop()
@@ -63,11 +66,14 @@ class Committer:
 
     def _sync_until_stopped(self) -> None:
         while self._requests.get():
+            began = time.monotonic()
             try:
                 self._journal.sync()
             except Exception as error:  # noqa: BLE001 (whatever it is, nothing is safe any more)
                 self._loop.call_soon_threadsafe(self._fail, error)
                 return
+            self.sync_count += 1
+            self.sync_seconds += time.monotonic() - began
             self._loop.call_soon_threadsafe(self._on_synced)
 
     def _fail(self, error: Exception) -> None:

@@ -277,6 +277,8 @@ class Config(BaseSettings):
     """Text for people, JSON for programs; auto: text on a terminal."""
     resident_bytes: int = Field(default=RESIDENT_BYTES_DEFAULT, ge=0)
     """Message bodies kept in memory; beyond it they are read back from the journal."""
+    metrics: Literal["users", "anybody"] = "users"
+    """Who may read HTTP's `/metrics`: users who log in, or anybody who reaches the port."""
     connections_max: int = Field(default=CONNECTIONS_MAX, ge=1)
     """Connections at a time; one more is told so and closed."""
     drain_seconds: float = Field(default=5.0, ge=0)

@@ -21,6 +21,7 @@ from peeklock.server.desk import Desk
 from peeklock.server.host_names import ANY_PAGE, HostNames
 from peeklock.server.live_signals import LiveSignals
 from peeklock.server.login_desk import LoginDesk
+from peeklock.server.metrics import Metrics
 from peeklock.server.switchboard import Switchboard
 from peeklock.server.waiting_room import WaitingRoom
 from peeklock.server.webhooks import Webhooks
@@ -39,6 +40,7 @@ def make_http_application(
     webhooks: Webhooks,
     addresses: Addresses,
     mqtt_sessions: MqttSessions,
+    metrics: Metrics,
 ) -> Starlette:
     names = HostNames(config)
     desk = Desk(engine, clock, switchboard.turn)
@@ -70,6 +72,8 @@ def make_http_application(
             registry=Registry(engine, clock.now(), addresses),
             pages=pages_of(config.http_origins, local=config.dev and not config.emulator),
             mqtt_sessions=mqtt_sessions,
+            metrics_text=metrics.text,
+            metrics_for_anybody=config.metrics == "anybody",
         )
     )
 

@@ -87,6 +87,11 @@ class HttpListener:
         host, port = self._socket.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
+    @property
+    def open_count(self) -> int:
+        """Connections that speak HTTP, or nothing yet."""
+        return (len(self._connections.open) if self._connections else 0) + len(self._arriving)
+
     # ---- arriving
 
     def _accept(self) -> None:
@@ -100,9 +105,8 @@ class HttpListener:
             except OSError as error:
                 self._pause(error)
                 return
-            open_count = len(self._connections.open) if self._connections else 0
-            if open_count + len(self._arriving) >= HTTP_CONNECTIONS_MAX:
-                log.warning("http connection refused", connections=open_count)
+            if self.open_count >= HTTP_CONNECTIONS_MAX:
+                log.warning("http connection refused", connections=self.open_count)
                 arrived.close()
                 continue
             task = asyncio.ensure_future(self._welcome(arrived))

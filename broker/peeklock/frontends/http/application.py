@@ -34,6 +34,7 @@ from peeklock.frontends.http.job_routes import JobRoutes
 from peeklock.frontends.http.jobs import Jobs
 from peeklock.frontends.http.last_value_routes import LastValueRoutes
 from peeklock.frontends.http.live_events import Follow
+from peeklock.frontends.http.metrics_routes import MetricsRoutes, MetricsText
 from peeklock.frontends.http.mqtt_session_routes import MqttSessionRoutes
 from peeklock.frontends.http.openapi import OPENAPI
 from peeklock.frontends.http.problems import CHALLENGE, problem
@@ -76,6 +77,8 @@ class HttpHost:
     registry: Registry
     pages: list[Middleware]  # what answers pages of elsewhere
     mqtt_sessions: MqttSessions
+    metrics_text: MetricsText
+    metrics_for_anybody: bool
 
     def for_routes(self) -> RoutesHost:
         return RoutesHost(
@@ -109,6 +112,9 @@ def make_application(host: HttpHost) -> Starlette:
             *LastValueRoutes(routes_host).routes(),
             *RegistryRoutes(routes_host, host.registry).routes(),
             *MqttSessionRoutes(routes_host, host.mqtt_sessions).routes(),
+            *MetricsRoutes(
+                routes_host, host.metrics_text, is_for_anybody=host.metrics_for_anybody
+            ).routes(),
             Route("/{path:path}", routes.administer, methods=["GET", "PUT", "DELETE"]),
         ],
         middleware=host.pages,

@@ -62,7 +62,7 @@ class MqttSessionRoutes:
         return Response(status_code=204)
 
     async def _check(self, request: Request) -> None:
-        path = request.url.path
+        path = request.url.path.strip("/")
         principal = await principal_for(self._host, request, path)
         principal.require(Right.MANAGE, path)
 

@@ -11,6 +11,7 @@ from peeklock.frontends.http import (
     openapi_derivations,
     openapi_events,
     openapi_jobs,
+    openapi_metrics,
     openapi_mqtt,
     openapi_registry,
     openapi_subscriptions,
@@ -23,6 +24,7 @@ PAGES: Final = (
     ("derivations", openapi_derivations.PATHS, openapi_derivations.SCHEMAS),
     ("subscriptions", openapi_subscriptions.PATHS, openapi_subscriptions.SCHEMAS),
     ("registry", openapi_registry.PATHS, openapi_registry.SCHEMAS),
+    ("metrics", openapi_metrics.PATHS, openapi_metrics.SCHEMAS),
     ("mqtt", openapi_mqtt.PATHS, openapi_mqtt.SCHEMAS),
     ("administration", openapi_administration.PATHS, openapi_administration.SCHEMAS),
 )
