@@ -3,11 +3,9 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from peeklock.engine.signal_desk import SignalDesk
 from peeklock.entities.listeners import Wanted
-from peeklock.management import metrics
+from peeklock.limits import METRICS_ENTITIES_MAX
 from peeklock.management.metrics import COUNTER, ENTITY_FAMILIES, entity_samples
 from peeklock.server.metrics import FAMILIES
 from peeklock.types import Millis
@@ -32,18 +30,19 @@ def test_mqtt_sessions_and_dead_letters_are_no_entities_of_their_own() -> None:
     assert entities(house, "peeklock_topic_last_values") == ["news", "signals"]
 
 
-def test_there_are_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "METRICS_ENTITIES_MAX", 2)
+def test_there_are_so_many_and_no_more() -> None:
     house = House()
-    for number in range(3):
+    for number in range(METRICS_ENTITIES_MAX + 2):
         house.queue(f"q{number}")
         house.topic(f"t{number}")
-    assert entities(house) == ["q0", "q1"]
-    assert entities(house, "peeklock_topic_messages_total") == ["t0", "t1"]
+    shown = [f"q{number}" for number in range(METRICS_ENTITIES_MAX)]
+    assert entities(house) == shown
+    topics = entities(house, "peeklock_topic_messages_total")
+    assert topics == [f"t{number}" for number in range(METRICS_ENTITIES_MAX)]
     found = entity_samples(house.engine, house.now)
-    assert found["peeklock_entities_not_shown"] == [((), 2)]
+    assert found["peeklock_entities_not_shown"] == [((), 4)]
     house.engine.commit_registry(house.engine.namespace.delete("q0"))
-    assert entities(house) == ["q1", "q2"]
+    assert entities(house) == [*shown[1:], f"q{METRICS_ENTITIES_MAX}"]
 
 
 def test_the_oldest_message() -> None:
