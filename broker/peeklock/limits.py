@@ -468,7 +468,7 @@ HTTP_PAGE_MAX: Final = 1000
 # ---- metrics (management/metrics.py, server/loop_lag.py)
 
 # Queues and subscriptions that metrics have labels for, and topics: each is some fifteen time
-# series for whoever stores them, and 50 µs of the broker's whenever it is asked.
+# series for whoever stores them, and 50 µs of a thread beside the event loop at each look.
 METRICS_ENTITIES_MAX: Final = 1000
 # How often it is looked how late the event loop is, once somebody has asked, and how many looks
 # the worst of is told: a minute's, so that no pause falls between two scrapes of Prometheus.

@@ -8,6 +8,8 @@ from typing import Final, final
 
 from peeklock.entities.facts import Cause
 
+CAUSES: Final = max(Cause) + 1
+
 
 @final
 class Tally:
@@ -16,7 +18,7 @@ class Tally:
     __slots__ = ("_left", "failed_count", "released_count", "turned_away_count")
 
     def __init__(self) -> None:
-        self._left: Final = [0] * (max(Cause) + 1)  # by the cause
+        self._left: Final = [0] * CAUSES  # by the cause
         self.failed_count = 0  # given back, or its lock ran out: an attempt
         self.released_count = 0  # given back without counting one
         # Signals for which nothing could give way: all that the queue has was held.
@@ -43,7 +45,7 @@ class Tally:
         return gone + self.turned_away_count
 
     def clear(self) -> None:
-        for cause in range(len(self._left)):
+        for cause in range(CAUSES):
             self._left[cause] = 0
         self.failed_count = 0
         self.released_count = 0
