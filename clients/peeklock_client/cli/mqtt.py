@@ -27,10 +27,11 @@ TIMES = {"since": "since", "expires_at": "expires"}
 
 
 def sessions(prefix: Prefix = "", url: Url = None, as_json: AsJson = False) -> None:
-    """List MQTT sessions: those whose clients are here, and those that are kept.
+    """List MQTT sessions, with what waits for them.
 
-    `since` is when the client came or went, `expires` when it will be forgotten if it does not
-    come back. Times are UTC; with --json, milliseconds since 1970.
+    They are those whose clients are here, and those that are kept. `since` is when the client
+    came or went, `expires` when it will be forgotten if it does not come back. Times are UTC;
+    with --json, milliseconds since 1970.
 
     Examples:
 
@@ -44,7 +45,15 @@ def sessions(prefix: Prefix = "", url: Url = None, as_json: AsJson = False) -> N
 
 
 def show_session(client_id: ClientId, url: Url = None, as_json: AsJson = False) -> None:
-    """Show one MQTT session with its topic filters, each with its QoS."""
+    """Show one session with its topic filters.
+
+    Each filter has its QoS.
+
+    Example:
+
+    \b
+      peeklock mqtt show gateway-1
+    """
     view = with_client(url, lambda client: client.mqtt_session(client_id))
     tell_one(view if as_json else readable(view), as_json=as_json)
 
@@ -55,9 +64,15 @@ def end(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a session with all that waits for it; its client is disconnected.
+    """End a session with all that waits for it.
 
-    It may come back, to a new session. If it has a will, that is published.
+    Its client is disconnected; it may come back, to a new session. If it has a will, that is
+    published.
+
+    Example:
+
+    \b
+      peeklock mqtt end gateway-1 --yes
     """
     confirm(f"End the session of {client_id} with all that waits for it?", yes=yes)
     with_client(url, lambda client: client.end_mqtt_session(client_id))
@@ -65,7 +80,15 @@ def end(
 
 
 def groups(prefix: Prefix = "", url: Url = None, as_json: AsJson = False) -> None:
-    """List groups of sessions that share a filter of signals, `$share/NAME/FILTER`."""
+    """List groups of sessions that share a filter.
+
+    Each is named by what its members subscribe to, `$share/NAME/FILTER`.
+
+    Example:
+
+    \b
+      peeklock mqtt groups --prefix '$share/workers/'
+    """
     found = with_client(url, lambda client: client.mqtt_groups(prefix))
     tell_all("group", found, "group", GROUP_COLUMNS, as_json=as_json)
 
