@@ -223,8 +223,8 @@ class SignalDesk:
 
     def end(self, link: KeptLink, now: UnixMs) -> None:
         """An operator ends a session whose client is away; its will comes before its delay."""
-        self._engine.close_link(link, now)
         self._end_delay(link.key.container_id, now, is_over=True)
+        self._engine.close_link(link, now)
 
     def _end_delay(self, client_id: str, now: UnixMs, *, is_over: bool) -> None:
         """Of a will: it is to be published now, or the client has come back before."""
