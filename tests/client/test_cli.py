@@ -16,6 +16,7 @@ import typer
 
 from peeklock_client.cli.main import VERBS, build
 from tests.support.broker_process import BrokerProcess
+from tests.support.soon import SOON
 
 MODULE = (sys.executable, "-m", "peeklock_client.cli.main")
 SECONDS_MAX = 60
@@ -62,7 +63,7 @@ def test_a_job_goes_from_send_to_receive(cli: Cli) -> None:
 
 def test_each_line_of_stdin_is_a_job(cli: Cli) -> None:
     assert cli.run("send", "orders", stdin="a\n\nb\nc") == "3 sent\n"
-    assert cli.run("receive", "orders", "--wait", "0.2") == "a\nb\nc\n"
+    assert cli.run("receive", "orders", "--wait", str(SOON)) == "a\nb\nc\n"
 
 
 def test_lines_leave_as_they_come(cli: Cli) -> None:
@@ -159,7 +160,9 @@ def test_deferred_jobs_are_had_by_their_numbers(cli: Cli) -> None:
 def test_deferred_jobs_of_a_session_are_had_in_it(cli: Cli) -> None:
     cli.run("queue", "create", "bookings", "--set", "requires_session=true")
     cli.run("send", "bookings", "--session", "a", "later")
-    taken = cli.run("receive", "bookings", "--session", "a", "--then", "defer", "--wait", "0.3")
+    taken = cli.run(
+        "receive", "bookings", "--session", "a", "--then", "defer", "--wait", str(SOON)
+    )
     assert taken == "later\n"
     assert "session" in cli.run("receive", "bookings", "--deferred", "1", code=1)
     assert cli.run("receive", "bookings", "--session", "a", "--deferred", "1") == "later\n"
@@ -172,7 +175,7 @@ def test_a_session_is_sent_to_and_received_from(cli: Cli) -> None:
     assert "group-id" in cli.run("send", "bookings", "none", code=1)
     assert [one["session_id"] for one in cli.json("peek", "bookings")] == ["a", "b", "b"]
     assert cli.run("peek", "bookings", "--session", "a") == "1\tactive\t0\t1\n"
-    assert cli.run("receive", "bookings", "--session", "b", "--wait", "0.2") == "2\n3\n"
+    assert cli.run("receive", "bookings", "--session", "b", "--wait", str(SOON)) == "2\n3\n"
     assert cli.run("receive", "bookings", "--next-session", "-n", "1") == "1\n"
     assert cli.run("receive", "bookings", "--next-session", "--wait", "0.1") == ""
     words = cli.run("receive", "bookings", "--session", "a", "--next-session", code=2)
@@ -278,8 +281,8 @@ def test_rules_by_words(cli: Cli) -> None:
             "SET seen = TRUE")  # fmt: skip
     cli.run("send", "tickets", "a", "--property", "amount=99", "--subject", "3")
     cli.run("send", "tickets", "b", "--property", "site=north")
-    assert cli.run("receive", "tickets/Subscriptions/big", "--wait", "0.2") == "a\n"
-    seen = cli.json("receive", "tickets/Subscriptions/gate", "--wait", "0.2")
+    assert cli.run("receive", "tickets/Subscriptions/big", "--wait", str(SOON)) == "a\n"
+    seen = cli.json("receive", "tickets/Subscriptions/gate", "--wait", str(SOON))
     assert [one["body"] for one in seen] == ["a", "b"]
     assert seen[1]["properties"] == {"site": "north", "seen": True, "RuleName": "north"}
     assert cli.run("rule", "list", *subscription) == (
@@ -313,7 +316,7 @@ def test_filters_of_events_receive_what_they_say(cli: Cli) -> None:
     cli.run("queue", "create", "orders")
     cli.run("send", "orders", "one", "--subject", "north/1")
     cli.run("send", "orders", "two", "--subject", "south/1")
-    words = ("receive", "orders", "--wait", "0.2")
+    words = ("receive", "orders", "--wait", str(SOON))
     assert cli.run(*words, "--path", "south/+") == "two\n"
     assert cli.run(*words, "--filters", "[]") == ""
     assert cli.run(*words, "--cesql", "EXISTS id") == ""
@@ -333,7 +336,7 @@ def test_parameters_of_rules_by_words(cli: Cli) -> None:
     cli.run("rule", "create", "tickets", "erp", "big", *big, *stamp)
     cli.run("send", "tickets", "a", "--property", "site=o'hare")
     cli.run("send", "tickets", "b", "--property", "kind=big")
-    got = cli.json("receive", "tickets/Subscriptions/erp", "--wait", "0.2")
+    got = cli.json("receive", "tickets/Subscriptions/erp", "--wait", str(SOON))
     assert [(one["body"], one["properties"].get("by")) for one in got] == [
         ("a", None),
         ("b", "ann"),
@@ -353,7 +356,7 @@ def test_parameters_of_rules_by_words(cli: Cli) -> None:
 def test_a_selector_receives_what_it_says(cli: Cli) -> None:
     cli.run("send", "orders", "a", "--property", "kind=a")
     cli.run("send", "orders", "b", "--property", "kind=b")
-    words = ("receive", "orders", "--wait", "0.2", "--selector")
+    words = ("receive", "orders", "--wait", str(SOON), "--selector")
     assert cli.run(*words, "kind = 'b'") == "b\n"
     assert "line 1, column 8" in cli.run(*words, "kind = ", code=1)
     assert cli.run("receive", "orders", "-n", "1") == "a\n"

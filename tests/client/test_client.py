@@ -21,8 +21,7 @@ from peeklock_client import (
 )
 from tests.support.amqp_bytes import SASL_HEADER, composite, frame
 from tests.support.broker_process import BrokerProcess
-
-SOON = 0.3  # seconds without a message after which a queue counts as empty
+from tests.support.soon import SOON
 
 
 @pytest.fixture

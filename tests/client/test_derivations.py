@@ -11,6 +11,7 @@ import pytest
 
 from peeklock_client import Client, NotFound, Refused, Topic, connect
 from tests.support.broker_process import BrokerProcess, serve_until_it_ends
+from tests.support.soon import SOON
 
 MODULE = (sys.executable, "-m", "peeklock_client.cli.main")
 SUBJECT = "building/41/floor/3/room/4/sensors/fire"
@@ -55,7 +56,7 @@ async def test_a_signal_makes_a_job_that_a_worker_has(client: Client, site: Topi
     await site.send({"alert": False, "t": 20}, subject=SUBJECT)
     await site.send({"alert": True, "t": 81}, subject=SUBJECT, message_id="m-1")
     await site.send({"alert": True, "t": 81}, subject=SUBJECT, message_id="m-1")
-    jobs = [job async for job in client.queue("evacuations").receive(wait=0.3)]
+    jobs = [job async for job in client.queue("evacuations").receive(wait=SOON)]
     assert [job.json() for job in jobs] == [{"degrees": 81}]
     assert jobs[0].properties["cause_id"] == "m-1"
     assert (await site.info())["derivations"] == 1
@@ -130,7 +131,7 @@ async def test_it_is_changed_and_remembers_through_a_crash(broker: BrokerProcess
         site = client.topic("site")
         assert await site.derivation("warm") == changed
         await site.send({"t": 22, "room": 4})
-        jobs = [job async for job in client.queue("evacuations").receive(wait=0.3)]
+        jobs = [job async for job in client.queue("evacuations").receive(wait=SOON)]
         assert [job.json() for job in jobs] == [21.0]
 
 
@@ -152,7 +153,7 @@ async def test_the_configuration_makes_it_once(tmp_path: Path) -> None:
             broker.kill()
             broker.restart()
         async with connect(broker.url) as client:
-            jobs = [job async for job in client.queue("evacuations").receive(wait=0.3)]
+            jobs = [job async for job in client.queue("evacuations").receive(wait=SOON)]
     assert [job.json() for job in jobs] == [{"building": "41", "degrees": 81}]
     assert jobs[0].properties["building"] == "41"
 

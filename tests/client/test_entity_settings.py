@@ -6,8 +6,7 @@ import pytest
 
 from peeklock_client import Client, NotFound, Refused, connect
 from tests.support.broker_process import BrokerProcess
-
-SOON = 0.3  # seconds without a message after which a queue counts as empty
+from tests.support.soon import SOON
 
 
 @pytest.fixture

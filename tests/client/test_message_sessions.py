@@ -17,8 +17,7 @@ from peeklock_client import (
     connect,
 )
 from tests.support.broker_process import BrokerProcess
-
-SOON = 0.3  # seconds without a message after which a session counts as empty
+from tests.support.soon import SOON
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import pytest
 
 from peeklock_client import Client, NotFound, QueueFull, Refused, Subscription, Topic, connect
 from tests.support.broker_process import BrokerProcess
-
-SOON = 0.3  # seconds without a message after which a subscription counts as empty
+from tests.support.soon import SOON
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from tests.support.amqp_peer import AmqpPeer, ready_peer
 from tests.support.broker_process import BrokerProcess
 from tests.support.events import event
 from tests.support.http_peer import HttpPeer
+from tests.support.soon import SOON
 
 CONFIGURATION = """
 [[topics]]
@@ -131,7 +132,7 @@ def test_the_client_receives_by_them(broker: BrokerProcess) -> None:
 
             async def ids(selector: object) -> list[int]:
                 found = []
-                async for job in source.receive(selector=selector, wait=0.3):  # type: ignore[arg-type]
+                async for job in source.receive(selector=selector, wait=SOON):  # type: ignore[arg-type]
                     found.append(job.sequence_number)
                     await job.complete()
                 return found

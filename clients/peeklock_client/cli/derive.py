@@ -375,7 +375,7 @@ def delete(
 def register(app: typer.Typer) -> None:
     derive = typer.Typer(
         no_args_is_help=True,
-        help="Which jobs a topic's signals make: add, change, list, delete.",
+        help="Jobs that a topic's signals make: add, change, delete.",
     )
     derive.command()(add)
     derive.command()(update)

@@ -52,7 +52,7 @@ def last(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the last signal of each subject, of a topic that keeps them.
+    """Show the last signal of each subject that a topic has.
 
     One line a subject: the subject, when its signal came, body. A topic keeps last values with
     `peeklock topic create TOPIC --set keep_last_value=true`; of others, only what was sent to
