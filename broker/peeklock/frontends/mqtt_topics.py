@@ -46,7 +46,7 @@ class Finder:
 
     def __init__(self, engine: Engine, principal: Principal, *, creates: bool) -> None:
         self._engine: Final = engine
-        self._principal: Final = principal
+        self.principal = principal  # nobody in particular before the login
         self._creates: Final = creates
 
     def target(self, topic_name: str, now: UnixMs) -> Place:
@@ -65,9 +65,9 @@ class Finder:
         check_length(topic_name, "name")
         mount = mount_of(self._engine.namespace, topic_name)
         if mount is not None:
-            self._principal.require(Right.SEND, mount.topic.path)
+            self.principal.require(Right.SEND, mount.topic.path)
             return Place(mount.topic, mount.subject)
-        self._principal.require(Right.SEND, SIGNALS)
+        self.principal.require(Right.SEND, SIGNALS)
         return Place(find_signals(self._engine, now), topic_name)
 
     def check_filter(self, topic_filter: str) -> None:
@@ -80,7 +80,7 @@ class Finder:
         if self.is_limited and not is_of_system(topic_filter):
             self._require_where_it_leads(topic_filter)
         else:
-            self._principal.require(Right.LISTEN, topic_filter)
+            self.principal.require(Right.LISTEN, topic_filter)
         check_length(topic_filter, "filter")
 
     def _require_where_it_leads(self, topic_filter: str) -> None:
@@ -91,19 +91,19 @@ class Finder:
             may = "only who may listen to everything may share it"
             raise Unauthorized(f"{topic_filter!r} is under no topic: {may}")
         path = SIGNALS if mount is None else mount.topic.path
-        self._principal.require(Right.LISTEN, path)
+        self.principal.require(Right.LISTEN, path)
 
     @property
     def is_limited(self) -> bool:
         """May it listen to some of the signals only?"""
-        principal = self._principal
+        principal = self.principal
         return principal.claims is not None and not principal.has(Right.LISTEN, "")
 
     def may_hear(self, topic_name: str) -> bool:
         """Of a signal that one of its filters matches."""
         mount = mount_of(self._engine.namespace, topic_name)
         path = SIGNALS if mount is None else mount.topic.path
-        return self._principal.has(Right.LISTEN, path)
+        return self.principal.has(Right.LISTEN, path)
 
     def source(self, topic_filter: str, now: UnixMs) -> Queue:
         """Which queue a subscription takes from; raises `BrokerError`."""
@@ -117,7 +117,7 @@ class Finder:
 
     def _queue(self, name: str, right: Right, now: UnixMs) -> Queue:
         path = EntityPath(name)
-        self._principal.require(right, path)
+        self.principal.require(right, path)
         namespace = self._engine.namespace
         if not name:
             raise InvalidRequest(f"{QUEUE_PREFIX} without a queue's name behind it")

@@ -23,8 +23,9 @@ from peeklock.frontends.amqp10 import AmqpFrontend, AmqpHost
 from peeklock.frontends.amqp_lens import AmqpLens
 from peeklock.frontends.amqp_management import ManagementNode
 from peeklock.frontends.closing import Closing
-from peeklock.frontends.mqtt import SETTINGS as MQTT_SETTINGS
-from peeklock.frontends.mqtt import MqttFrontend, MqttHost
+from peeklock.frontends.mqtt import MqttFrontend
+from peeklock.frontends.mqtt_presence import SETTINGS as MQTT_SETTINGS
+from peeklock.frontends.mqtt_presence import MqttHost
 from peeklock.frontends.mqtt_system import SystemTopics
 from peeklock.frontends.mqtt_wills import resume_wills
 from peeklock.limits import CONNECTIONS_REFUSED_MAX
