@@ -255,6 +255,13 @@ class TestListening:
                 peer.acknowledge(publish)
             assert peer.subscribe("$share/g/site/#").suback.reason_codes == (0x87,)
 
+    def test_to_what_the_broker_tells_of_itself(self, broker: BrokerProcess) -> None:
+        token = web_token("$SYS/broker/clients", "listen")
+        with as_password(broker, token) as peer:
+            assert granted(peer, "$SYS/#") == 0x87
+            assert granted(peer, "$SYS/broker/clients/+") == 0
+            assert peer.take().topic_name.startswith("$SYS/broker/clients/")
+
     @pytest.mark.parametrize("kept", [0, 100])
     def test_retained(self, broker: BrokerProcess, kept: int) -> None:
         token = web_token("signals", "listen", sub=f"r-{kept}")

@@ -101,6 +101,8 @@ class Finder:
 
     def may_hear(self, topic_name: str) -> bool:
         """Of a signal that one of its filters matches."""
+        if is_of_system(topic_name):
+            return self.principal.has(Right.LISTEN, topic_name)
         mount = mount_of(self._engine.namespace, topic_name)
         path = SIGNALS if mount is None else mount.topic.path
         return self.principal.has(Right.LISTEN, path)
