@@ -5,7 +5,6 @@ from typing import Final, Protocol, TypeAlias
 
 from peeklock.clock import IdSource
 from peeklock.errors import Unauthorized
-from peeklock.limits import SCRAM_ITERATIONS
 from peeklock.security.passwords import is_password
 from peeklock.security.principal import ANONYMOUS, Principal
 from peeklock.security.rights import Right
@@ -160,12 +159,11 @@ class KnownUsers:
         # For a name that nobody has: checked all the same, so that time tells nothing.
         self._nobody: Final = next((u.password_hash for u in users if u.password_hash), "")
         verifiers = [user.verifier for user in users if user.verifier is not None]
-        self._knows_verifiers: Final = bool(verifiers)
-        self._iterations: Final = verifiers[0].iterations if verifiers else SCRAM_ITERATIONS
+        self._example: Final = verifiers[0] if verifiers else None
 
     def mechanisms(self, certificate_name: str) -> tuple[str, ...]:
         offered: tuple[str, ...] = ("EXTERNAL",) if certificate_name in self._users else ()
-        offered += (SCRAM, "PLAIN") if self._knows_verifiers else ("PLAIN",)
+        offered += (SCRAM, "PLAIN") if self._example is not None else ("PLAIN",)
         return (*offered, "MSSBCBS", "ANONYMOUS") if self.takes_tokens else offered
 
     @property
@@ -181,7 +179,7 @@ class KnownUsers:
             return answer if isinstance(answer, Admission) else None
         if mechanism == "EXTERNAL":
             return self._by_certificate(login.certificate_name, login.response)
-        if mechanism == SCRAM and self._knows_verifiers:
+        if mechanism == SCRAM and self._example is not None:
             return self._by_dialogue(login)
         if self.takes_tokens and mechanism in ("MSSBCBS", "ANONYMOUS"):
             return Admission(Principal("anonymous", frozenset(), TokenClaims()))
@@ -239,7 +237,8 @@ class KnownUsers:
 
     def _find_verifier(self, name: str) -> Verifier:
         """What is made up is so in any case: time tells nothing."""
-        made_up = made_up_verifier(self._salt_key, name, self._iterations)
+        assert self._example is not None
+        made_up = made_up_verifier(self._salt_key, name, self._example)
         user = self._users.get(name)
         return made_up if user is None or user.verifier is None else user.verifier
 

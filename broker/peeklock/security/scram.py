@@ -123,14 +123,19 @@ def parse_verifier(text: str) -> Verifier:
     return Verifier(salt, iterations, stored_key, server_key)
 
 
-def made_up_verifier(secret: bytes, name: str, iterations: int) -> Verifier:
-    """For a name that has none: always the same, and nobody knows a password for it."""
+def made_up_verifier(secret: bytes, name: str, like: Verifier) -> Verifier:
+    """For a name that has none: always the same, and nobody knows a password for it.
+
+    What a client is told of it looks as it does for `like`, which may come from elsewhere.
+    """
 
     def derived(what: bytes) -> bytes:
         return keyed(secret, what + b"\0" + name.encode())
 
-    salt = derived(b"salt")[:SALT_BYTES]
-    return Verifier(salt, iterations, derived(b"stored key"), derived(b"server key"))
+    # One round of it: a keyed hash of any length.
+    salted = b"salt\0" + name.encode()
+    salt = hashlib.pbkdf2_hmac("sha256", secret, salted, 1, len(like.salt))
+    return Verifier(salt, like.iterations, derived(b"stored key"), derived(b"server key"))
 
 
 # ---- the dialogue

@@ -57,6 +57,15 @@ def test_whatever_is_wrong_is_told_alike(name: bytes) -> None:
     assert first[b"r"] != second[b"r"]
 
 
+def test_a_salt_from_elsewhere_tells_nobody_from_nobody() -> None:
+    """Verifiers may come from another server, whose salts are longer or shorter."""
+    verifier = make_verifier("pencil", bytes(48), 5000)
+    users = KnownUsers([User("device", "", ALL_RIGHTS, verifier)], FakeIds(), b"key")
+    told = [fields(challenged(ScramClient(n, b"pen"), users).data) for n in (b"device", b"no")]
+    assert len(told[0][b"s"]) == len(told[1][b"s"]) == 64
+    assert told[0][b"i"] == told[1][b"i"] == b"5000"
+
+
 def test_mistakes_of_the_dialogue_are_named() -> None:
     answer = USERS.check_at_once(Login(SCRAM, b"p=tls-unique,,n=device,r=a"), NOW)
     assert answer == Rejection("SCRAM-SHA-256: channel-binding-not-supported")

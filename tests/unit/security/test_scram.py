@@ -191,12 +191,13 @@ class TestVerifiers:
             parse_verifier(text)
 
     def test_one_that_is_made_up_stays_the_same(self) -> None:
-        one = made_up_verifier(b"key", "nobody", 4096)
-        assert one == made_up_verifier(b"key", "nobody", 4096)
+        like = make_verifier("pencil", b"0123456789abcdef", 4096)
+        one = made_up_verifier(b"key", "nobody", like)
+        assert one == made_up_verifier(b"key", "nobody", like)
         assert len(one.salt) == 16
         others = [
-            made_up_verifier(b"key", "no one", 4096),
-            made_up_verifier(b"k", "nobody", 4096),
+            made_up_verifier(b"key", "no one", like),
+            made_up_verifier(b"k", "nobody", like),
         ]
         assert len({one.salt, *(other.salt for other in others)}) == 3
         assert parse_verifier(str(one)) == one
