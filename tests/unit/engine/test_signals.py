@@ -7,7 +7,7 @@ from peeklock.engine.effects import Accepted, Overheard
 from peeklock.engine.link_desk import LinkDesk
 from peeklock.engine.signal_desk import RELEASED, TAKEN, Session, SignalDesk, find_signals
 from peeklock.entities.dispositions import ABANDON
-from peeklock.entities.facts import Fact, TopicCreated
+from peeklock.entities.facts import Fact, TopicCreated, WillSet
 from peeklock.entities.kept_links import SESSION_LINK, LinkKey
 from peeklock.entities.listeners import Ear, Listener, Wanted
 from peeklock.entities.namespace import Namespace
@@ -394,6 +394,27 @@ class TestSessions:
             ("at once", 0), ("later", 500), ("at its end", MINUTE),
         ]  # fmt: skip
         assert set(house.namespace.links.sessions) == {"back"}
+        check_recovery(desk)
+
+    def test_an_operators_end_loses_no_will_to_a_crash(self, desk: Desk) -> None:
+        """It is published, and owed no more, by one append ahead of the session's end."""
+        house, signals = desk.house, desk.desk
+        hour = Millis(60 * MINUTE)
+        session = signals.enter(
+            *(house.peer, "u", "c", hour, house.now), is_clean=False, will=b"w"
+        )
+        taken_back: list[list[Fact]] = []
+
+        def publish(now: UnixMs, beside: list[Fact]) -> None:
+            assert "c" in house.namespace.links.sessions
+            taken_back.append(beside)
+
+        signals.leave(session, hour, house.now, publish, hour)
+        link = session.link
+        assert link is not None
+        signals.end(link, house.now)
+        assert [[type(fact) for fact in facts] for facts in taken_back] == [[WillSet]]
+        assert not house.namespace.links.sessions
         check_recovery(desk)
 
     def test_no_recoverable_link_of_amqp_can_take_it(self, desk: Desk) -> None:
