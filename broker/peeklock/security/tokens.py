@@ -162,7 +162,11 @@ def looks_like_token(text: str) -> bool:
 
 
 def path_of(uri: str) -> str:
-    """The entity in `sb://host:port/entity`, in lower case; "" for the namespace."""
-    parts = urlsplit(uri)
+    """The entity in `sb://host:port/entity`, in lower case; "" for the namespace. Raises
+    `Unauthorized` for what can be no address."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise Unauthorized(f"a token is for an address, not for {uri!r:.80}: {error}") from None
     path = parts.path if parts.scheme and "://" in uri else uri
     return unquote(path).strip("/").casefold()

@@ -184,3 +184,11 @@ def test_claims_run_out() -> None:
 )
 def test_paths_of_uris(uri: str, path: str) -> None:
     assert path_of(uri) == path
+
+
+@pytest.mark.parametrize("uri", ["sb://[host/orders", "//[host/orders"])
+def test_an_address_that_is_none_is_refused(tokens: Tokens, uri: str) -> None:
+    with pytest.raises(Unauthorized, match="Invalid IPv6 URL"):
+        tokens.claim(signed("sb://host/"), uri, NOW)
+    with pytest.raises(Unauthorized, match="Invalid IPv6 URL"):
+        tokens.read(signed(uri), NOW)
