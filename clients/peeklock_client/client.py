@@ -166,7 +166,8 @@ class Client:
     async def mqtt_sessions(self, prefix: str = "") -> list[dict[str, object]]:
         """MQTT sessions whose client identifier begins with `prefix`, by that.
 
-        Those whose clients are here, and those that are kept. Takes the right to manage.
+        Those whose clients are here, and those that are kept. Takes the right to manage
+        everything.
         """
         return await self.query("mqtt-session", "", prefix)
 

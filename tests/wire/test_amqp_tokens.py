@@ -157,6 +157,32 @@ def test_a_token_can_be_taken_back(guest: Guest) -> None:
     guest.refused("orders")
 
 
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("QUERY", "mqtt-session"),
+        ("QUERY", "mqtt-group"),
+        ("READ", "mqtt-session"),
+        ("DELETE", "mqtt-session"),
+    ],
+)
+def test_who_may_manage_an_entity_may_not_look_at_mqtts_clients(
+    guest: Guest, operation: str, kind: str
+) -> None:
+    """Of whatever name: they are below no entity."""
+    guest.put("sb://localhost/orders", token("sb://localhost/orders"))
+    guest.peer.attach_sender("orders/$management", 0)
+    guest.peer.attach_receiver("orders/$management", 1, credit=10)
+    asked = application_properties({"operation": operation, "type": kind, "name": "orders"})
+    payload = composite("properties", message_id="ask") + asked + value_section({})
+    guest.peer.transfer(0, payload)
+    while (heard := guest.peer.next_frame()).name != "transfer":
+        assert heard.name in ("flow", "disposition"), heard.performative
+    found = read_message(heard.payload).application_properties
+    assert found["statusCode"] == 401, found
+    assert "manage on '$management'" in str(found["statusDescription"])
+
+
 def test_a_login_needs_no_token(guarded: BrokerProcess) -> None:
     """A user's rights are its own, whatever token it puts."""
     credentials = json.loads((guarded.data_dir / "credentials.json").read_text())

@@ -191,14 +191,17 @@ class TestWhoMayRead:
         config = tmp_path / "peeklock.toml"
         keys = "".join(
             f'[[access_keys]]\nname = "{name}"\nkey = "{KEY}"\n{more}\n'
-            for name, more in (("boss", ""), ("one", 'entity = "orders"'))
+            for name, more in (
+                *(("boss", ""), ("one", 'entity = "orders"')),
+                ("same", 'entity = "metrics"'),
+            )
         )
         config.write_text(CONFIG.replace('["listen"]', "[]") + keys)
         with BrokerProcess("--config", str(config), dev=False, data_dir=tmp_path) as broker:
             assert self.scrape(broker) == 401
             assert self.scrape(broker, Authorization="Basic d29ya2VyOndyb25n") == 401
             assert self.scrape(broker, Authorization="Basic d29ya2VyOnNlY3JldA==") == 200
-            for name, status in (("boss", 200), ("one", 401)):
+            for name, status in (("boss", 200), ("one", 401), ("same", 401)):
                 token = signature(f"http://localhost:{broker.http_port}/", name)
                 assert self.scrape(broker, Authorization=token) == status
 

@@ -16,6 +16,7 @@ from tests.support.amqp_operator import AmqpOperator
 from tests.support.broker_process import BrokerProcess
 from tests.support.http_peer import HttpPeer
 from tests.support.mqtt_peer import MqttPeer, mqtt_peer
+from tests.wire.test_http import KEY, signature
 from tests.wire.test_mqtt_publish import CONFIG
 from tests.wire.test_mqtt_sessions import connect, is_present
 
@@ -262,3 +263,19 @@ def test_it_takes_the_right_to_manage(tmp_path: Path) -> None:
             answer = http.ask(method, path, **worker)
             assert answer.status == 401
             assert "manage" in answer.problem["detail"]
+
+
+def test_it_takes_the_right_to_manage_the_broker(tmp_path: Path) -> None:
+    """A topic may be called as they are; who has a key to it has none to them."""
+    config = tmp_path / "peeklock.toml"
+    keys = "".join(
+        f'[[access_keys]]\nname = "{name}"\nkey = "{KEY}"\n{more}\n'
+        for name, more in (("boss", ""), ("one", 'entity = "mqtt"'))
+    )
+    config.write_text(CONFIG + keys)
+    with BrokerProcess("--config", str(config), dev=False, data_dir=tmp_path) as broker:
+        for name, status in (("boss", 200), ("one", 401)):
+            allowed = signature(f"http://localhost:{broker.http_port}/", name)
+            for path in ("/mqtt/sessions", "/mqtt/groups"):
+                answer = HttpPeer(broker).ask("GET", path, Authorization=allowed)
+                assert answer.status == status, answer.body

@@ -5,15 +5,16 @@ A request names an entity by its path: `orders`, `tickets`, `tickets/Subscriptio
 of a new entity `topic` or, by default, `queue`; of a QUERY `topic`, `subscription` or `rule`,
 the latter two with the owner's path as the request's name. Of a derivation, it always does:
 `derivation` (amqp_derivations.py); so it does of what MQTT's clients have, `mqtt-session`,
-whose name is the client identifier, and `mqtt-group`. These are for those who may manage: they
-tell who is here, and from where.
+whose name is the client identifier, and `mqtt-group`. These are for those who may manage the
+broker, since they tell who is here, and from where; rights on an entity are none on a client
+that has the same name.
 """
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, final
 
 from peeklock.engine.engine import Engine
-from peeklock.entities.address import rule_parts, subscription_parts
+from peeklock.entities.address import MANAGEMENT, rule_parts, subscription_parts
 from peeklock.entities.rule import Rule
 from peeklock.entities.settings import QueueSettings, RuleSettings
 from peeklock.entities.subscription import Subscription
@@ -115,7 +116,7 @@ class NamespaceOperations:
         if request.entity_type == DERIVATION:
             reply.tell(self._derivations.read(request))
         elif request.entity_type == MQTT_SESSION:
-            request.principal.require(Right.MANAGE, request.name)
+            request.principal.require(Right.MANAGE, MANAGEMENT)
             reply.tell(self._mqtt_sessions.describe(request.name))
         elif rule is not None:
             subscription = subscription_at(self._engine, rule[0])
@@ -146,12 +147,14 @@ class NamespaceOperations:
             reply.tell(describe(self._engine, queue))
 
     def _delete(self, request: "Request", reply: "Reply") -> None:
+        if request.entity_type == MQTT_SESSION:
+            request.principal.require(Right.MANAGE, MANAGEMENT)
+            self._mqtt_sessions.end(request.name, request.now)
+            return
         request.principal.require(Right.MANAGE, request.name)
         rule = rule_parts(request.name)
         if request.entity_type == DERIVATION:
             self._derivations.delete(request)
-        elif request.entity_type == MQTT_SESSION:
-            self._mqtt_sessions.end(request.name, request.now)
         elif rule is not None:
             remove_rule(self._engine, subscription_at(self._engine, rule[0]), rule[1])
         elif self._engine.namespace.has_topic(request.name):
@@ -167,7 +170,7 @@ class NamespaceOperations:
         top = min(request.whole("top", 100), PEEK_COUNT_MAX)
         kind = request.entity_type or QUEUE
         if kind in (MQTT_SESSION, MQTT_GROUP):
-            request.principal.require(Right.MANAGE, request.name)
+            request.principal.require(Right.MANAGE, MANAGEMENT)
         reply.result = {"entities": [*self._found(kind, request.name, prefix, skip, top)]}
 
     def _found(self, kind: str, owner: str, prefix: str, skip: int, top: int) -> list[View]:

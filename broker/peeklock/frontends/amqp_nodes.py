@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from peeklock.engine.engine import Engine
 from peeklock.engine.signal_desk import find_signals
-from peeklock.entities.address import SUBSCRIPTIONS, Address, key_of, parse_address
+from peeklock.entities.address import (
+    MANAGEMENT,
+    SUBSCRIPTIONS,
+    Address,
+    key_of,
+    parse_address,
+)
 from peeklock.entities.queue import Queue
 from peeklock.entities.settings import QueueSettings
 from peeklock.entities.topic import Topic
@@ -163,7 +169,7 @@ def management_node(
     host: "AmqpHost", principal: Principal, parsed: Address, address: str, now: UnixMs
 ) -> Node:
     if not parsed.path:
-        principal.require(Right.MANAGE, "$management")
+        principal.require(Right.MANAGE, MANAGEMENT)
         return Node(NodeKind.MANAGEMENT)
     namespace = host.engine.namespace
     if namespace.has_topic(parsed.path):

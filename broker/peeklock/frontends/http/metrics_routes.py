@@ -7,12 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from peeklock.entities.address import MANAGEMENT
 from peeklock.frontends.http.openapi_metrics import METRICS_AT
 from peeklock.frontends.http.registry_routes import RegistryRoute
 from peeklock.frontends.http.routes_host import RoutesHost, answered, principal_for
 from peeklock.security.rights import Right
 
-PATH: Final = METRICS_AT[1:]  # as a token names it
 MetricsText = Callable[[str], Awaitable[tuple[bytes, str]]]  # by Accept; and the content type
 
 
@@ -31,8 +31,8 @@ class MetricsRoutes:
     async def metrics(self, request: Request) -> Response:
         """For any user, as looking at queues is; of tokens, for those that let manage all."""
         if not self._is_for_anybody:
-            principal = await principal_for(self._host, request, PATH)
+            principal = await principal_for(self._host, request, MANAGEMENT)
             if principal.claims is not None:
-                principal.require(Right.MANAGE, PATH)
+                principal.require(Right.MANAGE, MANAGEMENT)
         text, content_type = await self._metrics_text(request.headers.get("accept", ""))
         return Response(text, headers={"content-type": content_type})

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
+from peeklock.entities.address import MANAGEMENT
 from peeklock.frontends.http.openapi_mqtt import GROUPS_AT, SESSIONS_AT
 from peeklock.frontends.http.registry_routes import RegistryRoute, number_of
 from peeklock.frontends.http.routes_host import RoutesHost, answered, base_of, principal_for
@@ -21,7 +22,7 @@ SESSION_AT: Final = SESSIONS_AT + "/{client_id:path}"
 
 
 class MqttSessionRoutes:
-    """For those who may manage."""
+    """For those who may manage the broker: these are below no entity."""
 
     def __init__(self, host: RoutesHost, sessions: MqttSessions) -> None:
         self._host: Final = host
@@ -62,9 +63,8 @@ class MqttSessionRoutes:
         return Response(status_code=204)
 
     async def _check(self, request: Request) -> None:
-        path = request.url.path.strip("/")
-        principal = await principal_for(self._host, request, path)
-        principal.require(Right.MANAGE, path)
+        principal = await principal_for(self._host, request, MANAGEMENT)
+        principal.require(Right.MANAGE, MANAGEMENT)
 
 
 def client_id_of(request: Request) -> str:

@@ -13,7 +13,7 @@ from peeklock.frontends.http.openapi_parts import (
 )
 from peeklock.limits import HTTP_PAGE_MAX
 
-TOLD: Final = "For those who may manage. "
+TOLD: Final = "For those who may manage everything. "
 SESSIONS_AT: Final = "/mqtt/sessions"
 SESSION_AT: Final = SESSIONS_AT + "/{client_id}"
 GROUPS_AT: Final = "/mqtt/groups"
