@@ -88,7 +88,7 @@ class Controllers:
     async def connect(
         cls, location: Location, rooms: list[Room], on_connected: Callable[[], None]
     ) -> "Controllers":
-        """Raises `Unreachable`. A broker that checks passwords takes its time for each."""
+        """Raises `Unreachable`."""
         some_at_once = asyncio.Semaphore(CONNECTING_AT_ONCE)
 
         async def connect_one(room: Room) -> Controller:
