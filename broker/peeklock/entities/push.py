@@ -75,15 +75,13 @@ class Push:
 
     def asks_as(self, other: "Push") -> bool:
         """Is a message asked for in the same way?"""
-        return (
-            (self.to, self.mode, self.authorization, self.authorized_until, self.headers)
-            == (
-                *(other.to, other.mode),
-                *(other.authorization, other.authorized_until, other.headers),
-            )
-            and self.concurrency == other.concurrency
-            and self.timeout_ms == other.timeout_ms
-        )
+        return self.asking == other.asking
+
+    @property
+    def asking(self) -> tuple[object, ...]:
+        """What a message is asked for with."""
+        secrets = (self.authorization, self.authorized_until, self.headers)
+        return (self.to, self.mode, *secrets, self.concurrency, self.timeout_ms)
 
     def lapses_in(self, now: UnixMs) -> Millis | None:
         """How long the receiver will still know who asks; 0: no more. None: for ever."""
