@@ -33,6 +33,8 @@ CONFIG = f"""
 name = "orders"
 [[queues]]
 name = "invoices"
+[[topics]]
+name = "site"
 [[access_keys]]
 name = "root"
 key = "{KEY}"
@@ -69,6 +71,26 @@ class Guest:
         while (heard := self.peer.next_frame()).name != "transfer":
             assert heard.name in ("flow", "disposition"), heard.performative
         return read_message(heard.payload)
+
+    def ask(
+        self, entity: str, operation: str, kind: str, name: str, **arguments: object
+    ) -> dict[object, object]:
+        """At the entity's `$management`, with a token for it; returns what the reply says."""
+        audience, node = f"sb://localhost/{entity}", f"{entity}/$management"
+        self.put(audience, token(audience))
+        self.requests += 1
+        self.peer.attach_sender(node, 0)
+        self.peer.attach_receiver(node, 1, credit=10)
+        payload = composite("properties", message_id="ask")
+        payload += application_properties({"operation": operation, "type": kind, "name": name})
+        self.peer.transfer(self.requests, payload + value_section(arguments), 0)
+        while (heard := self.peer.next_frame()).name != "transfer":
+            assert heard.name in ("flow", "disposition", "attach"), heard.performative
+        self.peer.send("detach", handle=0, closed=True)
+        self.peer.send("detach", handle=1, closed=True)
+        self.peer.expect("detach")
+        self.peer.expect("detach")
+        return dict(read_message(heard.payload).application_properties)
 
     def refused(self, address: str) -> None:
         """§2.6.3: no link to this entity."""
@@ -170,17 +192,17 @@ def test_who_may_manage_an_entity_may_not_look_at_mqtts_clients(
     guest: Guest, operation: str, kind: str
 ) -> None:
     """Of whatever name: they are below no entity."""
-    guest.put("sb://localhost/orders", token("sb://localhost/orders"))
-    guest.peer.attach_sender("orders/$management", 0)
-    guest.peer.attach_receiver("orders/$management", 1, credit=10)
-    asked = application_properties({"operation": operation, "type": kind, "name": "orders"})
-    payload = composite("properties", message_id="ask") + asked + value_section({})
-    guest.peer.transfer(0, payload)
-    while (heard := guest.peer.next_frame()).name != "transfer":
-        assert heard.name in ("flow", "disposition"), heard.performative
-    found = read_message(heard.payload).application_properties
+    found = guest.ask("orders", operation, kind, "orders")
     assert found["statusCode"] == 401, found
     assert "manage on '$management'" in str(found["statusDescription"])
+
+
+def test_jobs_are_derived_where_one_may_send(guest: Guest) -> None:
+    """However the queue is written: what looks like the scheme of an address is left out."""
+    for place in ("orders", "sb://localhost/orders", "site/://localhost/orders"):
+        found = guest.ask("site", "CREATE", "derivation", "site/Derivations/fire", to=place)
+        assert found["statusCode"] == 401, (place, found)
+        assert "send on 'orders'" in str(found["statusDescription"])
 
 
 def test_a_login_needs_no_token(guarded: BrokerProcess) -> None:

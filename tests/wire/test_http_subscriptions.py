@@ -411,5 +411,11 @@ class TestWhoMay:
         assert self.ask(guarded, "PUT", place, owner, elsewhere) == 401, (
             "no right to send there"
         )
+        # What looks like the scheme of an address is left out of it.
+        hidden = wanted("building", "amqp:///building/Subscriptions/erp/:%2F%2Fx/jobs")
+        assert self.ask(guarded, "PUT", place, owner, hidden | {"protocol": "AMQP"}) == 401
+        derived = "/building/derivations/fire"
+        for name in ("jobs", "building/Derivations/fire/://x/jobs"):
+            assert self.ask(guarded, "PUT", derived, owner, {"to": name}) == 401
         assert self.ask(guarded, "GET", "/subscriptions", looker, None) == 200
         assert self.ask(guarded, "DELETE", place, owner, None) == 200

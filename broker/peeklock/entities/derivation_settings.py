@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Final
 
+from peeklock.entities.address import parse_address
 from peeklock.entities.settings_map import as_plain, typed
 from peeklock.entities.threshold import Threshold
 from peeklock.errors import InvalidRequest
@@ -14,6 +15,7 @@ from peeklock.limits import (
     DERIVATION_PERIOD_MIN,
     DERIVATION_PROPERTIES_MAX,
 )
+from peeklock.types import EntityPath
 
 # What a job says when nobody says what it is to say.
 BODY_DEFAULT: Final = (
@@ -121,6 +123,11 @@ class DerivationSettings:
     def waits_unasked(self) -> bool:
         """Does it wait for a first signal? There is one key, and it is known."""
         return self.kind is DerivationKind.ABSENCE and not self.key
+
+    @property
+    def target(self) -> EntityPath:
+        """The path that `to` names, as any address: it is there that one may have to send."""
+        return parse_address(self.to).path
 
     def wrong(self, setting: str, what: str) -> InvalidRequest:
         """A refusal that names the setting."""

@@ -11,7 +11,6 @@ from peeklock.entities.address import (
     check_name,
     dead_letter_path,
     key_of,
-    parse_address,
     subscription_path,
 )
 from peeklock.entities.derivation_facts import (
@@ -201,7 +200,7 @@ class Namespace:
 
     def _with_target(self, topic: Topic, settings: DerivationSettings) -> DerivationSettings:
         """With the path of its queue as that has it; raises `InvalidRequest`."""
-        wanted = parse_address(settings.to).path
+        wanted = settings.target
         target = self._by_key.get(key_of(wanted))
         if target is None or self.target(target.path) is None:
             expected = "expected a queue that is there"

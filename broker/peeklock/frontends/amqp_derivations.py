@@ -36,7 +36,7 @@ class DerivationOperations:
     def create(self, request: "Request") -> View:
         path, name = parts_of(request.name)
         settings = derivation_from(name, request.arguments)
-        request.principal.require(Right.SEND, settings.to)  # for its jobs get there
+        request.principal.require(Right.SEND, settings.target)  # for its jobs get there
         ledger = add_derivation(self._engine, path, settings, request.now)
         return describe_derivation(self._engine.namespace.find_topic(path), ledger)
 
@@ -51,7 +51,7 @@ class DerivationOperations:
         topic = self._engine.namespace.find_topic(path)
         before = topic.derivations.find(name).settings
         settings = changed_derivation(before, request.arguments)
-        request.principal.require(Right.SEND, settings.to)
+        request.principal.require(Right.SEND, settings.target)
         ledger = update_derivation(self._engine, path, settings, request.now)
         return describe_derivation(topic, ledger)
 

@@ -101,7 +101,7 @@ class DerivationRoutes:
         principal, path, name = await self._named(request)
         settings = derivation_from(name, await self._object(request))
         topic = self._engine.namespace.find_topic(path)
-        principal.require(Right.SEND, settings.to)  # for its jobs get there
+        principal.require(Right.SEND, settings.target)  # for its jobs get there
         ledger = add_derivation(self._engine, path, settings, self._host.now())
         return await self._told(describe_derivation(topic, ledger), 201)
 
@@ -112,7 +112,7 @@ class DerivationRoutes:
         changes = await self._object(request)
         topic = self._engine.namespace.find_topic(path)
         settings = changed_derivation(topic.derivations.find(name).settings, changes)
-        principal.require(Right.SEND, settings.to)
+        principal.require(Right.SEND, settings.target)
         ledger = update_derivation(self._engine, path, settings, self._host.now())
         return await self._told(describe_derivation(topic, ledger))
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from peeklock.cloudevents.timestamps import from_milliseconds
-from peeklock.entities.address import subscription_path
+from peeklock.entities.address import parse_address, subscription_path
 from peeklock.entities.push import Push, origin_of
 from peeklock.entities.settings import QueueSettings
 from peeklock.entities.subscription import Subscription
@@ -201,7 +201,7 @@ def check_target(principal: Principal, wanted: WantedSubscription) -> None:
     """Who has events brought somewhere may send there; raises `Unauthorized`."""
     target = wanted.settings.get("forward_to")
     if target:
-        principal.require(Right.SEND, str(target))
+        principal.require(Right.SEND, parse_address(str(target)).path)
 
 
 def check_secret_stays(before: Push, to: str) -> None:
