@@ -382,6 +382,7 @@ class TestWhoMay:
             '[[access_keys]]\nname = "looker"\nkey = "0123456789abcdef"\nrights = ["listen"]\n'
             '[[access_keys]]\nname = "owner"\nkey = "fedcba9876543210"\n'
             'entity = "building"\n'
+            '[[access_keys]]\nname = "root"\nkey = "00112233445566778899"\n'
         )
         with BrokerProcess(
             "--config", str(config), data_dir=tmp_path / "data", dev=False
@@ -419,3 +420,10 @@ class TestWhoMay:
             assert self.ask(guarded, "PUT", derived, owner, {"to": name}) == 401
         assert self.ask(guarded, "GET", "/subscriptions", looker, None) == 200
         assert self.ask(guarded, "DELETE", place, owner, None) == 200
+
+    def test_a_token_for_all_is_one_for_where_it_goes_too(self, guarded: BrokerProcess) -> None:
+        root = signature("https://localhost/", "root", key="00112233445566778899")
+        forwards = wanted("building", "amqp:///jobs", protocol="AMQP")
+        assert self.ask(guarded, "POST", "/subscriptions", root, forwards) == 201
+        derived = "/building/derivations/fire"
+        assert self.ask(guarded, "PUT", derived, root, {"to": "jobs"}) == 201

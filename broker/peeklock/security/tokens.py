@@ -63,12 +63,17 @@ class Tokens:
 
     def claim(self, token: str, audience: str, now: UnixMs) -> Claim:
         """What `token` allows on `audience`, a URI or a path; raises `Unauthorized`."""
+        claim = self.whole_claim(token, audience, now)
+        return Claim(path_of(audience), claim.rights, claim.expires_at)
+
+    def whole_claim(self, token: str, audience: str, now: UnixMs) -> Claim:
+        """All that it allows, if that is on `audience`, too; raises `Unauthorized`."""
         claim = self._checked(token).claim
         wanted = path_of(audience)
         if not claim.covers(wanted):
             raise Unauthorized(f"the token is for {claim.path!r}, not for {wanted!r}")
         check_expiry(claim, now)
-        return Claim(wanted, claim.rights, claim.expires_at)
+        return claim
 
     def read(self, token: str, now: UnixMs) -> Token:
         """All that it allows; raises `Unauthorized`."""

@@ -50,7 +50,8 @@ class Doorkeeper:
         raise Unauthorized(f"the request is to prove who sends it: {ways}, as Authorization")
 
     def _by_token(self, token: str, path: str, now: UnixMs) -> Principal:
-        claim = self._tokens.claim(token, path, now)
+        # Who makes something at a path may have it send elsewhere, if the token lets him.
+        claim = self._tokens.whole_claim(token, path, now)
         claims = TokenClaims()
         claims.put(claim.path, claim)
         return Principal("token", frozenset(), claims)
