@@ -692,3 +692,41 @@ def test_a_key_of_its_own(tmp_path: Path, queue: str) -> None:
                 else:
                     with pytest.raises(core.ClientAuthenticationError, match="does not fit"):
                         admin.get_queue(queue)
+
+
+@pytest.mark.shows("access", "who forwards may send to the target")
+def test_a_forward_takes_the_right_to_send(tmp_path: Path, queue: str) -> None:
+    """The client brings a token for the target; a key of the source alone cannot sign one."""
+    certificate, key = make_certificate(tmp_path)
+    config = tmp_path / "peeklock.toml"
+    config.write_text(
+        '[[access_keys]]\nname = "Root"\nkey = "0123456789abcdef"\n'
+        f'[[access_keys]]\nname = "Own"\nkey = "0123456789abcdef"\nentity = "{queue}"\n'
+    )
+    files = ("--http-tls-cert", str(certificate), "--http-tls-key", str(key))
+    arguments = ("--config", str(config), *files)
+    with BrokerProcess(*arguments, data_dir=tmp_path / "data", dev=False) as process:
+        for name in ("Root", "Own"):
+            text = (
+                f"Endpoint=sb://localhost:{process.http_port};SharedAccessKeyName={name};"
+                "SharedAccessKey=0123456789abcdef"
+            )
+            admin = management.ServiceBusAdministrationClient.from_connection_string(
+                text, connection_verify=str(certificate)
+            )
+            with closing(admin._impl._client):
+                if name == "Root":
+                    admin.create_queue("target")
+                    admin.create_queue(f"{queue}/mine")
+                    made = admin.create_queue(queue, forward_to="target")
+                    assert made.forward_to.endswith("/target")
+                    continue
+                got = admin.get_queue(queue)
+                got.max_delivery_count = 3
+                admin.update_queue(got)  # with the forward that it has
+                got.forward_dead_lettered_messages_to = "target"
+                with pytest.raises(core.ClientAuthenticationError, match="allows to send on"):
+                    admin.update_queue(got)
+                got.forward_dead_lettered_messages_to = f"{queue}/mine"
+                admin.update_queue(got)
+                assert admin.get_queue(queue).max_delivery_count == 3

@@ -44,6 +44,7 @@ from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
 from peeklock.errors import BrokerError, NotAllowed
 from peeklock.management.operations import create_queue, delete_queue, update_queue
+from peeklock.management.ways_on import of_right
 from peeklock.message import NO_TTL, Message
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import NEVER, QueueId, SequenceNumber, UnixMs
@@ -240,7 +241,7 @@ class ForwardLife(RuleBasedStateMachine):
         if self.queue(name) is None:
             return
         try:
-            update_queue(self.house.engine, name, changes, self.house.now)
+            update_queue(self.house.engine, name, changes, self.house.now, of_right)
         except BrokerError:
             return  # it would make a loop, say
         self.serve()
@@ -250,7 +251,7 @@ class ForwardLife(RuleBasedStateMachine):
         queue = self.queue(name)
         engine = self.house.engine
         if queue is None:
-            create_queue(engine, name, self.house_settings(), self.house.now)
+            create_queue(engine, name, self.house_settings(), self.house.now, of_right)
         else:
             delete_queue(engine, name)
         self.serve()

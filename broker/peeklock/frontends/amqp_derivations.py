@@ -17,7 +17,6 @@ from peeklock.management.derivations import (
     remove_derivation,
     update_derivation,
 )
-from peeklock.security.rights import Right
 
 if TYPE_CHECKING:
     from peeklock.frontends.amqp_request import Request
@@ -36,8 +35,8 @@ class DerivationOperations:
     def create(self, request: "Request") -> View:
         path, name = parts_of(request.name)
         settings = derivation_from(name, request.arguments)
-        request.principal.require(Right.SEND, settings.target)  # for its jobs get there
-        ledger = add_derivation(self._engine, path, settings, request.now)
+        require_send = request.principal.require_send
+        ledger = add_derivation(self._engine, path, settings, request.now, require_send)
         return describe_derivation(self._engine.namespace.find_topic(path), ledger)
 
     def read(self, request: "Request") -> View:
@@ -51,8 +50,8 @@ class DerivationOperations:
         topic = self._engine.namespace.find_topic(path)
         before = topic.derivations.find(name).settings
         settings = changed_derivation(before, request.arguments)
-        request.principal.require(Right.SEND, settings.target)
-        ledger = update_derivation(self._engine, path, settings, request.now)
+        require_send = request.principal.require_send
+        ledger = update_derivation(self._engine, path, settings, request.now, require_send)
         return describe_derivation(topic, ledger)
 
     def delete(self, request: "Request") -> None:

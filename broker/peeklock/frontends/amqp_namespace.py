@@ -95,14 +95,20 @@ class NamespaceOperations:
             reply.tell(describe_topic(self._engine, topic))
         else:
             settings = settings_from(request.arguments, QueueSettings())
-            queue = create_queue(self._engine, request.name, settings, request.now)
+            require_send = request.principal.require_send
+            queue = create_queue(
+                self._engine, request.name, settings, request.now, require_send
+            )
             reply.tell(describe(self._engine, queue))
 
     def _create_subscription(self, request: "Request", topic: str, name: str) -> View:
         changes = dict(request.arguments)
         rules = rules_from(changes.pop("rules", None))
         settings = settings_from(changes, QueueSettings())
-        queue = create_subscription(self._engine, topic, name, settings, rules, request.now)
+        require_send = request.principal.require_send
+        queue = create_subscription(
+            self._engine, topic, name, settings, rules, request.now, require_send
+        )
         return describe(self._engine, queue)
 
     def _create_rule(self, request: "Request", path: str, name: str) -> View:
@@ -143,7 +149,10 @@ class NamespaceOperations:
             topic = update_topic(self._engine, request.name, request.arguments, request.now)
             reply.tell(describe_topic(self._engine, topic))
         else:
-            queue = update_queue(self._engine, request.name, request.arguments, request.now)
+            require_send = request.principal.require_send
+            queue = update_queue(
+                self._engine, request.name, request.arguments, request.now, require_send
+            )
             reply.tell(describe(self._engine, queue))
 
     def _delete(self, request: "Request", reply: "Reply") -> None:

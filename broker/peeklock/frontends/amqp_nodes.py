@@ -21,6 +21,7 @@ from peeklock.errors import InvalidRequest, NotAllowed, NotFound
 from peeklock.filters.filter import Filter
 from peeklock.frontends.amqp_source_filter import source_filter_of
 from peeklock.management.operations import create_queue
+from peeklock.management.ways_on import of_right
 from peeklock.protocols.amqp10.outcomes import OUTCOME_SYMBOLS
 from peeklock.protocols.amqp10.terminus import AmqpMap, AnyTarget, Coordinator, Source
 from peeklock.protocols.amqp10.values import AmqpValue, Described, Symbol, ULong
@@ -194,7 +195,7 @@ def find_queue(
         )  # whoever comes late finds nothing, not a new one
         if not creates or "$" in key or below_a_topic or was_dynamic:
             raise NotFound(address)
-        return create_queue(engine, parsed.path, QueueSettings(), now)
+        return create_queue(engine, parsed.path, QueueSettings(), now, of_right)
     return namespace.find(parsed.path)
 
 
@@ -214,4 +215,4 @@ def find_reply_queue(host: "AmqpHost", principal: Principal, reply_to: str) -> Q
 def create_temporary(host: "AmqpHost", now: UnixMs) -> Queue:
     """A dynamic node (§3.5.9)."""
     name = f"{TEMPORARY}{host.engine.ids.name()}"
-    return create_queue(host.engine, name, QueueSettings(temporary=True), now)
+    return create_queue(host.engine, name, QueueSettings(temporary=True), now, of_right)

@@ -13,6 +13,7 @@ from peeklock.errors import BrokerError
 from peeklock.management.derivations import add_derivation, derivation_from
 from peeklock.management.operations import create_queue, settings_from
 from peeklock.management.topics import create_subscription, create_topic, rule_from
+from peeklock.management.ways_on import of_right
 from peeklock.types import EntityPath, UnixMs
 
 Changes = Mapping[str, object]  # settings by their names, other than the default
@@ -93,7 +94,7 @@ def refused(make: Callable[[], None]) -> list[BrokerError]:
 def ensure_queue(engine: Engine, wanted: QueueDefinition, now: UnixMs) -> None:
     if not engine.namespace.has(wanted.name):
         settings = settings_from(wanted.settings, QueueSettings())
-        create_queue(engine, wanted.name, settings, now)
+        create_queue(engine, wanted.name, settings, now, of_right)
 
 
 def ensure_topic(engine: Engine, wanted: TopicDefinition, now: UnixMs) -> list[BrokerError]:
@@ -122,7 +123,7 @@ def ensure_subscription(
     rules = None
     if wanted.rules is not None:
         rules = tuple([rule_from(name, changes) for name, changes in wanted.rules])
-    create_subscription(engine, topic, wanted.name, settings, rules, now)
+    create_subscription(engine, topic, wanted.name, settings, rules, now, of_right)
 
 
 def ensure_derivation(
@@ -133,4 +134,4 @@ def ensure_derivation(
     if name.casefold() in engine.namespace.find_topic(topic).derivations.by_name:
         Derivation(settings)
     else:
-        add_derivation(engine, topic, settings, now)
+        add_derivation(engine, topic, settings, now, of_right)

@@ -15,6 +15,7 @@ from peeklock.entities.derivation_settings import (
 from peeklock.entities.ledger import Ledger
 from peeklock.entities.topic import Topic
 from peeklock.errors import InvalidRequest
+from peeklock.management.ways_on import RequireSend
 from peeklock.types import UnixMs
 
 
@@ -42,9 +43,17 @@ def derivation_from(name: str, arguments: Mapping[str, object]) -> DerivationSet
 
 
 def add_derivation(
-    engine: Engine, topic: str, settings: DerivationSettings, now: UnixMs
+    engine: Engine,
+    topic: str,
+    settings: DerivationSettings,
+    now: UnixMs,
+    require_send: RequireSend,
 ) -> Ledger:
-    """One more; raises `NotFound`, `AlreadyExists`, `InvalidRequest`, `InvalidFilter`."""
+    """One more.
+
+    Raises `NotFound`, `AlreadyExists`, `InvalidRequest`, `InvalidFilter`, `Unauthorized`.
+    """
+    require_send(settings.target)  # for its jobs get there
     engine.commit_registry(engine.namespace.create_derivation(topic, settings, now))
     return engine.namespace.find_topic(topic).derivations.find(settings.name)
 
@@ -65,9 +74,14 @@ def changed_derivation(
 
 
 def update_derivation(
-    engine: Engine, topic: str, settings: DerivationSettings, now: UnixMs
+    engine: Engine,
+    topic: str,
+    settings: DerivationSettings,
+    now: UnixMs,
+    require_send: RequireSend,
 ) -> Ledger:
     """Other settings; what it remembers stays. Raises `NotAllowed` where that cannot be."""
+    require_send(settings.target)  # for its jobs get there
     engine.commit_registry(engine.namespace.update_derivation(topic, settings, now))
     return engine.namespace.find_topic(topic).derivations.find(settings.name)
 

@@ -15,6 +15,7 @@ from peeklock.entities.subscription import Subscription, check_rule
 from peeklock.entities.topic import Topic
 from peeklock.errors import NotFound
 from peeklock.management.operations import settings_from
+from peeklock.management.ways_on import RequireSend, check_forwards
 from peeklock.types import UnixMs
 
 FORWARDS: Final = "forwards"
@@ -51,11 +52,12 @@ def replace_pushing(
     changes: Mapping[str, object],
     rule: RuleSettings | None,
     now: UnixMs,
+    require_send: RequireSend,
 ) -> None:
     """These settings, defaults for the rest, and this rule alone; None: the rules it has.
 
     What the receiver has allowed, and the secret that it is told, stay with the receiver. All
-    of it is one append. Raises `InvalidRequest`, `InvalidFilter`.
+    of it is one append. Raises `InvalidRequest`, `InvalidFilter`, `Unauthorized`.
     """
     queue = subscription.queue
     before = queue.settings
@@ -67,6 +69,7 @@ def replace_pushing(
     )
     base = QueueSettings(push=kept, service_bus=before.service_bus)
     settings = settings_from(changes, base)
+    check_forwards(require_send, settings, base)  # all of them: they are said anew
     settings = replace(settings, push=renewed(before.push, settings.push, set(changes)))
     facts: list[Fact] = engine.namespace.update(queue.path, settings, now)
     if rule is not None:

@@ -22,6 +22,7 @@ from peeklock.limits import (
     PEEK_BYTES_MAX,
     PEEK_COUNT_MAX,
 )
+from peeklock.management.ways_on import RequireSend, check_forwards
 from peeklock.types import SequenceNumber, SessionId, UnixMs
 
 FIRST: Final = SequenceNumber(1)
@@ -49,17 +50,30 @@ def settings_from(changes: Mapping[str, object], base: Settings) -> Settings:
         raise InvalidRequest(str(error)) from None
 
 
-def create_queue(engine: Engine, name: str, settings: QueueSettings, now: UnixMs) -> Queue:
-    """A new queue; raises `AlreadyExists`, `InvalidRequest`."""
+def create_queue(
+    engine: Engine,
+    name: str,
+    settings: QueueSettings,
+    now: UnixMs,
+    require_send: RequireSend,
+) -> Queue:
+    """A new queue; raises `AlreadyExists`, `InvalidRequest`, `Unauthorized`."""
+    check_forwards(require_send, settings, QueueSettings())
     engine.commit_registry(engine.namespace.create(name, settings, now))
     return engine.namespace.find(name)
 
 
 def update_queue(
-    engine: Engine, name: str, changes: Mapping[str, object], now: UnixMs
+    engine: Engine,
+    name: str,
+    changes: Mapping[str, object],
+    now: UnixMs,
+    require_send: RequireSend,
 ) -> Queue:
+    """Raises `NotFound`, `InvalidRequest`, `Unauthorized`."""
     queue = engine.namespace.find(name)
     settings = settings_from(changes, queue.settings)
+    check_forwards(require_send, settings, queue.settings)
     push = renewed(queue.settings.push, settings.push, set(changes))
     if push != settings.push:
         settings = replace(settings, push=push)

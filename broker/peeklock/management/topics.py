@@ -14,6 +14,7 @@ from peeklock.errors import InvalidFilter, InvalidRequest, NotFound
 from peeklock.filters.event_dialects import filters_text
 from peeklock.limits import RULE_VALUES_MAX
 from peeklock.management.operations import settings_from
+from peeklock.management.ways_on import RequireSend, check_forwards
 from peeklock.types import UnixMs
 
 SCALARS: Final = (str, bool, int, float, datetime, timedelta)
@@ -72,8 +73,10 @@ def create_subscription(
     settings: QueueSettings,
     rules: tuple[RuleSettings, ...] | None,
     now: UnixMs,
+    require_send: RequireSend,
 ) -> Queue:
     """A new subscription; without rules said, it takes everything."""
+    check_forwards(require_send, settings, QueueSettings())
     chosen = (RuleSettings(DEFAULT_RULE),) if rules is None else rules
     facts = engine.namespace.create_subscription(topic, name, settings, now, chosen)
     engine.commit_registry(facts)

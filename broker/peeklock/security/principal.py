@@ -27,5 +27,8 @@ class Principal:
             may = "has no right to" if self.claims is None else "allows to"
             raise Unauthorized(f"{how} {self.name!r} {may} {right.value} on {path!r}")
 
+    def require_send(self, path: str) -> None:
+        self.require(Right.SEND, path)
+
 
 ANONYMOUS = Principal("anonymous")

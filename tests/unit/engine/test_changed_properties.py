@@ -29,6 +29,7 @@ from peeklock.errors import (
 from peeklock.filters.filter import selector
 from peeklock.limits import CHANGED_BYTES_MAX
 from peeklock.management.operations import update_queue
+from peeklock.management.ways_on import of_right
 from peeklock.message import Message
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import LockToken, Millis, SequenceNumber, UnixMs
@@ -260,7 +261,7 @@ class TestRefusals:
     def test_larger_than_a_younger_limit_and_not_growing(self, house: House) -> None:
         queue = house.queue()
         house.send(queue, job(tried=10))
-        update_queue(house.engine, "orders", {"max_message_bytes": 5}, house.now)
+        update_queue(house.engine, "orders", {"max_message_bytes": 5}, house.now, of_right)
         settle(house, queue, TRIED)
         assert shown(queue) == [{"tried": 1}]
 
@@ -481,7 +482,7 @@ def test_a_changed_dead_letter_brings_its_bytes(tmp_path: Path, forwards: bool) 
     if forwards:
         where = disk.house.queue("morgue")
         changes = {"forward_dead_letters_to": "morgue"}
-        update_queue(disk.house.engine, "orders", changes, disk.house.now)
+        update_queue(disk.house.engine, "orders", changes, disk.house.now, of_right)
     disk.house.send(disk.queue, job())
     settle(disk.house, disk.queue, BAD)
     entry = only(where)

@@ -22,6 +22,7 @@ from peeklock.errors import (
 )
 from peeklock.limits import FORWARD_HOPS_MAX, FORWARD_RETRY, FORWARD_RUN_MAX
 from peeklock.management.operations import delete_queue, redrive_dead_letters, update_queue
+from peeklock.management.ways_on import of_right
 from peeklock.message import Message
 from peeklock.protocols.amqp10.sections import DataBody, Properties, encode_bare
 from peeklock.store.memory_journal import MemoryJournal
@@ -314,7 +315,7 @@ class TestWhatIsThere:
         source = house.queue("orders")
         for number in range(3 * FORWARD_RUN_MAX):
             house.send(source, b"%d" % number)
-        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now)
+        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now, of_right)
         house.engine.turn(house.now)
         assert len(target.entries) == FORWARD_RUN_MAX, "a slice a turn"
         house.turn()
@@ -329,7 +330,7 @@ class TestWhatIsThere:
         house.send(source, b"b")
         receiver = house.receiver(source, 2)
         house.turn()
-        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now)
+        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now, of_right)
         house.turn()
         assert receiver.why_waiting() is Waiting.FORWARDED
         first, second = house.held(receiver)
@@ -344,7 +345,7 @@ class TestWhatIsThere:
         source = house.queue("orders")
         house.send(source, ttl_ms=1000)
         house.advance(400)
-        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now)
+        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now, of_right)
         house.turn()
         assert only(target).expires_at == house.now + 600
 
@@ -353,7 +354,7 @@ class TestWhatIsThere:
         source = house.queue("orders")
         for body in (b"a", b"b", b"c", b"d", b"e"):
             house.send(source, body)
-        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now)
+        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now, of_right)
         house.turn()
         assert bodies(target) == [b"a", b"b", b"c"]
         assert bodies(source) == [b"d", b"e"]
@@ -369,7 +370,7 @@ class TestWhatIsThere:
         source = house.queue("orders")
         for body in (b"a", b"too large", b"b"):
             house.send(source, body)
-        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now)
+        update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now, of_right)
         house.turn()
         assert bodies(target) == [b"a", b"b"]
         dead = only(house.dead_letters(source))
@@ -383,7 +384,7 @@ class TestWhatIsThere:
         house.send(source, b"job")
         house.turn()
         assert bodies(source) == [b"job"]
-        update_queue(house.engine, "orders", {"dispatch": True}, house.now)
+        update_queue(house.engine, "orders", {"dispatch": True}, house.now, of_right)
         house.turn()
         assert bodies(target) == [b"job"]
 
@@ -392,7 +393,7 @@ class TestWhatIsThere:
         source = house.queue("orders", forward_to="audit", dispatch=False)
         house.send(source, b"job")
         update_queue(
-            house.engine, "orders", {"dispatch": True}, house.now
+            house.engine, "orders", {"dispatch": True}, house.now, of_right
         )  # and the broker dies
         journal = house.journal
         assert isinstance(journal, MemoryJournal)
@@ -584,7 +585,7 @@ class TestRecovery:
         began_at = house.journal.end
         slices = [capture.next_slice(house.journal.end)]
         house.send(source, b"passed on")
-        update_queue(house.engine, "orders", {"forward_to": ""}, house.now)
+        update_queue(house.engine, "orders", {"forward_to": ""}, house.now, of_right)
         house.send(source, b"kept")
         while facts := capture.next_slice(house.journal.end):
             slices.append(facts)
@@ -602,7 +603,9 @@ class TestRecovery:
         capture = Capture(house.namespace)
         began_at = house.journal.end
         slices = [capture.next_slice(house.journal.end)]
-        update_queue(house.engine, "orders", {"duplicate_window_ms": 60_000}, house.now)
+        update_queue(
+            house.engine, "orders", {"duplicate_window_ms": 60_000}, house.now, of_right
+        )
         house.advance(30_000)
         house.send(queue, message_id=b"second")
         while facts := capture.next_slice(house.journal.end):
@@ -619,7 +622,7 @@ def test_causes_are_as_they_should_be(house: House) -> None:
     house.queue("audit")
     source = house.queue("orders")
     house.send(source)
-    update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now)
+    update_queue(house.engine, "orders", {"forward_to": "audit"}, house.now, of_right)
     house.turn()
     (removed,) = [fact for fact in last_append(house) if isinstance(fact, Removed)]
     assert removed.cause is Cause.MOVED

@@ -13,6 +13,7 @@ from peeklock.errors import InvalidRequest, NotFound
 from peeklock.limits import AUTO_DELETE_ON_IDLE_MIN
 from peeklock.management.operations import purge, update_queue
 from peeklock.management.topics import add_rule, update_topic
+from peeklock.management.ways_on import of_right
 from peeklock.message import Message
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import NEVER, Millis
@@ -101,10 +102,12 @@ class TestQueues:
     def test_another_duration_counts_from_its_setting(self, house: House) -> None:
         house.queue(auto_delete_on_idle_ms=4 * IDLE)
         house.advance(IDLE)
-        update_queue(house.engine, "orders", {"auto_delete_on_idle_ms": IDLE}, house.now)
+        update_queue(
+            house.engine, "orders", {"auto_delete_on_idle_ms": IDLE}, house.now, of_right
+        )
         house.advance(IDLE - 1)
         assert is_there(house)
-        update_queue(house.engine, "orders", {"auto_delete_on_idle_ms": 0}, house.now)
+        update_queue(house.engine, "orders", {"auto_delete_on_idle_ms": 0}, house.now, of_right)
         house.advance(9 * IDLE)
         assert is_there(house)
 
@@ -147,6 +150,7 @@ class TestQueues:
                 "orders/$DeadLetterQueue",
                 {"auto_delete_on_idle_ms": IDLE},
                 house.now,
+                of_right,
             )
 
 
@@ -169,7 +173,7 @@ USES = {
     "transaction": use_transaction,
     "receive": receive_once,
     "update": lambda house, queue: update_queue(
-        house.engine, queue.path, {"max_delivery_count": 3}, house.now
+        house.engine, queue.path, {"max_delivery_count": 3}, house.now, of_right
     ),
     "purge": lambda house, queue: (
         house.send(queue),

@@ -15,6 +15,7 @@ from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
 from peeklock.management.operations import set_dispatch, update_queue
 from peeklock.management.topics import add_rule, update_topic
+from peeklock.management.ways_on import of_right
 from peeklock.message import Message
 from peeklock.store.memory_journal import MemoryJournal
 from peeklock.types import Lsn
@@ -41,7 +42,7 @@ class TestUpdated:
         erp = house.subscription(topic, "erp")
         made = house.now
         house.advance(5)
-        update_queue(house.engine, "orders", {"max_delivery_count": 3}, house.now)
+        update_queue(house.engine, "orders", {"max_delivery_count": 3}, house.now, of_right)
         update_topic(house.engine, "tickets", {"user_metadata": "ours"}, house.now)
         add_rule(house.engine, topic.find("erp"), RuleSettings("r"), house.now)
         assert (queue.updated_at, topic.updated_at) == (made + 5, made + 5)
@@ -55,7 +56,7 @@ class TestUpdated:
         house.subscription(house.topic(), "erp")
         house.advance(5)
         for name in ("orders", "tickets/Subscriptions/erp"):
-            update_queue(house.engine, name, {"max_delivery_count": 3}, house.now)
+            update_queue(house.engine, name, {"max_delivery_count": 3}, house.now, of_right)
         update_topic(house.engine, "tickets", {"user_metadata": "ours"}, house.now)
         journal = house.journal
         assert isinstance(journal, MemoryJournal)

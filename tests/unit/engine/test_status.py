@@ -10,6 +10,7 @@ from peeklock.entities.queue_index import DEFERRED, READY
 from peeklock.entities.settings import Status
 from peeklock.errors import EntityDisabled, InvalidRequest
 from peeklock.management.operations import update_queue
+from peeklock.management.ways_on import of_right
 from tests.support.house import House
 
 TAKING = [Status.ACTIVE, Status.RECEIVE_DISABLED]
@@ -17,7 +18,7 @@ HANDING_OUT = [Status.ACTIVE, Status.SEND_DISABLED]
 
 
 def set_status(house: House, queue: Queue, status: Status) -> None:
-    update_queue(house.engine, queue.path, {"status": str(status)}, house.now)
+    update_queue(house.engine, queue.path, {"status": str(status)}, house.now, of_right)
 
 
 @pytest.mark.parametrize("status", Status)
@@ -135,5 +136,5 @@ def test_a_status_that_is_none_is_refused_naming_those_that_are() -> None:
     house = House()
     queue = house.queue()
     with pytest.raises(InvalidRequest, match="send-disabled, receive-disabled"):
-        update_queue(house.engine, queue.path, {"status": "asleep"}, house.now)
+        update_queue(house.engine, queue.path, {"status": "asleep"}, house.now, of_right)
     assert queue.settings.status is Status.ACTIVE

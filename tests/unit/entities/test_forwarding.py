@@ -4,6 +4,7 @@ import pytest
 
 from peeklock.errors import InvalidRequest
 from peeklock.management.operations import delete_queue, update_queue
+from peeklock.management.ways_on import of_right
 from tests.support.house import House
 
 
@@ -34,7 +35,7 @@ class TestTargets:
             house.queue("orders", **{setting: "Orders"})
         house.queue("orders")
         with pytest.raises(InvalidRequest, match="itself"):
-            update_queue(house.engine, "orders", {setting: "orders"}, house.now)
+            update_queue(house.engine, "orders", {setting: "orders"}, house.now, of_right)
 
     def test_what_nobody_sends_to(self, house: House, setting: str) -> None:
         house.queue("audit")
@@ -47,12 +48,14 @@ class TestTargets:
         house.queue("audit")
         house.queue("orders")
         with pytest.raises(InvalidRequest, match="a dead-letter queue forwards nothing"):
-            update_queue(house.engine, "orders/$DeadLetterQueue", {setting: "audit"}, house.now)
+            update_queue(
+                house.engine, "orders/$DeadLetterQueue", {setting: "audit"}, house.now, of_right
+            )
 
     def test_it_can_be_taken_away_again(self, house: House, setting: str) -> None:
         house.queue("audit")
         queue = house.queue("orders", **{setting: "audit"})
-        update_queue(house.engine, "orders", {setting: ""}, house.now)
+        update_queue(house.engine, "orders", {setting: ""}, house.now, of_right)
         assert getattr(queue.settings, setting) == ""
 
     def test_one_that_is_gone_does_not_hinder_other_changes(
@@ -61,7 +64,7 @@ class TestTargets:
         house.queue("audit")
         queue = house.queue("orders", **{setting: "audit"})
         delete_queue(house.engine, "audit")
-        update_queue(house.engine, "orders", {"max_delivery_count": 3}, house.now)
+        update_queue(house.engine, "orders", {"max_delivery_count": 3}, house.now, of_right)
         assert queue.settings.max_delivery_count == 3
         assert getattr(queue.settings, setting) == "audit"
 
@@ -71,14 +74,16 @@ class TestLoops:
         house.queue("b")
         house.queue("a", forward_to="b")
         with pytest.raises(InvalidRequest, match="would make a loop: b → a → b"):
-            update_queue(house.engine, "b", {"forward_to": "a"}, house.now)
+            update_queue(house.engine, "b", {"forward_to": "a"}, house.now, of_right)
 
     def test_of_many_by_either_setting(self, house: House) -> None:
         house.queue("c")
         house.queue("b", forward_dead_letters_to="c")
         house.queue("a", forward_to="b")
         with pytest.raises(InvalidRequest, match="a loop: c → a → b → c"):
-            update_queue(house.engine, "c", {"forward_dead_letters_to": "a"}, house.now)
+            update_queue(
+                house.engine, "c", {"forward_dead_letters_to": "a"}, house.now, of_right
+            )
 
     def test_through_a_topic(self, house: House) -> None:
         tickets = house.topic()
@@ -90,7 +95,7 @@ class TestLoops:
             house.subscription(tickets, "all", forward_to="audit")
         erp = house.subscription(tickets, "erp")
         with pytest.raises(InvalidRequest, match="a loop"):
-            update_queue(house.engine, erp.path, {"forward_to": "audit"}, house.now)
+            update_queue(house.engine, erp.path, {"forward_to": "audit"}, house.now, of_right)
 
     def test_back_to_its_own_topic(self, house: House) -> None:
         tickets = house.topic()

@@ -45,6 +45,7 @@ from peeklock.management.topics import (
     update_rule,
     update_topic,
 )
+from peeklock.management.ways_on import RequireSend
 from peeklock.security.principal import Principal
 from peeklock.security.rights import Right
 from peeklock.types import UnixMs
@@ -66,6 +67,7 @@ class Request:
     base_url: str
     authority: str
     principal: Principal
+    require_send: RequireSend
     now: UnixMs
 
 
@@ -163,13 +165,12 @@ class Administration:
     def _put_queue(self, request: Request, name: str, description: Element) -> None:
         if request.updates:
             queue = self._queue(name)
-            update_queue(
-                self._engine, name, changes_in(description, queue.settings), request.now
-            )
+            changes = changes_in(description, queue.settings)
+            update_queue(self._engine, name, changes, request.now, request.require_send)
             return
         changes = changes_in(description, QueueSettings())
         settings = settings_from(changes, QueueSettings())
-        create_queue(self._engine, name, settings, request.now)
+        create_queue(self._engine, name, settings, request.now, request.require_send)
 
     def _put_topic(self, request: Request, name: str, description: Element) -> None:
         if request.updates:
@@ -187,7 +188,9 @@ class Administration:
         if request.updates:
             found = self._subscription(place)
             changes = changes_in(description, found.queue.settings)
-            update_queue(self._engine, found.queue.path, changes, request.now)
+            update_queue(
+                self._engine, found.queue.path, changes, request.now, request.require_send
+            )
             return found
         changes = changes_in(description, QueueSettings())
         create_subscription(
@@ -197,6 +200,7 @@ class Administration:
             settings_from(changes, QueueSettings()),
             first_rules(description),
             request.now,
+            request.require_send,
         )
         return self._subscription(place)
 

@@ -6,6 +6,7 @@ only: a request's body, a password's check, and the disk (ADR 0022).
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -50,6 +51,10 @@ from peeklock.management.mqtt_sessions import MqttSessions
 from peeklock.types import UnixMs
 
 SUB_CODES: Final = {409: "40900. Conflict", 404: "40400. Not Found", 400: "40000. Bad Request"}
+FURTHER_TOKENS: Final = (
+    "servicebussupplementaryauthorization",  # for ForwardTo
+    "servicebusdlqsupplementaryauthorization",  # for ForwardDeadLetteredMessagesTo
+)
 # Of a body that is too long before it is a message.
 TOO_LARGE: Final = {"condition": condition_of(MessageTooLarge(0, 0)), "retryable": False}
 STREAMS: Final = "/events"
@@ -168,11 +173,19 @@ class Routes:
             base_url=f"{request.url.scheme}://{authority}",
             authority=authority,
             principal=principal,
+            require_send=partial(
+                host.doorkeeper.require_send, principal, further_tokens(request), host.now()
+            ),
             now=host.now(),
         )
         reply = host.administration.answer(asked)
         await host.durable()
         return reply
+
+
+def further_tokens(request: Request) -> list[str]:
+    """Those by which Service Bus' clients show that they may send to where they forward."""
+    return [request.headers[name] for name in FURTHER_TOKENS if name in request.headers]
 
 
 async def read_body(request: Request) -> bytes:

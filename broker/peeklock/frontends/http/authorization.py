@@ -2,17 +2,28 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 from peeklock.errors import Unauthorized
 from peeklock.security.authenticators import Admission, Answer, Authenticator, Login
 from peeklock.security.principal import ANONYMOUS, Principal
+from peeklock.security.rights import Right
 from peeklock.security.token_claims import TokenClaims
 from peeklock.security.tokens import SIGNATURE_PREFIX, Tokens
 from peeklock.types import UnixMs
 
 BASIC: Final = "basic"
 BEARER: Final = "bearer"
+
+
+def token_in(header: str) -> str:
+    """A header's token, as Service Bus' clients write it or by RFC 6750; "": it has none."""
+    if header.startswith(SIGNATURE_PREFIX):
+        return header
+    scheme, _separator, rest = header.partition(" ")
+    return rest.strip() if scheme.lower() == BEARER else ""
 
 
 class CheckLogin(Protocol):
@@ -39,15 +50,24 @@ class Doorkeeper:
         """Who asks for `path`; raises `Unauthorized`."""
         if self.lets_anybody_in:
             return ANONYMOUS
-        if header.startswith(SIGNATURE_PREFIX):
-            return self._by_token(header, path, now)
+        token = token_in(header)
+        if token:
+            return self._by_token(token, path, now)
         scheme, _separator, rest = header.partition(" ")
-        if scheme.lower() == BEARER:
-            return self._by_token(rest.strip(), path, now)
         if scheme.lower() == BASIC:
             return await self._by_password(rest.strip())
         ways = "a shared access signature, a Bearer token or a user's name and password (Basic)"
         raise Unauthorized(f"the request is to prove who sends it: {ways}, as Authorization")
+
+    def require_send(
+        self, principal: Principal, further: Sequence[str], now: UnixMs, path: str
+    ) -> None:
+        """Raises `Unauthorized` when neither it nor one of further headers' tokens may."""
+        for header in further:
+            with suppress(Unauthorized):  # it is refused below, in the usual words
+                if self._by_token(token_in(header), path, now).has(Right.SEND, path):
+                    return
+        principal.require_send(path)
 
     def _by_token(self, token: str, path: str, now: UnixMs) -> Principal:
         # Who makes something at a path may have it send elsewhere, if the token lets him.

@@ -101,8 +101,8 @@ class DerivationRoutes:
         principal, path, name = await self._named(request)
         settings = derivation_from(name, await self._object(request))
         topic = self._engine.namespace.find_topic(path)
-        principal.require(Right.SEND, settings.target)  # for its jobs get there
-        ledger = add_derivation(self._engine, path, settings, self._host.now())
+        require_send = principal.require_send
+        ledger = add_derivation(self._engine, path, settings, self._host.now(), require_send)
         return await self._told(describe_derivation(topic, ledger), 201)
 
     @answered
@@ -112,8 +112,8 @@ class DerivationRoutes:
         changes = await self._object(request)
         topic = self._engine.namespace.find_topic(path)
         settings = changed_derivation(topic.derivations.find(name).settings, changes)
-        principal.require(Right.SEND, settings.target)
-        ledger = update_derivation(self._engine, path, settings, self._host.now())
+        require_send = principal.require_send
+        ledger = update_derivation(self._engine, path, settings, self._host.now(), require_send)
         return await self._told(describe_derivation(topic, ledger))
 
     @answered

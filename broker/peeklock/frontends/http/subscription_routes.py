@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from peeklock.cloudevents.timestamps import from_milliseconds
-from peeklock.entities.address import parse_address, subscription_path
+from peeklock.entities.address import subscription_path
 from peeklock.entities.push import Push, origin_of
 from peeklock.entities.settings import QueueSettings
 from peeklock.entities.subscription import Subscription
@@ -110,10 +110,16 @@ class SubscriptionRoutes:
         path = subscription_path(EntityPath(wanted.topic), name)
         principal = await principal_for(self._host, request, path)
         principal.require(Right.MANAGE, path)
-        check_target(principal, wanted)
         settings = settings_from(wanted.settings, QueueSettings())
-        now = self._host.now()
-        create_subscription(self._engine, wanted.topic, name, settings, (wanted.rule,), now)
+        create_subscription(
+            self._engine,
+            wanted.topic,
+            name,
+            settings,
+            (wanted.rule,),
+            self._host.now(),
+            principal.require_send,
+        )
         found = find_pushing(self._engine, wanted.topic, name)
         told = self._told(principal, *found)
         await self._host.durable()
@@ -140,9 +146,13 @@ class SubscriptionRoutes:
             check_secret_stays(
                 subscription.queue.settings.push, str(wanted.settings["push_to"])
             )
-        check_target(principal, wanted)
         replace_pushing(
-            self._engine, subscription, wanted.settings, wanted.rule, self._host.now()
+            self._engine,
+            subscription,
+            wanted.settings,
+            wanted.rule,
+            self._host.now(),
+            principal.require_send,
         )
 
     async def _query(self, request: Request) -> Response:
@@ -195,13 +205,6 @@ def is_same(wanted: WantedSubscription, topic: Topic, subscription: Subscription
         "",
         subscription.name.casefold(),
     )
-
-
-def check_target(principal: Principal, wanted: WantedSubscription) -> None:
-    """Who has events brought somewhere may send there; raises `Unauthorized`."""
-    target = wanted.settings.get("forward_to")
-    if target:
-        principal.require(Right.SEND, parse_address(str(target)).path)
 
 
 def check_secret_stays(before: Push, to: str) -> None:

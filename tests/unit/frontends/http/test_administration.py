@@ -43,6 +43,7 @@ class Office:
                 base_url="https://here:1",
                 authority="here:1",
                 principal=principal,
+                require_send=principal.require_send,
                 now=self.house.now,
             )
         )

@@ -17,6 +17,7 @@ from peeklock.frontends.http.subscription_objects import (
 from peeklock.frontends.http.subscription_sinks import sink_of
 from peeklock.management.event_subscriptions import replace_pushing
 from peeklock.management.operations import settings_from
+from peeklock.management.ways_on import of_right
 from tests.support.house import House
 
 SINK = "https://erp.example/events"
@@ -41,7 +42,9 @@ def written(wanted: WantedSubscription) -> dict[str, object]:
     topic = house.topic("tickets")
     house.subscription(topic, "erp")
     subscription: Subscription = topic.find("erp")
-    replace_pushing(house.engine, subscription, wanted.settings, wanted.rule, house.now)
+    replace_pushing(
+        house.engine, subscription, wanted.settings, wanted.rule, house.now, of_right
+    )
     return write_object(topic, subscription, to_owner=True)
 
 
@@ -243,7 +246,9 @@ class TestReplacing:
         house = House()
         subscription = self.make(house)
         wanted = read(filters=FILTERS)
-        replace_pushing(house.engine, subscription, wanted.settings, wanted.rule, house.now)
+        replace_pushing(
+            house.engine, subscription, wanted.settings, wanted.rule, house.now, of_right
+        )
         settings = subscription.queue.settings
         assert settings.max_delivery_count == 10
         assert (settings.push.authorization, settings.push.granted) == ("Bearer t", True)
@@ -253,7 +258,9 @@ class TestReplacing:
         house = House()
         subscription = self.make(house)
         wanted = read(sink="https://other.example/")
-        replace_pushing(house.engine, subscription, wanted.settings, wanted.rule, house.now)
+        replace_pushing(
+            house.engine, subscription, wanted.settings, wanted.rule, house.now, of_right
+        )
         push = subscription.queue.settings.push
         assert (push.authorization, push.granted) == ("", False)
 
@@ -263,7 +270,9 @@ class TestReplacing:
             house, RuleSettings("one", "sql", "a = 1"), RuleSettings("two", "sql", "b = 1")
         )
         wanted = read(types=["a"])
-        replace_pushing(house.engine, subscription, wanted.settings, wanted.rule, house.now)
+        replace_pushing(
+            house.engine, subscription, wanted.settings, wanted.rule, house.now, of_right
+        )
         assert list(subscription.rules) == ["$default"]
 
     def test_rules_that_no_filter_says_are_told_by_name_and_kept(self) -> None:
@@ -276,7 +285,9 @@ class TestReplacing:
         wanted = read_object(json.dumps(told).encode(), "")
         assert (wanted.rule, wanted.rules) == (None, ("one",))
         subscription = topic.find("erp")
-        replace_pushing(house.engine, subscription, wanted.settings, wanted.rule, house.now)
+        replace_pushing(
+            house.engine, subscription, wanted.settings, wanted.rule, house.now, of_right
+        )
         assert list(subscription.rules) == ["one"]
 
     def test_one_that_is_wrong_changes_nothing(self) -> None:
@@ -285,7 +296,9 @@ class TestReplacing:
         before = subscription.queue.settings
         wanted = read(config={"topic": "tickets", "requires_session": True})
         with pytest.raises(InvalidRequest):
-            replace_pushing(house.engine, subscription, wanted.settings, wanted.rule, house.now)
+            replace_pushing(
+                house.engine, subscription, wanted.settings, wanted.rule, house.now, of_right
+            )
         assert subscription.queue.settings == before
         with pytest.raises(InvalidRequest, match="no setting 'interval'"):
             settings_from(read(config={"interval": 5}).settings, before)
