@@ -55,6 +55,7 @@ class Guest:
     def __init__(self, peer: AmqpPeer) -> None:
         self.peer = peer
         self.requests = 100
+        self.is_asking = False
         assert peer.sasl("ANONYMOUS", b"") == 0
         peer.open()
         peer.begin()
@@ -91,6 +92,21 @@ class Guest:
         self.peer.expect("detach")
         self.peer.expect("detach")
         return dict(read_message(heard.payload).application_properties)
+
+    def look(self, operation: str, name: str = "", kind: str = "") -> dict[str, object]:
+        """The reply's properties to a request of an entity's node, of which anybody knows."""
+        if not self.is_asking:
+            self.is_asking = True
+            self.peer.attach_sender("orders/$management", 6)
+            self.peer.attach_receiver("orders/$management", 7, credit=100)
+        self.requests += 1
+        asked = {"operation": operation, "type": kind, "name": name}
+        payload = composite("properties", message_id=MESSAGE_ID)
+        payload = payload + application_properties(asked) + value_section({})
+        self.peer.transfer(self.requests, payload, 6)
+        while (heard := self.peer.next_frame()).name != "transfer":
+            assert heard.name in ("flow", "disposition"), heard.performative
+        return read_message(heard.payload).application_properties
 
     def refused(self, address: str) -> None:
         """§2.6.3: no link to this entity."""
@@ -214,3 +230,46 @@ def test_a_login_needs_no_token(guarded: BrokerProcess) -> None:
         peer.open()
         peer.begin()
         peer.attach_receiver("orders", 0)
+
+
+LOOKS = [
+    ("READ", "orders", ""),
+    ("READ", "invoices", ""),
+    ("READ", "nowhere", ""),
+    ("READ", "somebody", "mqtt-session"),
+    ("READ", "orders", "mqtt-session"),
+    ("DELETE", "orders", "mqtt-session"),
+    ("QUERY", "", ""),
+    ("QUERY", "orders", "queue"),
+    ("QUERY", "orders", "topic"),
+    ("QUERY", "orders", "mqtt-session"),
+    ("QUERY", "orders", "mqtt-group"),
+    ("peeklock:stats", "", ""),
+]
+
+
+@pytest.mark.parametrize(("operation", "name", "kind"), LOOKS)
+def test_nobody_looks_without_a_token(
+    guest: Guest, operation: str, name: str, kind: str
+) -> None:
+    assert guest.look(operation, name, kind)["statusCode"] == 401
+
+
+@pytest.mark.parametrize(("operation", "name", "kind"), LOOKS[1:])
+def test_a_token_shows_its_entity_and_no_other(
+    guest: Guest, operation: str, name: str, kind: str
+) -> None:
+    """Whatever name a request has for what is not below it."""
+    guest.put("sb://localhost/orders", token("sb://localhost/orders"))
+    assert guest.look("READ", "orders")["statusCode"] == 200
+    assert guest.look(operation, name, kind)["statusCode"] == 401
+
+
+@pytest.mark.parametrize("audience", ["sb://localhost/", "sb://localhost/$management"])
+def test_a_token_for_all_shows_all(guest: Guest, audience: str) -> None:
+    guest.put(audience, token(audience))
+    for operation, name, kind in LOOKS:
+        is_there = operation != "DELETE" and name != "nowhere"
+        is_there = is_there and (operation, kind) != ("READ", "mqtt-session")
+        told = guest.look(operation, name, kind)["statusCode"]
+        assert told == (200 if is_there else 404), (operation, name, kind)

@@ -36,7 +36,7 @@ from peeklock.frontends.amqp_message import (
     delivery_payload,
     peeked_payload,
 )
-from peeklock.frontends.amqp_namespace import NamespaceOperations
+from peeklock.frontends.amqp_namespace import NamespaceOperations, require_look
 from peeklock.frontends.amqp_nodes import Node
 from peeklock.frontends.amqp_outcomes import properties_of
 from peeklock.frontends.amqp_request import (
@@ -146,6 +146,7 @@ class ManagementNode:
         return Node(node.kind, namespace.find(entity.path))
 
     def _tell_stats(self, request: Request, reply: Reply) -> None:
+        require_look(request, "", "")
         reply.tell(self._stats())
 
     # ---- one entity's messages

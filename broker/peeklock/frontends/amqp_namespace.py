@@ -117,12 +117,12 @@ class NamespaceOperations:
         return told(subscription, add_rule(self._engine, subscription, rule, request.now))
 
     def _read(self, request: "Request", reply: "Reply") -> None:
+        require_look(request, request.entity_type, request.name)
         rule = rule_parts(request.name)
         namespace = self._engine.namespace
         if request.entity_type == DERIVATION:
             reply.tell(self._derivations.read(request))
         elif request.entity_type == MQTT_SESSION:
-            request.principal.require(Right.MANAGE, MANAGEMENT)
             reply.tell(self._mqtt_sessions.describe(request.name))
         elif rule is not None:
             subscription = subscription_at(self._engine, rule[0])
@@ -178,8 +178,8 @@ class NamespaceOperations:
         skip = request.whole("skip", 0)
         top = min(request.whole("top", 100), PEEK_COUNT_MAX)
         kind = request.entity_type or QUEUE
-        if kind in (MQTT_SESSION, MQTT_GROUP):
-            request.principal.require(Right.MANAGE, MANAGEMENT)
+        owner = "" if kind in (QUEUE, TOPIC) else request.name
+        require_look(request, kind, owner)
         reply.result = {"entities": [*self._found(kind, request.name, prefix, skip, top)]}
 
     def _found(self, kind: str, owner: str, prefix: str, skip: int, top: int) -> list[View]:
@@ -209,6 +209,19 @@ class NamespaceOperations:
             (QUEUE, TOPIC, SUBSCRIPTION, RULE, DERIVATION, MQTT_SESSION, MQTT_GROUP)
         )
         raise InvalidRequest(f"no entities of type {kind!r}; there are {kinds}")
+
+
+def require_look(request: "Request", kind: str, path: str) -> None:
+    """Users may look at any entity; of tokens, those that let manage it, or all of them ("").
+
+    What MQTT's clients have belongs to no entity, whatever name they give it: it is for those
+    who may manage all. Raises `Unauthorized`.
+    """
+    principal = request.principal
+    if kind in (MQTT_SESSION, MQTT_GROUP):
+        principal.require(Right.MANAGE, MANAGEMENT)
+    elif not principal.has(Right.MANAGE, MANAGEMENT):
+        principal.require_look(path)
 
 
 def told(subscription: Subscription, rule: Rule) -> View:

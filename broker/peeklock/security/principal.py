@@ -27,6 +27,11 @@ class Principal:
             may = "has no right to" if self.claims is None else "allows to"
             raise Unauthorized(f"{how} {self.name!r} {may} {right.value} on {path!r}")
 
+    def require_look(self, path: str) -> None:
+        """Users may look at all that there is; of tokens, those that let manage it."""
+        if self.claims is not None:
+            self.require(Right.MANAGE, path)
+
     def require_send(self, path: str) -> None:
         self.require(Right.SEND, path)
 

@@ -11,7 +11,6 @@ from peeklock.entities.address import MANAGEMENT
 from peeklock.frontends.http.openapi_metrics import METRICS_AT
 from peeklock.frontends.http.registry_routes import RegistryRoute
 from peeklock.frontends.http.routes_host import RoutesHost, answered, principal_for
-from peeklock.security.rights import Right
 
 MetricsText = Callable[[str], Awaitable[tuple[bytes, str]]]  # by Accept; and the content type
 
@@ -32,7 +31,6 @@ class MetricsRoutes:
         """For any user, as looking at queues is; of tokens, for those that let manage all."""
         if not self._is_for_anybody:
             principal = await principal_for(self._host, request, MANAGEMENT)
-            if principal.claims is not None:
-                principal.require(Right.MANAGE, MANAGEMENT)
+            principal.require_look(MANAGEMENT)
         text, content_type = await self._metrics_text(request.headers.get("accept", ""))
         return Response(text, headers={"content-type": content_type})
