@@ -52,6 +52,7 @@ class TestPages:
         assert (asked.status, asked.headers[ALLOWED]) == (200, PAGE)
         assert "authorization" in asked.headers["Access-Control-Allow-Headers"]
         assert "DELETE" in asked.headers["Access-Control-Allow-Methods"]
+        assert "PATCH" in asked.headers["Access-Control-Allow-Methods"]
         who = signature("https://localhost/", "all", key=KEY)
         sent = guarded.ask("POST", "/orders/messages", b"x", Origin=PAGE, Authorization=who)
         assert (sent.status, sent.headers[ALLOWED]) == (201, PAGE)
@@ -111,6 +112,8 @@ class TestWhatCanBeAsked:
             ("/orders/messages/head", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
             ("/health", "GET, HEAD, PUT, DELETE, OPTIONS"),
             ("/subscriptions", "GET, HEAD, POST, OPTIONS"),
+            ("/site/derivations", "GET, HEAD, PUT, DELETE, OPTIONS"),
+            ("/site/derivations/fire", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),
         ],
     )
     def test_options_says_it(self, http: HttpPeer, path: str, allow: str) -> None:

@@ -6,8 +6,9 @@ from typing import Final
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from peeklock.frontends.http.routes_host import METHODS
+
 LOCAL: Final = r"https?://(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?"
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE")
 
 
 def pages_of(origins: Sequence[str], *, local: bool) -> list[Middleware]:

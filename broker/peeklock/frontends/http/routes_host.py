@@ -21,7 +21,7 @@ from peeklock.frontends.http.waiting import ClientGone, Wait
 from peeklock.security.principal import Principal
 from peeklock.types import UnixMs
 
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE")
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 Made = TypeVar("Made")
 Handler = Callable[[Any, Request], Awaitable[Response]]
 
