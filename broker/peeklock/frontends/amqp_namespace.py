@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from peeklock.engine.engine import Engine
 from peeklock.entities.address import MANAGEMENT, rule_parts, subscription_parts
+from peeklock.entities.queue import Queue
 from peeklock.entities.rule import Rule
 from peeklock.entities.settings import QueueSettings, RuleSettings
 from peeklock.entities.subscription import Subscription
@@ -99,7 +100,7 @@ class NamespaceOperations:
             queue = create_queue(
                 self._engine, request.name, settings, request.now, require_send
             )
-            reply.tell(describe(self._engine, queue))
+            reply.tell(self._told(request, queue))
 
     def _create_subscription(self, request: "Request", topic: str, name: str) -> View:
         changes = dict(request.arguments)
@@ -109,7 +110,7 @@ class NamespaceOperations:
         queue = create_subscription(
             self._engine, topic, name, settings, rules, request.now, require_send
         )
-        return describe(self._engine, queue)
+        return self._told(request, queue)
 
     def _create_rule(self, request: "Request", path: str, name: str) -> View:
         subscription = subscription_at(self._engine, path)
@@ -130,7 +131,7 @@ class NamespaceOperations:
         elif namespace.has_topic(request.name):
             reply.tell(describe_topic(self._engine, namespace.find_topic(request.name)))
         else:
-            reply.tell(describe(self._engine, namespace.find(request.name)))
+            reply.tell(self._told(request, namespace.find(request.name)))
 
     def _update(self, request: "Request", reply: "Reply") -> None:
         request.principal.require(Right.MANAGE, request.name)
@@ -153,7 +154,7 @@ class NamespaceOperations:
             queue = update_queue(
                 self._engine, request.name, request.arguments, request.now, require_send
             )
-            reply.tell(describe(self._engine, queue))
+            reply.tell(self._told(request, queue))
 
     def _delete(self, request: "Request", reply: "Reply") -> None:
         if request.entity_type == MQTT_SESSION:
@@ -180,12 +181,19 @@ class NamespaceOperations:
         kind = request.entity_type or QUEUE
         owner = "" if kind in (QUEUE, TOPIC) else request.name
         require_look(request, kind, owner)
-        reply.result = {"entities": [*self._found(kind, request.name, prefix, skip, top)]}
+        reply.result = {"entities": [*self._found(request, kind, prefix, skip, top)]}
 
-    def _found(self, kind: str, owner: str, prefix: str, skip: int, top: int) -> list[View]:
-        engine = self._engine
+    def _told(self, request: "Request", queue: Queue) -> View:
+        to_owner = request.principal.has(Right.MANAGE, queue.path)
+        return describe(self._engine, queue, to_owner=to_owner)
+
+    def _found(
+        self, request: "Request", kind: str, prefix: str, skip: int, top: int
+    ) -> list[View]:
+        engine, owner = self._engine, request.name
         if kind == QUEUE:
-            return [describe(engine, queue) for queue in list_queues(engine, prefix, skip, top)]
+            queues = list_queues(engine, prefix, skip, top)
+            return [self._told(request, queue) for queue in queues]
         if kind == TOPIC:
             return [
                 describe_topic(engine, topic)
@@ -194,7 +202,7 @@ class NamespaceOperations:
         if kind == SUBSCRIPTION:
             topic = engine.namespace.find_topic(owner)
             found = list_subscriptions(topic, prefix, skip, top)
-            return [describe(engine, subscription.queue) for subscription in found]
+            return [self._told(request, subscription.queue) for subscription in found]
         if kind == RULE:
             subscription = subscription_at(engine, owner)
             rules = list(subscription.rules.values())[skip : skip + top]

@@ -9,11 +9,16 @@ from peeklock.entities.settings_map import rule_as_map, settings_as_map
 from peeklock.entities.topic import Topic
 
 
-def describe(engine: Engine, queue: Queue) -> dict[str, object]:
-    """Settings and state of one queue; counts of messages, sizes in bytes, times in ms."""
+def describe(engine: Engine, queue: Queue, *, to_owner: bool) -> dict[str, object]:
+    """Settings and state of one queue; counts of messages, sizes in bytes, times in ms.
+
+    `to_owner`: to somebody who may change it, and so may know what headers it sends.
+    """
     receivers = engine.receivers_of(queue)
     view: dict[str, object] = {"name": str(queue.path)}
     view.update(settings_shown(queue.settings))
+    if not to_owner:
+        del view["push_headers"]
     view.update(
         active=queue.counts[READY],
         locked=queue.counts[LOCKED],

@@ -527,7 +527,8 @@ class App:
 
     def dump(self) -> None:
         """The entity table as one line of JSON on stderr (SIGUSR1)."""
-        entities = [describe(self.engine, queue) for queue in self._namespace.by_id.values()]
+        queues = self._namespace.by_id.values()
+        entities = [describe(self.engine, queue, to_owner=False) for queue in queues]
         entities += [describe_topic(self.engine, topic) for topic in self._namespace.topics()]
         print(json.dumps({"broker": self.stats(), "entities": entities}), file=sys.stderr)
 

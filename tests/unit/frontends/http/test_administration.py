@@ -131,7 +131,7 @@ class TestOneEntity:
         office.ask("PUT", "orders", f"<QueueDescription>{body}</QueueDescription>")
         office.ask("PUT", "tickets", f"<TopicDescription>{body}</TopicDescription>")
         engine, namespace = office.house.engine, office.house.namespace
-        assert "secret" not in str(describe(engine, namespace.find("orders")))
+        assert "secret" not in str(describe(engine, namespace.find("orders"), to_owner=True))
         assert "secret" not in str(describe_topic(engine, namespace.find_topic("tickets")))
         with pytest.raises(Unauthorized):
             office.ask("GET", "orders", principal=NOBODY)
