@@ -100,7 +100,13 @@ PATHS: Final[Json] = {
                 "201": {"description": "It is made, on disk.", "content": ENTRY},
             },
             WRITE,
-            parameters=(text("`*`: what is there is changed.", "If-Match", "header"),),
+            parameters=(
+                text("`*`: what is there is changed.", "If-Match", "header"),
+                text("A token that allows to send to `ForwardTo`, if `Authorization` does not.",
+                     "ServiceBusSupplementaryAuthorization", "header"),
+                text("The same for `ForwardDeadLetteredMessagesTo`.",
+                     "ServiceBusDlqSupplementaryAuthorization", "header"),
+            ),
             requestBody={"required": True, "content": {
                 "application/atom+xml": {"schema": referred("AtomEntry")},
             }},
