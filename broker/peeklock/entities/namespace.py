@@ -108,7 +108,7 @@ class Namespace:
 
     def _check_new(self, name: str) -> EntityPath:
         path = check_name(name)
-        if self.has(path) or self.has_topic(path):
+        if self.is_taken(path):
             raise AlreadyExists(path)
         if len(self.by_id) + len(self.topics_by_id) >= 2 * ENTITIES_MAX:
             raise QuotaExceeded(f"there are {ENTITIES_MAX} entities already, the limit")
@@ -265,7 +265,7 @@ class Namespace:
         """
         first = QueueId(queue_id - 1) if is_dead_letters else queue_id
         path = EntityPath(f"recovered-{first}")
-        while self.has(path) or self.has_topic(path):
+        while self.is_taken(path):
             path = EntityPath(path + "-again")
         settings = QueueSettings()
         pair = [
@@ -343,6 +343,10 @@ class Namespace:
 
     def has_topic(self, name: str) -> bool:
         return self.topic_named(name) is not None
+
+    def is_taken(self, name: str) -> bool:
+        """Is there an entity of any kind with this path?"""
+        return self.has(name) or self.has_topic(name)
 
     def has_entity(self, entity: Queue | Topic) -> bool:
         """Is it still there?"""

@@ -56,7 +56,7 @@ class DerivationRoute(Route):
         if match is not Match.NONE:
             above = found["path_params"]["entity"].strip("/") + WORD
             for path in (above, scope["path"].strip("/")):
-                if self._namespace.has(path) or self._namespace.has_topic(path):
+                if self._namespace.is_taken(path):
                     return Match.NONE, {}
         return match, found
 

@@ -53,7 +53,7 @@ def split_place(namespace: Namespace, path: str) -> tuple[str, str] | None:
     Subjects and topics may both have a level that is called `last`: the shortest path that is
     a topic's counts. An entity whose own path this is comes before.
     """
-    if namespace.has(path.strip("/")) or namespace.has_topic(path.strip("/")):
+    if namespace.is_taken(path.strip("/")):
         return None
     places: list[tuple[str, str]] = []
     at = path.find(WORD, 1)
