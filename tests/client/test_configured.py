@@ -35,10 +35,8 @@ action = "SET big = TRUE"
 """
 
 
-async def test_topics_subscriptions_and_rules_are_made_once(tmp_path: Path) -> None:
-    file = tmp_path / "peeklock.toml"
-    file.write_text(WANTED)
-    broker = BrokerProcess("--config", str(file), data_dir=tmp_path / "data")
+async def test_topics_subscriptions_and_rules_are_made_once() -> None:
+    broker = BrokerProcess(config=WANTED)
     with broker:
         async with connect(broker.url) as client:
             tickets = client.topic("tickets")

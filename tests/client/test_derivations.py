@@ -140,10 +140,8 @@ async def test_a_name_that_is_none_of_a_derivation(site: Topic, client: Client) 
         await client.request("", "READ", "site", {}, kind="derivation")
 
 
-async def test_the_configuration_makes_it_once(tmp_path: Path) -> None:
-    file = tmp_path / "peeklock.toml"
-    file.write_text(CONFIG)
-    with BrokerProcess("--config", str(file), data_dir=tmp_path / "data") as broker:
+async def test_the_configuration_makes_it_once() -> None:
+    with BrokerProcess(config=CONFIG) as broker:
         for _ in range(2):
             async with connect(broker.url) as client:
                 (one,) = await client.topic("site").derivations()

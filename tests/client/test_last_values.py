@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -138,17 +137,13 @@ async def test_two_filters_are_one_too_many(rooms: Topic) -> None:
         await subjects(rooms, cesql="a = 1", sql="a = 1")
 
 
-async def test_who_asks_may_listen_and_who_clears_may_send(tmp_path: Path) -> None:
-    config = tmp_path / "peeklock.toml"
+async def test_who_asks_may_listen_and_who_clears_may_send() -> None:
     hashed = hash_password("secret")
-    config.write_text(
-        '[[topics]]\nname = "site"\nkeep_last_value = true\n'
-        + "".join(
-            f'[[users]]\nname = "{right}"\npassword_hash = "{hashed}"\nrights = ["{right}"]\n'
-            for right in ("send", "listen")
-        )
+    config = '[[topics]]\nname = "site"\nkeep_last_value = true\n' + "".join(
+        f'[[users]]\nname = "{right}"\npassword_hash = "{hashed}"\nrights = ["{right}"]\n'
+        for right in ("send", "listen")
     )
-    with BrokerProcess("--config", str(config), dev=False) as broker:
+    with BrokerProcess(config=config, dev=False) as broker:
         at = f"@127.0.0.1:{broker.amqp_port}"
         async with connect(f"amqp://send:secret{at}") as client:
             with pytest.raises(NotFound):

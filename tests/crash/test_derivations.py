@@ -126,11 +126,7 @@ def is_hot(number: int) -> bool:
 async def test_each_accepted_signal_has_its_job_once(tmp_path: Path) -> None:
     print(f"SEED={SEED}")
     chance = random.Random(SEED)
-    config = tmp_path / "peeklock.toml"
-    config.write_text(CONFIG)
-    broker = BrokerProcess(
-        "--config", str(config), data_dir=tmp_path / "data", env=SMALL_JOURNAL
-    )
+    broker = BrokerProcess(config=CONFIG, data_dir=tmp_path / "data", env=SMALL_JOURNAL)
     load = Load(broker, chance)
     with broker:
         for _ in range(ROUNDS):

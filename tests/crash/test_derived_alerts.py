@@ -293,9 +293,9 @@ async def under_kills(
 
 
 def started(tmp_path: Path, derivations: str) -> BrokerProcess:
-    config = tmp_path / "peeklock.toml"
-    config.write_text(ENTITIES + derivations)
-    return BrokerProcess("--config", str(config), data_dir=tmp_path / "data", env=SMALL_JOURNAL)
+    return BrokerProcess(
+        config=ENTITIES + derivations, data_dir=tmp_path / "data", env=SMALL_JOURNAL
+    )
 
 
 async def test_a_threshold_is_what_the_accepted_signals_make_it(tmp_path: Path) -> None:

@@ -222,11 +222,8 @@ def test_each_message_is_processed_once(tmp_path: Path) -> None:
     print(f"SEED={SEED}")
     chance = random.Random(SEED)
     producer, consumer = Producer(chance), Consumer(chance)
-    config = tmp_path / "peeklock.toml"
-    config.write_text(f"[[queues]]\nname = '{QUEUE}'\nlock_duration_ms = 3600000\n")
-    broker = BrokerProcess(
-        "--config", str(config), data_dir=tmp_path / "data", env=SMALL_JOURNAL
-    )
+    config = f"[[queues]]\nname = '{QUEUE}'\nlock_duration_ms = 3600000\n"
+    broker = BrokerProcess(config=config, data_dir=tmp_path / "data", env=SMALL_JOURNAL)
     with broker:
         for _ in range(ROUNDS):
             workers = [

@@ -130,11 +130,8 @@ async def test_thirty_rounds_lose_nothing(tmp_path: Path) -> None:
     print(f"SEED={SEED}")
     chance = random.Random(SEED)
     audit = Audit()
-    config = tmp_path / "peeklock.toml"
-    config.write_text(f"[[queues]]\nname = '{QUEUE}'\nmax_delivery_count = 1000000\n")
-    broker = BrokerProcess(
-        "--config", str(config), data_dir=tmp_path / "data", env=SMALL_JOURNAL
-    )
+    config = f"[[queues]]\nname = '{QUEUE}'\nmax_delivery_count = 1000000\n"
+    broker = BrokerProcess(config=config, data_dir=tmp_path / "data", env=SMALL_JOURNAL)
     load = Load(broker, audit, chance)
     with broker:
         for _ in range(ROUNDS):

@@ -91,13 +91,10 @@ class Workers:
 async def test_sessions_keep_their_order_and_state(tmp_path: Path) -> None:
     print(f"SEED={SEED}")
     chance = random.Random(SEED)
-    config = tmp_path / "peeklock.toml"
-    config.write_text(
+    config = (
         f"[[queues]]\nname = '{QUEUE}'\nrequires_session = true\nmax_delivery_count = 1000000\n"
     )
-    broker = BrokerProcess(
-        "--config", str(config), data_dir=tmp_path / "data", env=SMALL_JOURNAL
-    )
+    broker = BrokerProcess(config=config, data_dir=tmp_path / "data", env=SMALL_JOURNAL)
     workers = Workers(chance)
     filling = bytes(1000)
     with broker:

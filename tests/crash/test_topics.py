@@ -139,11 +139,7 @@ class Load:
 async def test_all_takers_have_it_or_none(tmp_path: Path) -> None:
     print(f"SEED={SEED}")
     chance = random.Random(SEED)
-    config = tmp_path / "peeklock.toml"
-    config.write_text(CONFIG)
-    broker = BrokerProcess(
-        "--config", str(config), data_dir=tmp_path / "data", env=SMALL_JOURNAL
-    )
+    broker = BrokerProcess(config=CONFIG, data_dir=tmp_path / "data", env=SMALL_JOURNAL)
     load = Load(broker, chance)
     with broker:
         for _ in range(ROUNDS):

@@ -62,9 +62,8 @@ async def jobs_in(broker: BrokerProcess, name: str) -> list[bytes]:
 async def test_a_job_is_here_or_there(tmp_path: Path) -> None:
     print(f"SEED={SEED}")
     chance = random.Random(SEED)
-    config = tmp_path / "peeklock.toml"
-    config.write_text("[[queues]]\nname = 'here'\n[[queues]]\nname = 'there'\n")
-    broker = BrokerProcess("--config", str(config), data_dir=tmp_path / "data")
+    config = "[[queues]]\nname = 'here'\n[[queues]]\nname = 'there'\n"
+    broker = BrokerProcess(config=config, data_dir=tmp_path / "data")
     with broker:
         async with connect(broker.url) as client:
             await client.queue("here").send_batch([b"%d" % n for n in range(JOBS)])

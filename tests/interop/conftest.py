@@ -183,12 +183,10 @@ rules = [{ name = "$Default", kind = "correlation", properties = { "sys.Label" =
 
 
 @pytest.fixture(scope="session")
-def azure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+def azure_broker() -> Iterator[BrokerProcess]:
     """A `--dev` broker for Azure's SDKs, with the entities that their tests name."""
-    file = tmp_path_factory.mktemp("azure") / "peeklock.toml"
     queues = "".join(QUEUES.format(client=client) for client in ("azure", "azure-js"))
-    file.write_text(queues + AZURE)
-    with BrokerProcess("--config", str(file)) as process:
+    with BrokerProcess(config=queues + AZURE) as process:
         yield process
 
 

@@ -201,13 +201,10 @@ def test_who_drops_its_connection_gives_back_at_once(given: dict[str, Any]) -> N
 @pytest.mark.shows("access", "a shared access key, over TLS", "a wrong key is refused")
 def test_a_key_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = "0123456789abcdef"
-    config = tmp_path / "peeklock.toml"
-    config.write_text(
-        f'[[queues]]\nname = "orders"\n[[access_keys]]\nname = "Root"\nkey = "{key}"\n'
-    )
+    config = f'[[queues]]\nname = "orders"\n[[access_keys]]\nname = "Root"\nkey = "{key}"\n'
     certificate, private = make_certificate(tmp_path)
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(certificate))
     files = ("--tls-cert", str(certificate), "--tls-key", str(private))
-    with BrokerProcess("--config", str(config), *files, dev=False) as process:
+    with BrokerProcess(*files, config=config, dev=False) as process:
         got = play("servicebus", "keys", port=process.amqp_port, queue="orders", key=key)
     assert got == {"got": "job", "wrong": "UnauthorizedAccess"}

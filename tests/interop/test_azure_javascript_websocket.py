@@ -25,9 +25,8 @@ class TestAzureJavaScript:
     ) -> Iterator[BrokerProcess]:
         certificate, key = make_certificate(tmp_path)
         monkeypatch.setenv("NODE_EXTRA_CA_CERTS", str(certificate))
-        file = tmp_path / "peeklock.toml"
-        file.write_text(f'http_tls_cert = "{certificate}"\nhttp_tls_key = "{key}"\n')
-        with BrokerProcess("--config", str(file)) as process:
+        config = f'http_tls_cert = "{certificate}"\nhttp_tls_key = "{key}"\n'
+        with BrokerProcess(config=config) as process:
             yield process
 
     @pytest.mark.shows("running", "AMQP over WebSockets")

@@ -27,13 +27,14 @@ class BrokerProcess:
     """`peeklock serve` on free ports of 127.0.0.1.
 
     Without `data_dir` it gets a temporary one, which an `--ephemeral` one is not told. `--dev`
-    is given unless `dev` says False.
+    is given unless `dev` says False. `config` is what its configuration file says.
     Use it as a context manager: it is killed at the end.
     """
 
     def __init__(
         self,
         *args: str,
+        config: str | None = None,
         data_dir: Path | None = None,
         dev: bool = True,
         env: dict[str, str] | None = None,
@@ -43,6 +44,11 @@ class BrokerProcess:
         self._made = None if data_dir else tempfile.TemporaryDirectory(prefix="peeklock-test-")
         self.data_dir = data_dir or Path(self._made.name if self._made else "")
         self._args = [*args, *(["--dev"] if dev else [])]
+        if config is not None:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            file = self.data_dir / "peeklock.toml"
+            file.write_text(config)
+            self._args += ["--config", str(file)]
         if "--ephemeral" not in args:
             self._args += ["--data-dir", str(self.data_dir)]
         self._env = {SEGMENT_BYTES: SMALL_SEGMENT_BYTES} | os.environ

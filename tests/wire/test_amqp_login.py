@@ -246,11 +246,8 @@ name = "orders"
 
 
 @pytest.fixture(scope="module")
-def scrambled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    folder = tmp_path_factory.mktemp("scram")
-    file = folder / "peeklock.toml"
-    file.write_text(SCRAM)
-    with BrokerProcess("--config", str(file), dev=False, data_dir=folder / "data") as process:
+def scrambled() -> Iterator[BrokerProcess]:
+    with BrokerProcess(config=SCRAM, dev=False) as process:
         yield process
 
 
@@ -410,7 +407,5 @@ class TestExternal:
     def test_a_configuration_that_lets_nobody_in(
         self, tmp_path: Path, text: str, word: str
     ) -> None:
-        file = tmp_path / "peeklock.toml"
-        file.write_text(text)
         with pytest.raises(BrokerFailed, match=word):
-            BrokerProcess("--config", str(file), dev=False, data_dir=tmp_path / "d").start()
+            BrokerProcess(config=text, dev=False, data_dir=tmp_path).start()

@@ -1,7 +1,6 @@
 """What users are shown of an entity at its management node, by their rights."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -26,15 +25,13 @@ LOOKS = [("READ", "hooks"), ("QUERY", "")]
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    config: Path = tmp_path_factory.mktemp("looking") / "peeklock.toml"
+def guarded() -> Iterator[BrokerProcess]:
     hashed = hash_password("secret")
     users = [
         f'[[users]]\nname = "{name}"\npassword_hash = "{hashed}"\nrights = {rights}\n'
         for name, rights in {"looker": [], "owner": ["manage"]}.items()
     ]
-    config.write_text(CONFIG + "".join(users))
-    with BrokerProcess("--config", str(config), dev=False) as process:
+    with BrokerProcess(config=CONFIG + "".join(users), dev=False) as process:
         yield process
 
 

@@ -275,14 +275,10 @@ class TestRanges:
 class TestLocks:
     """design: the promise, 1"""
 
-    def test_a_late_settle_is_refused_and_told_so(
-        self, tmp_path_factory: pytest.TempPathFactory
-    ) -> None:
-        folder = tmp_path_factory.mktemp("short-locks")
-        config = folder / "peeklock.toml"
-        config.write_text("[[queues]]\nname = 'short'\nlock_duration_ms = 200\n")
+    def test_a_late_settle_is_refused_and_told_so(self) -> None:
+        config = "[[queues]]\nname = 'short'\nlock_duration_ms = 200\n"
         with (
-            BrokerProcess("--config", str(config), data_dir=folder / "data") as broker,
+            BrokerProcess(config=config) as broker,
             ready_peer(broker.amqp_port) as slow,
             ready_peer(broker.amqp_port) as other,
         ):
@@ -341,14 +337,10 @@ class TestLocks:
 class TestFull:
     """§3.4.3, §2.8.15 resource-limit-exceeded: a full queue"""
 
-    def test_says_resource_limit_exceeded(
-        self, tmp_path_factory: pytest.TempPathFactory
-    ) -> None:
-        folder = tmp_path_factory.mktemp("full")
-        config = folder / "peeklock.toml"
-        config.write_text("[[queues]]\nname = 'two'\nmax_messages = 2\n")
+    def test_says_resource_limit_exceeded(self) -> None:
+        config = "[[queues]]\nname = 'two'\nmax_messages = 2\n"
         with (
-            BrokerProcess("--config", str(config), data_dir=folder / "data") as broker,
+            BrokerProcess(config=config) as broker,
             ready_peer(broker.amqp_port) as peer,
         ):
             peer.attach_sender("two", 0)

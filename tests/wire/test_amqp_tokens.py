@@ -6,7 +6,6 @@ import hmac
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote_plus
 from uuid import UUID
 
@@ -42,10 +41,8 @@ key = "{KEY}"
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    config: Path = tmp_path_factory.mktemp("tokens") / "peeklock.toml"
-    config.write_text(CONFIG)
-    with BrokerProcess("--config", str(config), dev=False) as broker:
+def guarded() -> Iterator[BrokerProcess]:
+    with BrokerProcess(config=CONFIG, dev=False) as broker:
         yield broker
 
 

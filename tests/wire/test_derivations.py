@@ -1,7 +1,6 @@
 """Signals over AMQP and HTTP, as events, and what becomes of them in the queues of jobs."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -205,18 +204,14 @@ async def test_what_a_derivation_fails_on_is_seen_and_does_no_harm_to_others(
     }
 
 
-async def test_who_makes_one_may_manage_and_send(tmp_path: Path) -> None:
-    config = tmp_path / "peeklock.toml"
+async def test_who_makes_one_may_manage_and_send() -> None:
     users = {"all": ["manage", "send"], "manager": ["manage"], "sensor": ["send"]}
     hashed = hash_password("secret")
-    config.write_text(
-        '[[queues]]\nname = "jobs"\n[[topics]]\nname = "site"\n'
-        + "".join(
-            f'[[users]]\nname = "{name}"\npassword_hash = "{hashed}"\nrights = {rights}\n'
-            for name, rights in users.items()
-        )
+    config = '[[queues]]\nname = "jobs"\n[[topics]]\nname = "site"\n' + "".join(
+        f'[[users]]\nname = "{name}"\npassword_hash = "{hashed}"\nrights = {rights}\n'
+        for name, rights in users.items()
     )
-    with BrokerProcess("--config", str(config), dev=False) as broker:
+    with BrokerProcess(config=config, dev=False) as broker:
         for name in users:
             async with connect(f"amqp://{name}:secret@127.0.0.1:{broker.amqp_port}") as client:
                 site = client.topic("site")

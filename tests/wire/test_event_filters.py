@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -58,10 +57,8 @@ EVENTS = [
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
-    file = tmp_path / "peeklock.toml"
-    file.write_text(CONFIGURATION)
-    with BrokerProcess("--config", str(file), data_dir=tmp_path / "data") as process:
+def broker() -> Iterator[BrokerProcess]:
+    with BrokerProcess(config=CONFIGURATION) as process:
         yield process
 
 

@@ -45,9 +45,8 @@ forward_to = "readings"
 def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
     schema = tmp_path / "reading.json"
     schema.write_text(json.dumps(SCHEMA))
-    file = tmp_path / "peeklock.toml"
-    file.write_text(configuration(f'event_schema_file = "{schema}"'))
-    with BrokerProcess("--config", str(file), data_dir=tmp_path / "data") as process:
+    config = configuration(f'event_schema_file = "{schema}"')
+    with BrokerProcess(config=config, data_dir=tmp_path / "data") as process:
         yield process
 
 
@@ -156,19 +155,15 @@ def test_it_changes_while_it_runs(broker: BrokerProcess) -> None:
     ],
 )
 def test_a_configuration_that_has_none(tmp_path: Path, schema: str, told: str) -> None:
-    file = tmp_path / "peeklock.toml"
-    file.write_text(configuration(schema))
     with pytest.raises(BrokerFailed) as failed:
-        BrokerProcess("--config", str(file), data_dir=tmp_path / "data").start()
+        BrokerProcess(config=configuration(schema), data_dir=tmp_path).start()
     assert told in str(failed.value)
 
 
-def test_a_topic_of_events_alone(tmp_path: Path) -> None:
+def test_a_topic_of_events_alone() -> None:
     """Over every protocol, and after a crash."""
-    file = tmp_path / "peeklock.toml"
-    file.write_text(configuration("events_only = true"))
     wrong = {f"cloudEvents:{name}": "1.0" for name in ("specversion", "id", "source", "type")}
-    with BrokerProcess("--config", str(file), data_dir=tmp_path / "data") as broker:
+    with BrokerProcess(config=configuration("events_only = true")) as broker:
         for _ in range(2):
             yesterday = application_properties(wrong | {"cloudEvents:time": "yesterday"})
             told = {

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -65,15 +64,13 @@ USERS = {"manager": ["manage"], "all": ["manage", "send"]}
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    config: Path = tmp_path_factory.mktemp("forwards") / "peeklock.toml"
+def guarded() -> Iterator[BrokerProcess]:
     hashed = hash_password("secret")
     users = [
         f'[[users]]\nname = "{name}"\npassword_hash = "{hashed}"\nrights = {rights}\n'
         for name, rights in USERS.items()
     ]
-    config.write_text(CONFIG + "".join(users))
-    with BrokerProcess("--config", str(config), dev=False) as process:
+    with BrokerProcess(config=CONFIG + "".join(users), dev=False) as process:
         yield process
 
 

@@ -33,12 +33,10 @@ def http(shared: BrokerProcess) -> HttpPeer:
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+def guarded() -> Iterator[BrokerProcess]:
     """With access keys, and the user of a first start."""
-    home: Path = tmp_path_factory.mktemp("guarded")
-    config = home / "peeklock.toml"
-    config.write_text(CONFIG + '\n[[queues]]\nname = "orders"\n[[queues]]\nname = "other"\n')
-    with BrokerProcess("--config", str(config), data_dir=home / "data", dev=False) as process:
+    config = CONFIG + '\n[[queues]]\nname = "orders"\n[[queues]]\nname = "other"\n'
+    with BrokerProcess(config=config, dev=False) as process:
         yield process
 
 

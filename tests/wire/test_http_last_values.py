@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -341,16 +340,13 @@ class TestNames:
         assert batch(http.ask("GET", f"/{queue}/last")) == []
 
 
-def test_rights(tmp_path: Path) -> None:
+def test_rights() -> None:
     """Listen to look, send to clear."""
-    config = tmp_path / "peeklock.toml"
-    config.write_text(
+    config = (
         CONFIG + '\n[[topics]]\nname = "orders"\nkeep_last_value = true\n'
         '[[topics]]\nname = "other"\n'
     )
-    with BrokerProcess(
-        "--config", str(config), data_dir=tmp_path / "data", dev=False
-    ) as process:
+    with BrokerProcess(config=config, dev=False) as process:
         http = HttpPeer(process)
 
         def status(method: str, path: str, who: str) -> int:

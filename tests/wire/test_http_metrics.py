@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import pytest
 from prometheus_client import Metric
@@ -148,10 +147,8 @@ def test_connections_and_mqtt(shared: BrokerProcess, operator: AmqpOperator) -> 
     assert "metrics/" not in str(found.values)  # no labels that clients choose
 
 
-def test_the_journal(tmp_path: Path) -> None:
-    config = tmp_path / "peeklock.toml"
-    config.write_text("[journal]\nsnapshot_bytes = 1_048_576\n")
-    with BrokerProcess("--config", str(config), data_dir=tmp_path / "data") as broker:
+def test_the_journal() -> None:
+    with BrokerProcess(config="[journal]\nsnapshot_bytes = 1_048_576\n") as broker:
         first = Scrape(broker)
         assert (OURS + "snapshot_timestamp_seconds", ()) not in first.values
         http = HttpPeer(broker)
@@ -186,9 +183,8 @@ class TestWhoMayRead:
             assert "www-authenticate" in answer.headers
         return answer.status
 
-    def test_users(self, tmp_path: Path) -> None:
+    def test_users(self) -> None:
         """The right to anything is not needed, as it is not to look at queues."""
-        config = tmp_path / "peeklock.toml"
         keys = "".join(
             f'[[access_keys]]\nname = "{name}"\nkey = "{KEY}"\n{more}\n'
             for name, more in (
@@ -196,8 +192,9 @@ class TestWhoMayRead:
                 ("same", 'entity = "metrics"'),
             )
         )
-        config.write_text(CONFIG.replace('["listen"]', "[]") + keys)
-        with BrokerProcess("--config", str(config), dev=False, data_dir=tmp_path) as broker:
+        with BrokerProcess(
+            config=CONFIG.replace('["listen"]', "[]") + keys, dev=False
+        ) as broker:
             assert self.scrape(broker) == 401
             assert self.scrape(broker, Authorization="Basic d29ya2VyOndyb25n") == 401
             assert self.scrape(broker, Authorization="Basic d29ya2VyOnNlY3JldA==") == 200
@@ -205,10 +202,8 @@ class TestWhoMayRead:
                 token = signature(f"http://localhost:{broker.http_port}/", name)
                 assert self.scrape(broker, Authorization=token) == status
 
-    def test_anybody(self, tmp_path: Path) -> None:
-        config = tmp_path / "peeklock.toml"
-        config.write_text(f'metrics = "anybody"\n{CONFIG}')
-        with BrokerProcess("--config", str(config), dev=False, data_dir=tmp_path) as broker:
+    def test_anybody(self) -> None:
+        with BrokerProcess(config=f'metrics = "anybody"\n{CONFIG}', dev=False) as broker:
             assert self.scrape(broker) == 200
             assert HttpPeer(broker).ask("GET", "/mqtt/sessions").status == 401
 

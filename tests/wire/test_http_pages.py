@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -23,16 +22,14 @@ def http(shared: BrokerProcess) -> HttpPeer:
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpPeer]:
+def guarded() -> Iterator[HttpPeer]:
     """A broker that wants proof, and knows a page and the sender of a webhook."""
-    home: Path = tmp_path_factory.mktemp("guarded")
-    config = home / "peeklock.toml"
-    config.write_text(
+    config = (
         f'http_origins = ["{PAGE}"]\nwebhook_origins = ["erp.example"]\n'
         '[[queues]]\nname = "orders"\n[[topics]]\nname = "building"\n'
         f'[[access_keys]]\nname = "all"\nkey = "{KEY}"\n'
     )
-    with BrokerProcess("--config", str(config), data_dir=home / "data", dev=False) as process:
+    with BrokerProcess(config=config, dev=False) as process:
         yield HttpPeer(process)
 
 
@@ -94,10 +91,8 @@ class TestPages:
             assert (sent.status, sent.headers[ALLOWED]) == (401, None)
             assert "http_origins" in sent.problem["detail"]
 
-    def test_and_those_that_are_named(self, tmp_path: Path) -> None:
-        config = tmp_path / "peeklock.toml"
-        config.write_text(f'http_origins = ["{PAGE}"]\n')
-        with BrokerProcess("--config", str(config), "--ephemeral") as process:
+    def test_and_those_that_are_named(self) -> None:
+        with BrokerProcess("--ephemeral", config=f'http_origins = ["{PAGE}"]\n') as process:
             for page, status in ((PAGE, 201), (LOCAL, 201), (EVIL, 401)):
                 sent = HttpPeer(process).ask("POST", "/orders/messages", b"x", Origin=page)
                 assert sent.status == status

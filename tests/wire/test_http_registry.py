@@ -188,17 +188,13 @@ def test_service_bus_clients_keep_their_paths(http: HttpPeer) -> None:
         assert "json" not in (answer.headers["content-type"] or "xml")
 
 
-def test_nobody_is_told_of_what_he_may_not_use(tmp_path: Path) -> None:
+def test_nobody_is_told_of_what_he_may_not_use() -> None:
     hashed = hash_password("secret")
-    file = tmp_path / "peeklock.toml"
-    file.write_text(
-        CONFIGURATION
-        + "".join(
-            f'[[users]]\nname = "{right}"\nrights = ["{right}"]\npassword_hash = "{hashed}"\n'
-            for right in ("send", "listen")
-        )
+    config = CONFIGURATION + "".join(
+        f'[[users]]\nname = "{right}"\nrights = ["{right}"]\npassword_hash = "{hashed}"\n'
+        for right in ("send", "listen")
     )
-    with BrokerProcess("--config", str(file), data_dir=tmp_path / "d", dev=False) as broker:
+    with BrokerProcess(config=config, dev=False) as broker:
         http = HttpPeer(broker)
         assert http.ask("GET", "/endpoints").status == 401
         for right, usages in (

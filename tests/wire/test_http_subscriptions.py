@@ -375,18 +375,15 @@ class TestByAmqp:
 
 class TestWhoMay:
     @pytest.fixture
-    def guarded(self, tmp_path: Path) -> Iterator[BrokerProcess]:
-        config = tmp_path / "peeklock.toml"
-        config.write_text(
+    def guarded(self) -> Iterator[BrokerProcess]:
+        config = (
             '[[topics]]\nname = "building"\n[[queues]]\nname = "jobs"\n'
             '[[access_keys]]\nname = "looker"\nkey = "0123456789abcdef"\nrights = ["listen"]\n'
             '[[access_keys]]\nname = "owner"\nkey = "fedcba9876543210"\n'
             'entity = "building"\n'
             '[[access_keys]]\nname = "root"\nkey = "00112233445566778899"\n'
         )
-        with BrokerProcess(
-            "--config", str(config), data_dir=tmp_path / "data", dev=False
-        ) as process:
+        with BrokerProcess(config=config, dev=False) as process:
             yield process
 
     def ask(

@@ -46,11 +46,8 @@ WRONG = "the user name or the password is wrong"
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    folder = tmp_path_factory.mktemp("scram")
-    file = folder / "peeklock.toml"
-    file.write_text(CONFIG)
-    with BrokerProcess("--config", str(file), dev=False, data_dir=folder / "data") as process:
+def broker() -> Iterator[BrokerProcess]:
+    with BrokerProcess(config=CONFIG, dev=False) as process:
         yield process
 
 

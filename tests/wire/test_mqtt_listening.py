@@ -86,10 +86,10 @@ class TestFilters:
         assert suback.reason_codes == (1, 0x83)
         assert "4097" in (suback.properties.text(REASON_STRING) or "")
 
-    def test_rights(self, tmp_path: Path) -> None:
-        config = tmp_path / "peeklock.toml"
-        config.write_text(CONFIG.replace('["listen"]', '["send"]'))
-        with BrokerProcess("--config", str(config), dev=False, data_dir=tmp_path) as broker:
+    def test_rights(self) -> None:
+        with BrokerProcess(
+            config=CONFIG.replace('["listen"]', '["send"]'), dev=False
+        ) as broker:
             login = {"user_name": "worker", "password": b"secret"}
             with mqtt_peer(broker.mqtt_port, **login) as one:
                 assert one.subscribe("#").suback.reason_codes == (0x87,)

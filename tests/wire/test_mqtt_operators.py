@@ -248,11 +248,9 @@ def test_an_entity_of_that_name_is_the_administrations(desk: Desk) -> None:
     desk.operator.ask("DELETE", "mqtt/sessions", {})
 
 
-def test_it_takes_the_right_to_manage(tmp_path: Path) -> None:
+def test_it_takes_the_right_to_manage() -> None:
     """They tell who is here, and from where."""
-    config = tmp_path / "peeklock.toml"
-    config.write_text(CONFIG)
-    with BrokerProcess("--config", str(config), dev=False, data_dir=tmp_path) as broker:
+    with BrokerProcess(config=CONFIG, dev=False) as broker:
         http = HttpPeer(broker)
         worker = {"Authorization": "Basic d29ya2VyOnNlY3JldA=="}  # worker:secret
         for method, path in (
@@ -265,15 +263,13 @@ def test_it_takes_the_right_to_manage(tmp_path: Path) -> None:
             assert "manage" in answer.problem["detail"]
 
 
-def test_it_takes_the_right_to_manage_the_broker(tmp_path: Path) -> None:
+def test_it_takes_the_right_to_manage_the_broker() -> None:
     """A topic may be called as they are; who has a key to it has none to them."""
-    config = tmp_path / "peeklock.toml"
     keys = "".join(
         f'[[access_keys]]\nname = "{name}"\nkey = "{KEY}"\n{more}\n'
         for name, more in (("boss", ""), ("one", 'entity = "mqtt"'))
     )
-    config.write_text(CONFIG + keys)
-    with BrokerProcess("--config", str(config), dev=False, data_dir=tmp_path) as broker:
+    with BrokerProcess(config=CONFIG + keys, dev=False) as broker:
         for name, status in (("boss", 200), ("one", 401)):
             allowed = signature(f"http://localhost:{broker.http_port}/", name)
             for path in ("/mqtt/sessions", "/mqtt/groups"):

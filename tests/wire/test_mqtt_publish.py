@@ -1,7 +1,6 @@
 """Jobs by publish: `$queue/<name>` with each QoS, what AMQP gets of it, and refusals."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -182,10 +181,8 @@ class TestRefusals:
             one.publish(f"$queue/{queue}", b"2")
             one.expect_closed()
 
-    def test_unknown_queues_are_not_made_for_known_users(self, tmp_path: Path) -> None:
-        config = tmp_path / "peeklock.toml"
-        config.write_text(CONFIG)
-        with BrokerProcess("--config", str(config), dev=False, data_dir=tmp_path) as broker:
+    def test_unknown_queues_are_not_made_for_known_users(self) -> None:
+        with BrokerProcess(config=CONFIG, dev=False) as broker:
             login = {"user_name": "worker", "password": b"secret"}
             with mqtt_peer(broker.mqtt_port, **login) as one:
                 assert "'nowhere'" in self.refused(one, "$queue/nowhere")

@@ -116,10 +116,8 @@ class TestRefusals:
                 assert code == 0x83
                 assert "'signals'" in why
 
-    def test_rights(self, tmp_path: Path) -> None:
-        config = tmp_path / "peeklock.toml"
-        config.write_text(CONFIG)
-        with BrokerProcess("--config", str(config), dev=False, data_dir=tmp_path) as broker:
+    def test_rights(self) -> None:
+        with BrokerProcess(config=CONFIG, dev=False) as broker:
             login = {"user_name": "worker", "password": b"secret"}
             with mqtt_peer(broker.mqtt_port, **login) as one:
                 code, why = self.refused(one, "a/b")

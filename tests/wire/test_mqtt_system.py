@@ -75,10 +75,10 @@ def test_nobody_publishes_it(client: MqttPeer) -> None:
 def test_rights(tmp_path: Path) -> None:
     """They are those of signals: the right to listen."""
     for right, code in (("listen", 0), ("send", 0x87)):
-        config = tmp_path / f"{right}.toml"
-        config.write_text(CONFIG.replace('["listen"]', f'["{right}"]'))
         place = tmp_path / right
-        with BrokerProcess("--config", str(config), dev=False, data_dir=place) as broker:
+        with BrokerProcess(
+            config=CONFIG.replace('["listen"]', f'["{right}"]'), dev=False, data_dir=place
+        ) as broker:
             login = {"user_name": "worker", "password": b"secret"}
             with mqtt_peer(broker.mqtt_port, **login) as one:
                 subscribe(one, "$SYS/broker/version")

@@ -348,10 +348,9 @@ def test_brokers_of_this_machine_are_listed_while_they_run(tmp_path: Path) -> No
             assert [one["url"] for one in listed()] == [third.url]
 
 
-def test_the_state_dump_shows_the_queues(tmp_path: Path) -> None:
-    config = tmp_path / "peeklock.toml"
-    config.write_text("[[queues]]\nname = 'orders'\nlock_duration_ms = 5000\n")
-    with BrokerProcess("--config", str(config), data_dir=tmp_path / "data") as broker:
+def test_the_state_dump_shows_the_queues() -> None:
+    config = "[[queues]]\nname = 'orders'\nlock_duration_ms = 5000\n"
+    with BrokerProcess(config=config) as broker:
         broker.send_signal(signal.SIGUSR1)
         broker.terminate()
         assert '"name": "orders"' in broker.stderr

@@ -332,13 +332,12 @@ class TestWithTls:
     @pytest.fixture
     def broker(self, tmp_path: Path) -> Iterator[BrokerProcess]:
         certificate, key = make_certificate(tmp_path)
-        file = tmp_path / "peeklock.toml"
-        file.write_text(
+        config = (
             f'http_tls_cert = "{certificate}"\nhttp_tls_key = "{key}"\n'
             'websocket_origins = ["https://console.example"]\n'
         )
         data = tmp_path / "data"
-        with BrokerProcess("--config", str(file), data_dir=data, dev=False) as process:
+        with BrokerProcess(config=config, data_dir=data, dev=False) as process:
             yield process
 
     @pytest.fixture
