@@ -21,7 +21,7 @@ from peeklock.protocols.mqtt.publish import Publish
 from tests.crash.test_mqtt import kill_after
 from tests.support.broker_process import BrokerProcess
 from tests.support.mqtt_peer import MqttPeer
-from tests.support.stepped_clock import VARIABLE
+from tests.support.stepped_broker import stepped_broker
 
 pytestmark = pytest.mark.crash
 ROUNDS = 5
@@ -92,11 +92,7 @@ def test_whoever_does_not_come_back_is_missed(tmp_path: Path) -> None:
     chance = random.Random(42)
     model = Model()
     clock = tmp_path / "clock"
-    with BrokerProcess(
-        data_dir=tmp_path / "data",
-        env={VARIABLE: str(clock)},
-        module="tests.support.stepped_clock",
-    ) as broker:
+    with stepped_broker(tmp_path / "data", clock) as broker:
         with come(broker, "witness") as witness:
             witness.subscribe("gone")
             witness.disconnect()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.amqp_peer import AmqpPeer, ready_peer
 from tests.support.broker_process import BrokerProcess
-from tests.support.stepped_clock import VARIABLE
+from tests.support.stepped_broker import stepped_broker
 
 HOUR_MS = 3_600_000
 EMPTY_FRAME = b"\0\0\0\x08\x02\0\0\0"
@@ -22,11 +22,7 @@ def clock(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def broker(tmp_path: Path, clock: Path) -> Iterator[BrokerProcess]:
-    with BrokerProcess(
-        data_dir=tmp_path / "data",
-        env={VARIABLE: str(clock)},
-        module="tests.support.stepped_clock",
-    ) as broker:
+    with stepped_broker(tmp_path / "data", clock) as broker:
         yield broker
 
 

@@ -17,7 +17,7 @@ from peeklock.protocols.mqtt.properties import (
 from peeklock.protocols.mqtt.subscribe import FilterRequest
 from tests.support.broker_process import BrokerProcess
 from tests.support.mqtt_peer import MqttPeer, mqtt_peer
-from tests.support.stepped_clock import VARIABLE
+from tests.support.stepped_broker import stepped_broker
 from tests.wire.test_mqtt_publish import CONFIG
 from tests.wire.test_mqtt_sessions import connect
 
@@ -161,10 +161,8 @@ class TestRefused:
             with MqttPeer(shared.mqtt_port, Connect(name, will=left)) as one:
                 assert one.expect(ConnectRefused).connack.reason_code == code
 
-    def test_without_the_right(self, tmp_path: Path) -> None:
-        config = tmp_path / "peeklock.toml"
-        config.write_text(CONFIG)
-        with BrokerProcess("--config", str(config), dev=False, data_dir=tmp_path) as broker:
+    def test_without_the_right(self) -> None:
+        with BrokerProcess(config=CONFIG, dev=False) as broker:
             wanted = Connect("a", user_name="worker", password=b"secret", will=Will("t", b""))
             with MqttPeer(broker.mqtt_port, wanted) as one:
                 assert one.expect(ConnectRefused).connack.reason_code == 0x87
@@ -178,11 +176,7 @@ def clock(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stepped(tmp_path: Path, clock: Path) -> Iterator[BrokerProcess]:
-    with BrokerProcess(
-        data_dir=tmp_path / "data",
-        env={VARIABLE: str(clock)},
-        module="tests.support.stepped_clock",
-    ) as broker:
+    with stepped_broker(tmp_path / "data", clock) as broker:
         with connect(broker, "witness") as one:
             one.subscribe("#")
         yield broker
