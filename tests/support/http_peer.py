@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 from tests.support.broker_process import BrokerProcess
+from tests.support.socket_peer import SocketPeer
 
 PATIENCE_SECONDS = 20.0
 
@@ -79,12 +80,6 @@ class HttpPeer:
 
     def raw(self, sent: bytes) -> bytes:
         """All that comes back until the broker ends the connection."""
-        with self.connect() as peer:
-            peer.sendall(sent)
-            received = b""
-            try:
-                while part := peer.recv(65536):
-                    received += part
-            except ConnectionResetError:
-                pass  # it went with something of ours unread
-            return received
+        with SocketPeer(self.connect()) as peer:
+            peer.socket.sendall(sent)
+            return peer.read_to_end()

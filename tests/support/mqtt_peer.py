@@ -21,6 +21,7 @@ from peeklock.protocols.mqtt.publish import Publish
 from peeklock.protocols.mqtt.settings import ConnectionSettings
 from peeklock.protocols.mqtt.subscribe import FilterRequest
 from peeklock.types import ElapsedMs
+from tests.support.socket_peer import SocketPeer
 
 PATIENCE_SECONDS = 20.0
 SILENCE_SECONDS = 0.3
@@ -31,30 +32,14 @@ def now() -> ElapsedMs:
     return ElapsedMs(time.monotonic_ns() // 1_000_000)
 
 
-class RawMqtt:
+class RawMqtt(SocketPeer):
     """A socket to the broker's MQTT port, for bytes that no client would send."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS)
+        super().__init__(socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS))
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
-
-    def read_to_end(self) -> bytes:
-        heard = b""
-        try:
-            while data := self.socket.recv(65536):
-                heard += data
-        except ConnectionResetError:
-            pass
-        self.socket.close()
-        return heard
-
-    def __enter__(self) -> "RawMqtt":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
 
 
 class MqttPeer:

@@ -27,12 +27,24 @@ class SocketPeer:
     ) -> None:
         self.socket.close()
 
+    def _read(self) -> bytes:
+        """What comes next; nothing when the broker has closed the socket."""
+        try:
+            return self.socket.recv(65536)
+        except ConnectionResetError:  # it went with something of ours unread
+            return b""
+
+    def read_to_end(self) -> bytes:
+        """All that comes until the broker ends the connection."""
+        heard = self._buffer
+        while data := self._read():
+            heard += data
+        self.socket.close()
+        return heard
+
     def _fill(self) -> None:
         """Some more bytes; raises `PeerClosed` when there will be none."""
-        try:
-            data = self.socket.recv(65536)
-        except ConnectionResetError:
-            data = b""
+        data = self._read()
         if not data:
             raise PeerClosed(f"after {self._buffer!r}")
         self._buffer += data

@@ -18,6 +18,7 @@ import pytest
 from peeklock.limits import HTTP_BODY_BYTES_MAX, HTTP_HEADER_BYTES_MAX
 from tests.support.broker_process import BrokerProcess, serve_until_it_ends
 from tests.support.certificates import make_certificate
+from tests.support.http_peer import HttpPeer
 
 KEY = "0123456789abcdef"
 CONFIG = f"""
@@ -60,19 +61,6 @@ def ask(
         connection.close()
 
 
-def raw(process: BrokerProcess, sent: bytes) -> bytes:
-    """All that comes back until the broker ends the connection."""
-    with socket.create_connection(("127.0.0.1", process.http_port), timeout=20) as peer:
-        peer.sendall(sent)
-        received = b""
-        try:
-            while part := peer.recv(65536):
-                received += part
-        except ConnectionResetError:
-            pass  # it went with something of ours unread
-        return received
-
-
 def signature(resource: str, name: str, *, key: str = KEY, expires: int = 1 << 40) -> str:
     """As Service Bus' clients sign."""
     uri = quote(resource, safe="")
@@ -86,12 +74,9 @@ def basic(user: str, password: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
+def guarded() -> Iterator[BrokerProcess]:
     """With access keys, and the user of a first start."""
-    home = tmp_path_factory.mktemp("guarded")
-    config = home / "peeklock.toml"
-    config.write_text(CONFIG)
-    with BrokerProcess("--config", str(config), data_dir=home / "data", dev=False) as process:
+    with BrokerProcess(config=CONFIG, dev=False) as process:
         yield process
 
 
@@ -218,11 +203,11 @@ class TestBounds:
     def test_a_chunked_body_without_end(self, shared: BrokerProcess) -> None:
         head = b"PUT /big HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
         chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-        assert raw(shared, head + chunk * 5).startswith(b"HTTP/1.1 413 ")
+        assert HttpPeer(shared).raw(head + chunk * 5).startswith(b"HTTP/1.1 413 ")
 
     def test_headers_too_long(self, shared: BrokerProcess) -> None:
         line = b"x: " + b"y" * HTTP_HEADER_BYTES_MAX + b"\r\n"
-        answer = raw(shared, b"GET /health HTTP/1.1\r\nhost: localhost\r\n" + line)
+        answer = HttpPeer(shared).raw(b"GET /health HTTP/1.1\r\nhost: localhost\r\n" + line)
         assert answer.startswith(b"HTTP/1.1 431 ")
 
     @pytest.mark.parametrize(
@@ -237,7 +222,7 @@ class TestBounds:
     def test_what_is_no_http_is_told_why(
         self, shared: BrokerProcess, sent: bytes, why: bytes
     ) -> None:
-        head, _, body = raw(shared, sent).partition(b"\r\n\r\n")
+        head, _, body = HttpPeer(shared).raw(sent).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 400 ")
         assert b"application/problem+json" in head
         assert b"no HTTP request: " in body
@@ -248,7 +233,7 @@ class TestBounds:
         [b"\0\1\2\3\r\n\r\n", b"AMQP\0\1\0\0\r\n\r\n", b"GET\r\n\r\n", b"\x16\3\1\r\n\r\n"],
     )
     def test_no_http(self, shared: BrokerProcess, sent: bytes) -> None:
-        assert raw(shared, sent).startswith(b"HTTP/1.1 400 ")
+        assert HttpPeer(shared).raw(sent).startswith(b"HTTP/1.1 400 ")
         assert ask(shared, "GET", "/health").status == 200
 
     def test_many_that_say_nothing(self, shared: BrokerProcess) -> None:
@@ -283,7 +268,7 @@ class TestTls:
 
     def test_tls_that_breaks_off(self, secured: tuple[BrokerProcess, Path]) -> None:
         process, certificate = secured
-        raw(process, b"\x16\x03\x01\x00\x05hello")
+        HttpPeer(process).raw(b"\x16\x03\x01\x00\x05hello")
         connection = self.https(process, certificate)
         connection.request("GET", "/health")
         assert Answer(connection.getresponse()).status == 200
