@@ -9,8 +9,12 @@ from starlette.routing import BaseRoute
 
 from peeklock.entities.address import MANAGEMENT
 from peeklock.frontends.http.openapi_metrics import METRICS_AT
-from peeklock.frontends.http.registry_routes import RegistryRoute
-from peeklock.frontends.http.routes_host import RoutesHost, answered, principal_for
+from peeklock.frontends.http.routes_host import (
+    OwnRoute,
+    RoutesHost,
+    answered,
+    principal_for,
+)
 
 MetricsText = Callable[[str], Awaitable[tuple[bytes, str]]]  # by Accept; and the content type
 
@@ -24,7 +28,7 @@ class MetricsRoutes:
         self._is_for_anybody: Final = is_for_anybody
 
     def routes(self) -> list[BaseRoute]:
-        return [RegistryRoute(METRICS_AT, self.metrics, methods=["GET"])]
+        return [OwnRoute(METRICS_AT, self.metrics, methods=["GET"])]
 
     @answered
     async def metrics(self, request: Request) -> Response:

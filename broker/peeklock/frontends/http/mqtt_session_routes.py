@@ -12,8 +12,14 @@ from starlette.routing import BaseRoute
 
 from peeklock.entities.address import MANAGEMENT
 from peeklock.frontends.http.openapi_mqtt import GROUPS_AT, SESSIONS_AT
-from peeklock.frontends.http.registry_routes import RegistryRoute, number_of
-from peeklock.frontends.http.routes_host import RoutesHost, answered, base_of, principal_for
+from peeklock.frontends.http.routes_host import (
+    OwnRoute,
+    RoutesHost,
+    answered,
+    base_of,
+    number_of,
+    principal_for,
+)
 from peeklock.limits import HTTP_PAGE_MAX
 from peeklock.management.mqtt_sessions import MqttSessions, View
 from peeklock.security.rights import Right
@@ -30,10 +36,10 @@ class MqttSessionRoutes:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            RegistryRoute(SESSIONS_AT, self.list_sessions, methods=["GET"]),
-            RegistryRoute(GROUPS_AT, self.list_groups, methods=["GET"]),
-            RegistryRoute(SESSION_AT, self.read, methods=["GET"]),
-            RegistryRoute(SESSION_AT, self.end, methods=["DELETE"]),
+            OwnRoute(SESSIONS_AT, self.list_sessions, methods=["GET"]),
+            OwnRoute(GROUPS_AT, self.list_groups, methods=["GET"]),
+            OwnRoute(SESSION_AT, self.read, methods=["GET"]),
+            OwnRoute(SESSION_AT, self.end, methods=["DELETE"]),
         ]
 
     @answered

@@ -9,10 +9,8 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Scope
+from starlette.routing import BaseRoute
 
-from peeklock.errors import InvalidRequest
 from peeklock.frontends.http.registry import (
     CAPABILITIES,
     MODEL,
@@ -22,25 +20,18 @@ from peeklock.frontends.http.registry import (
     schema_details,
 )
 from peeklock.frontends.http.routes_host import (
+    OwnRoute,
     RoutesHost,
     answered,
     base_of,
     name_of,
+    number_of,
     principal_for,
 )
 from peeklock.limits import HTTP_PAGE_MAX
 from peeklock.security.principal import Principal
 
 DETAILS: Final = "$details"
-ADMINISTRATION: Final = b"api-version="
-
-
-class RegistryRoute(Route):
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        found, more = super().matches(scope)
-        if found is Match.FULL and ADMINISTRATION in scope["query_string"].lower():
-            return Match.NONE, {}
-        return (found, more) if found is Match.FULL else (Match.NONE, {})
 
 
 class RegistryRoutes:
@@ -61,7 +52,7 @@ class RegistryRoutes:
             f"/schemagroups/{SCHEMA_GROUP}/schemas": self.schemas,
             f"/schemagroups/{SCHEMA_GROUP}/schemas/{{schema}}": self.schema,
         }
-        return [RegistryRoute(path, route, methods=["GET"]) for path, route in found.items()]
+        return [OwnRoute(path, route, methods=["GET"]) for path, route in found.items()]
 
     async def _who(self, request: Request, path: str = "") -> Principal:
         return await principal_for(self._host, request, path)
@@ -135,12 +126,3 @@ class RegistryRoutes:
         principal = await self._who(request)
         wanted = str(request.path_params["endpoint"])
         return self._registry.endpoint(principal, base_of(request), name_of(request), wanted)
-
-
-def number_of(request: Request, name: str, default: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise InvalidRequest(f"{name} is {text[:20]!r}, which is no number from 0 on")
-    return int(text)

@@ -1,4 +1,4 @@
-"""What routes of jobs and of events have in common: whom they ask, and who asks them."""
+"""What routes have in common: whom they ask, who asks them, and where they are."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from typing import Any, Final, Protocol, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from peeklock.entities.queue import Queue
 from peeklock.entities.submission import Submission
 from peeklock.entities.topic import Topic
-from peeklock.errors import BrokerError, Unauthorized
+from peeklock.errors import BrokerError, InvalidRequest, Unauthorized
 from peeklock.frontends.http.authorization import Doorkeeper
 from peeklock.frontends.http.bodies import Bodies
 from peeklock.frontends.http.jobs import Jobs
@@ -21,6 +22,7 @@ from peeklock.frontends.http.waiting import ClientGone, Wait
 from peeklock.security.principal import Principal
 from peeklock.types import UnixMs
 
+ADMINISTRATION: Final = b"api-version="
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 Made = TypeVar("Made")
 Handler = Callable[[Any, Request], Awaitable[Response]]
@@ -117,3 +119,23 @@ def methods_at(request: Request) -> str:
         )
     ]
     return ", ".join([*found, "OPTIONS"])
+
+
+def number_of(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InvalidRequest(f"{name} is {text[:20]!r}, which is no number from 0 on")
+    return int(text)
+
+
+class OwnRoute(Route):
+    """At a path that an entity might have, too: whoever brings an `api-version`, or asks by
+    another method, means that entity."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        found, more = super().matches(scope)
+        if found is Match.FULL and ADMINISTRATION in scope["query_string"].lower():
+            return Match.NONE, {}
+        return (found, more) if found is Match.FULL else (Match.NONE, {})
